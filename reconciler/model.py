@@ -1,0 +1,555 @@
+"""The records that every step speaks in.
+
+Plain, frozen and printable. CPU is integer millicores, memory integer bytes, time integer
+Unix seconds. Nothing in here does work: a step takes the records of the step before it and
+returns its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+# ---------------------------------------------------------------------------------------------
+# Identity
+# ---------------------------------------------------------------------------------------------
+
+
+class ContainerRef(NamedTuple):
+    """One container as the cluster knows it. `cluster` and `namespace` are "" when unknown."""
+
+    cluster: str
+    namespace: str
+    kind: str
+    workload: str
+    container: str
+
+    def __str__(self) -> str:
+        head = f"{self.cluster}:" if self.cluster else ""
+        space = f"{self.namespace}/" if self.namespace else ""
+        return f"{head}{space}{self.kind}/{self.workload}/{self.container}"
+
+
+class Field(StrEnum):
+    """What of a container can be set. The words are the ones of the JSON output."""
+
+    CPU_REQUEST = "requests.cpu"
+    MEMORY_REQUEST = "requests.memory"
+    CPU_LIMIT = "limits.cpu"
+    MEMORY_LIMIT = "limits.memory"
+    IMAGE = "image"
+
+    @property
+    def resource(self) -> str:
+        """"cpu" or "memory"; "" for an image."""
+        return self.value.rpartition(".")[2] if self is not Field.IMAGE else ""
+
+
+# ---------------------------------------------------------------------------------------------
+# Where values live
+# ---------------------------------------------------------------------------------------------
+
+Key = str | int
+
+
+class Place(NamedTuple):
+    """A place in a repository; `inner` leads on inside a literal block (`values: |`)."""
+
+    repository: str
+    path: str
+    document: int
+    keys: tuple[Key, ...]
+    inner: tuple[Key, ...] = ()
+
+
+class Slot(NamedTuple):
+    """What one edit controls.
+
+    `value` is the text in force, or None where nothing sets it; then `place` and `line` say
+    where it would be added. `refused` is a reason when the place can't be edited safely.
+    """
+
+    place: Place
+    line: int
+    field: Field
+    value: str | None
+    consumers: tuple[ContainerRef, ...]
+    how_traced: str = "manifest"
+    refused: Refused | None = None
+
+
+class Scaler(NamedTuple):
+    """An object in the repository that changes replicas or resources of a workload by itself."""
+
+    kind: str  # HorizontalPodAutoscaler | VerticalPodAutoscaler | ScaledObject
+    name: str
+    resources: tuple[str, ...]  # of "cpu", "memory": what it scales on, or owns
+    containers: tuple[str, ...]  # empty: all of them
+    path: str
+    line: int
+
+
+class Container(NamedTuple):
+    ref: ContainerRef
+    init: bool
+    sidecar: bool  # an init container that keeps running (restartPolicy: Always)
+    slots: tuple[Slot, ...]
+
+    def slot(self, wanted: Field) -> Slot:
+        return next(slot for slot in self.slots if slot.field is wanted)
+
+
+class Workload(NamedTuple):
+    """One object with a pod template, as the repository has it."""
+
+    unit: str
+    cluster: str
+    namespace: str
+    kind: str
+    name: str
+    repository: str
+    path: str
+    line: int
+    replicas: int | None
+    labels: tuple[tuple[str, str], ...]
+    annotations: tuple[tuple[str, str], ...]
+    scalers: tuple[Scaler, ...]
+    containers: tuple[Container, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something a reader of the report should know that is nobody's failure."""
+
+    what: str  # a code: template, symlink, too-large, ...
+    detail: str
+    repository: str = ""
+    path: str = ""
+    line: int = 0
+
+
+class Whose(StrEnum):
+    """Who can mend it: the user, this program, or a server that it talks to."""
+
+    YOURS = "yours"
+    OURS = "ours"
+    THEIRS = "theirs"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One target that could not be handled. The run goes on without it."""
+
+    what: str  # the target, in the user's words
+    whose: Whose
+    error: str  # one sentence: what is wrong and what to do
+    repository: str = ""
+    path: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What one snapshot of a repository holds."""
+
+    repository: str
+    commit: str  # "" for a folder that is no Git commit
+    workloads: tuple[Workload, ...]
+    failures: tuple[Failure, ...] = ()
+    notes: tuple[Note, ...] = ()
+    blobs: dict[str, str] = field(default_factory=dict)  # path -> blob id, of files with workloads
+
+
+# ---------------------------------------------------------------------------------------------
+# Why not
+# ---------------------------------------------------------------------------------------------
+
+
+class Reason(StrEnum):
+    """Every reason for which a value is kept. The list is closed; docs/reasons.md explains each."""
+
+    # the numbers
+    IN_BAND = "in-band"
+    TOO_SMALL = "too-small"
+    COOL_DOWN = "cool-down"
+    AT_FLOOR = "at-floor"
+    AT_CEILING = "at-ceiling"
+    ONLY_RAISED = "only-raised"
+    LIMIT_BELOW = "limit-below"
+    # the evidence
+    NO_METRICS = "no-metrics"
+    THIN_EVIDENCE = "thin-evidence"
+    LOW_COVERAGE = "low-coverage"
+    THROTTLED = "throttled"
+    OOM_KILLED = "oom-killed"
+    AT_LIMIT = "at-limit"
+    GUESSED_OWNER = "guessed-owner"
+    AMBIGUOUS_CLUSTER = "ambiguous-cluster"
+    CONSUMER_WITHOUT_METRICS = "consumer-without-metrics"
+    # other owners of the value
+    SCALED_BY_HPA = "scaled-by-hpa"
+    SCALED_BY_VPA = "scaled-by-vpa"
+    SCALED_BY_KEDA = "scaled-by-keda"
+    # people and policies
+    OBSERVED = "observed"
+    OPTED_OUT = "opted-out"
+    NOT_MANAGED = "not-managed"
+    FROZEN = "frozen"
+    REJECTED = "rejected"
+    INIT_CONTAINER = "init-container"
+    # the source text
+    UNSET = "unset"
+    SHARED_ANCHOR = "shared-anchor"
+    ALIASED = "aliased"
+    BLOCK_SCALAR = "block-scalar"
+    COMPLEX_KEY = "complex-key"
+    DUPLICATE_KEY = "duplicate-key"
+    NOT_A_SCALAR = "not-a-scalar"
+    BAD_QUANTITY = "bad-quantity"
+    TEMPLATE = "template"
+    RENDERED = "rendered"
+    ENCODING = "encoding"
+    DEFINED_TWICE = "defined-twice"
+    UNPROVEN = "unproven"
+
+
+class Refused(NamedTuple):
+    """A reason, and the one sentence that makes it concrete."""
+
+    reason: Reason
+    detail: str
+
+
+# ---------------------------------------------------------------------------------------------
+# Usage
+# ---------------------------------------------------------------------------------------------
+
+
+class Sketch(NamedTuple):
+    """A histogram: how many samples had which value, ascending. At most 1 % off, maximum exact."""
+
+    values: tuple[int, ...]
+    counts: tuple[int, ...]
+
+    def quantile(self, permille: int) -> int:
+        """The smallest value that at least `permille` of the samples do not pass; 0 when empty."""
+        wanted = -(-sum(self.counts) * permille // 1000)
+        seen = 0
+        for value, count in zip(self.values, self.counts, strict=True):
+            seen += count
+            if seen >= wanted:
+                return value
+        return 0
+
+
+class DayPeaks(NamedTuple):
+    """One day (days since 1970-01-01, UTC) of a container, pooled over its pods."""
+
+    day: int
+    samples: int
+    cpu_p95: int
+    cpu_max: int
+    memory_max: int
+
+
+class OomKill(NamedTuple):
+    day: int
+    kills: int
+    limit: int  # the memory limit at that time, in bytes; 0 when there was none or it is unknown
+
+
+class Usage(NamedTuple):
+    """What one container used within the window, as far as the source knows."""
+
+    source: str  # name of the metrics source
+    query: str  # hash of how it was asked: step, window, rules
+    start: int
+    end: int
+    step: int
+    samples: int
+    expected: int  # pods' lifetimes divided by the step
+    pods: int
+    replicas: int  # the last seen
+    cpu: Sketch
+    cpu_worst_pod: Sketch
+    memory: Sketch
+    memory_worst_pod: Sketch
+    rss_max: int
+    days: tuple[DayPeaks, ...]
+    oom_kills: tuple[OomKill, ...]
+    throttled_permille: int | None  # None: no CPU limit was in force, so nothing could throttle
+    restarts: int
+    owner_guessed: bool = False
+
+    @property
+    def coverage_permille(self) -> int:
+        return min(1000, self.samples * 1000 // self.expected) if self.expected else 0
+
+
+class NoUsage(NamedTuple):
+    """The other outcome of asking for usage, with its reason."""
+
+    reason: Reason
+    detail: str
+
+
+# ---------------------------------------------------------------------------------------------
+# Policies, resolved for one container
+# ---------------------------------------------------------------------------------------------
+
+
+class Mode(StrEnum):
+    OBSERVE = "observe"
+    PROPOSE = "propose"
+    MERGE = "merge"
+
+
+class LevelPolicy(NamedTuple):
+    """How the request of one resource is worked out."""
+
+    estimator: str  # percentile | peak
+    percentile_permille: int
+    headroom_percent: int
+    floor: int
+    ceiling: int | None
+    round_to: int
+    smallest_change: int  # over all replicas together; savings worth less are kept
+    missing: str  # add | keep
+    limit: str  # keep | raise: what happens to a limit below the new request
+
+
+class SizingPolicy(NamedTuple):
+    cpu: LevelPolicy
+    memory: LevelPolicy
+    window_days: int
+    min_days: int
+    min_coverage_permille: int
+    band_up_percent: int
+    band_down_percent: int
+    step_up_percent: int
+    step_down_percent: int
+    cool_down: int
+    throttled_permille: int
+    raised_only_kinds: tuple[str, ...]
+    manage_init: bool
+
+
+class Freeze(NamedTuple):
+    start: int
+    end: int
+    why: str
+
+
+class Policy(NamedTuple):
+    """Everything that policies say about one container, and which of them said it."""
+
+    names: tuple[str, ...]  # highest rank first
+    resources_mode: Mode
+    images_mode: Mode
+    sizing: SizingPolicy
+    group: str  # application | namespace | workload | all
+    freezes: tuple[Freeze, ...]
+    labels: tuple[str, ...]
+
+
+# ---------------------------------------------------------------------------------------------
+# Decisions
+# ---------------------------------------------------------------------------------------------
+
+
+class ChangeClass(StrEnum):
+    SAFETY = "safety"
+    SAVINGS = "savings"
+    IMAGE = "image"
+
+
+class Consumer(NamedTuple):
+    """One container that a slot feeds, with all that sizing must know of it."""
+
+    ref: ContainerRef
+    usage: Usage | NoUsage
+    replicas: int
+    init: bool
+    sidecar: bool
+    scalers: tuple[Scaler, ...]
+
+
+class LastChange(NamedTuple):
+    """The last change of a slot that was merged, as the ledger has it."""
+
+    at: int
+    field: Field
+    old: int
+    new: int
+
+
+class Evidence(NamedTuple):
+    """All that a decision sees. From it alone the same decision follows, on any machine."""
+
+    now: int
+    repository: str
+    commit: str
+    blob: str
+    slots: tuple[Slot, ...]  # the four resource slots that one container's `resources` has
+    consumers: tuple[Consumer, ...]  # everyone they feed
+    policy: Policy
+    last_changes: tuple[LastChange, ...]
+    opted_out: str = ""  # the annotation that opts out, or ""
+
+
+class NewValue(NamedTuple):
+    slot: Slot
+    new: str
+
+
+class Stage(NamedTuple):
+    """One step on the way from samples to a number, for `reconcile explain`."""
+
+    name: str
+    value: int | None
+    words: str
+
+
+class Change(NamedTuple):
+    """New values that stand or fall together."""
+
+    values: tuple[NewValue, ...]
+    klass: ChangeClass
+    because: str
+    evidence: Evidence
+    stages: tuple[Stage, ...]
+
+
+class Keep(NamedTuple):
+    slot: Slot
+    reason: Reason
+    detail: str
+    stages: tuple[Stage, ...] = ()
+
+
+Decision = Change | Keep
+
+
+# ---------------------------------------------------------------------------------------------
+# Text
+# ---------------------------------------------------------------------------------------------
+
+
+class Edit(NamedTuple):
+    """Replace text[start:end]; offsets count characters."""
+
+    start: int
+    end: int
+    text: str
+
+
+class FileChange(NamedTuple):
+    path: str
+    before: bytes
+    after: bytes
+
+
+# ---------------------------------------------------------------------------------------------
+# Proposals and actions
+# ---------------------------------------------------------------------------------------------
+
+
+class Proposal(NamedTuple):
+    """What one merge request would hold."""
+
+    key: str
+    klass: ChangeClass
+    group: str
+    repository: str
+    base: str  # branch
+    base_commit: str
+    branch: str
+    mode: Mode
+    plan: str  # hash of the edits alone: it decides whether to push
+    title: str
+    body: str
+    message: str
+    labels: tuple[str, ...]
+    files: tuple[FileChange, ...]
+    changes: tuple[Change, ...]
+
+
+class Do(StrEnum):
+    OPEN = "open"
+    UPDATE = "update"
+    LEAVE = "leave"
+    CLOSE = "close"
+    REOPEN = "reopen"
+    MERGE = "merge"
+    REVERT = "revert"
+    WAIT = "wait"
+
+
+class Action(NamedTuple):
+    do: Do
+    repository: str
+    key: str
+    branch: str
+    url: str
+    changes: tuple[str, ...]  # ids
+    why: str
+
+
+class MergeRequest(NamedTuple):
+    """A merge request as a forge has it."""
+
+    number: int
+    url: str
+    branch: str
+    base: str  # target branch
+    head: str  # commit id of the source branch, as last seen
+    state: str  # open | merged | closed
+    title: str
+    body: str
+    labels: tuple[str, ...]
+    opened_at: int
+    ended_at: int = 0  # merged or closed
+    ended_by: str = ""
+    merge_commit: str = ""  # also of a squash or a rebase
+
+
+class RefUpdate(NamedTuple):
+    """Move `ref` to `new`, if the remote still has `expected` ("" = must not exist yet).
+
+    `new` "" deletes it.
+    """
+
+    ref: str
+    new: str
+    expected: str
+
+
+class LedgerEntry(NamedTuple):
+    """One line of the ledger branch: what happened to a key, and the facts of it."""
+
+    at: int
+    event: str  # evidence | opened | updated | merged | rejected | closed
+    key: str
+    facts: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The result of one run."""
+
+    now: int
+    changes: tuple[Change, ...] = ()
+    kept: tuple[Keep, ...] = ()
+    proposals: tuple[Proposal, ...] = ()
+    actions: tuple[Action, ...] = ()
+    failed: tuple[Failure, ...] = ()
+    notes: tuple[Note, ...] = ()
+    stats: dict[str, int] = field(default_factory=dict)
+
+
+def containers(workloads: tuple[Workload, ...]) -> Iterator[tuple[Workload, Container]]:
+    for workload in workloads:
+        for container in workload.containers:
+            yield workload, container
