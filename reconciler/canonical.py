@@ -1,0 +1,100 @@
+"""Records as canonical JSON and back: the form that is hashed, stored and replayed.
+
+One record has exactly one text: keys sorted, no spaces, UTF-8. So equal facts have equal
+hashes on every machine, and `load` gives back a record equal to the one that was dumped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import types
+import typing
+from collections.abc import Mapping
+from enum import Enum
+from functools import cache
+from typing import Any, TypeVar
+
+R = TypeVar("R")
+
+
+def plain(value: Any) -> Any:
+    """The record as dictionaries, lists, strings, integers, booleans and None."""
+    if isinstance(value, Enum):
+        return value.value
+    if value is None or isinstance(value, str | int):
+        return value
+    if hasattr(value, "_fields"):
+        return {name: plain(getattr(value, name)) for name in value._fields}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    raise TypeError(f"a record can't hold {type(value).__name__}")
+
+
+def dump(value: Any) -> str:
+    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def digest(value: Any) -> str:
+    """The SHA-256 of the canonical text, in hex."""
+    return hashlib.sha256(dump(value).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def load(kind: type[R], value: Any) -> R:
+    """The record of that kind that `plain` made `value` of; ValueError when it is none."""
+    return typing.cast(R, _load(kind, value))
+
+
+def _load(kind: Any, value: Any) -> Any:
+    origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        return _load_union(typing.get_args(kind), value)
+    if origin is tuple:
+        return _load_tuple(typing.get_args(kind), value)
+    if hasattr(kind, "_fields"):
+        return _load_record(kind, value)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind(value)
+    if kind is type(None):
+        if value is not None:
+            raise ValueError(f"expected null, found {value!r}")
+        return None
+    if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        return value
+    raise ValueError(f"expected {getattr(kind, '__name__', kind)}, found {type(value).__name__}")
+
+
+def _load_union(kinds: tuple[Any, ...], value: Any) -> Any:
+    for kind in kinds:
+        if hasattr(kind, "_fields") and not (isinstance(value, dict) and set(value) == set(kind._fields)):
+            continue
+        try:
+            return _load(kind, value)
+        except ValueError:
+            continue
+    raise ValueError(f"{type(value).__name__} fits none of the kinds expected here")
+
+
+def _load_tuple(kinds: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        raise ValueError(f"expected a list, found {type(value).__name__}")
+    if len(kinds) == 2 and kinds[1] is Ellipsis:
+        return tuple(_load(kinds[0], item) for item in value)
+    return tuple(_load(kind, item) for kind, item in zip(kinds, value, strict=True))
+
+
+def _load_record(kind: Any, value: Any) -> Any:
+    if not isinstance(value, dict) or set(value) - set(kind._fields):
+        raise ValueError(f"not a {kind.__name__}")
+    hints = _hints(kind)
+    missing = set(kind._fields) - set(value) - set(kind._field_defaults)
+    if missing:
+        raise ValueError(f"a {kind.__name__} without {', '.join(sorted(missing))}")
+    return kind(**{name: _load(hints[name], item) for name, item in value.items()})
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return typing.get_type_hints(kind)

@@ -1,0 +1,64 @@
+"""Canonical records: one text a record, and the way back."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler import canonical
+from reconciler.model import (
+    ContainerRef,
+    Field,
+    NoUsage,
+    Place,
+    Reason,
+    Refused,
+    Sketch,
+    Slot,
+    Usage,
+)
+
+texts = st.text(max_size=8)
+refs = st.builds(ContainerRef, texts, texts, texts, texts, texts)
+places = st.builds(
+    Place, texts, texts, st.integers(0, 9), st.lists(st.one_of(texts, st.integers(0, 99)), max_size=4).map(tuple)
+)
+refusals = st.builds(Refused, st.sampled_from(list(Reason)), texts)
+slots = st.builds(
+    Slot,
+    places,
+    st.integers(0, 999),
+    st.sampled_from(list(Field)),
+    st.none() | texts,
+    st.lists(refs, max_size=3).map(tuple),
+    texts,
+    st.none() | refusals,
+)
+
+
+@given(slots)
+def test_a_record_comes_back_equal(slot: Slot) -> None:
+    assert canonical.load(Slot, canonical.plain(slot)) == slot
+
+
+@given(slots, slots)
+def test_equal_records_and_only_they_have_equal_digests(one: Slot, other: Slot) -> None:
+    assert (canonical.digest(one) == canonical.digest(other)) == (one == other)
+
+
+def test_a_union_is_told_apart_by_its_fields() -> None:
+    usage = Usage("m", "q", 0, 1, 60, 1, 1, 1, 1, *[Sketch((1,), (1,))] * 4, 5, (), (), None, 0)
+    for record in (usage, NoUsage(Reason.NO_METRICS, "none")):
+        assert canonical.load(Usage | NoUsage, canonical.plain(record)) == record  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [(Sketch, {"values": [1]}), (Sketch, {"values": ["1"], "counts": [1]}), (Sketch, []), (Field, "cpu")],
+)
+def test_what_is_no_such_record_is_refused(kind: type, value: object) -> None:
+    with pytest.raises(ValueError):
+        canonical.load(kind, value)
+
+
+def test_the_text_has_one_form() -> None:
+    assert canonical.dump({"b": (1, None), "a": Field.IMAGE}) == '{"a":"image","b":[1,null]}'
