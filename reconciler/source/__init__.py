@@ -1,0 +1,1 @@
+"""Git text: where values live, and how they are changed."""
