@@ -1,0 +1,1 @@
+"""Reads YAML as spans of text, and changes only the characters meant."""
