@@ -1,0 +1,135 @@
+"""Discoveries, usage, policies and history, brought together as evidence. Pure but for asking usage."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from reconciler.model import (
+    Consumer,
+    Container,
+    ContainerRef,
+    Discovery,
+    Evidence,
+    Failure,
+    Field,
+    NoUsage,
+    Policy,
+    Reason,
+    Usage,
+    Workload,
+    containers,
+)
+from reconciler.ports import Policies, Progress, UsageSource
+from reconciler.proposals.history import History
+
+RESOURCE_FIELDS = (Field.CPU_REQUEST, Field.MEMORY_REQUEST, Field.CPU_LIMIT, Field.MEMORY_LIMIT)
+DAY = 86_400
+
+
+class Subject(NamedTuple):
+    """One container that is to be judged, with the policy that holds for it."""
+
+    workload: Workload
+    container: Container
+    policy: Policy
+    opted_out: str
+
+
+class Sources(NamedTuple):
+    """Which metrics source answers for which cluster. "" is every cluster not named."""
+
+    by_cluster: Mapping[str, UsageSource]
+
+    def of(self, cluster: str) -> UsageSource | None:
+        return self.by_cluster.get(cluster) or self.by_cluster.get("")
+
+    def all(self) -> list[UsageSource]:
+        return list({id(source): source for source in self.by_cluster.values()}.values())
+
+
+def subjects(
+    discovery: Discovery, policies: Policies, opted_out: Mapping[Workload, str] | None = None
+) -> tuple[list[Subject], list[Failure]]:
+    """Every container with its policy; one whose policies contradict each other is a failure."""
+    found: list[Subject] = []
+    failed: list[Failure] = []
+    for workload, container in containers(discovery.workloads):
+        policy = policies.resolve(workload, container)
+        if isinstance(policy, Failure):
+            failed.append(policy)
+        else:
+            found.append(Subject(workload, container, policy, (opted_out or {}).get(workload, "")))
+    return found, failed
+
+
+def measure(
+    wanted: Sequence[Subject], sources: Sources, now: int, progress: Progress
+) -> dict[ContainerRef, Usage | NoUsage]:
+    """What every container used, within the window of its own policy."""
+    batches: dict[tuple[str, int], list[ContainerRef]] = defaultdict(list)
+    for subject in wanted:
+        for ref in _consumers(subject.container):
+            batches[ref.cluster, subject.policy.sizing.window_days].append(ref)
+    measured: dict[ContainerRef, Usage | NoUsage] = {}
+    advance = progress.step("Reading utilization", sum(map(len, batches.values())))
+    for (cluster, days), refs in sorted(batches.items()):
+        source = sources.of(cluster)
+        if source is None:
+            silence = NoUsage(Reason.NO_METRICS, "no metrics source is configured for it")
+            measured.update(dict.fromkeys(refs, silence))
+        else:
+            measured.update(source.read(list(dict.fromkeys(refs)), now - days * DAY, now))
+        advance(len(refs))
+    return measured
+
+
+def evidence(
+    subject: Subject,
+    usage: Mapping[ContainerRef, Usage | NoUsage],
+    discovery: Discovery,
+    past: History,
+    now: int,
+) -> Evidence:
+    container, workload = subject.container, subject.workload
+    refs = _consumers(container)
+    return Evidence(
+        now=now,
+        repository=discovery.repository,
+        commit=discovery.commit,
+        blob=discovery.blobs.get(workload.path, ""),
+        slots=tuple(slot for slot in container.slots if slot.field in RESOURCE_FIELDS),
+        consumers=tuple(_consumer(ref, subject, usage) for ref in refs),
+        policy=subject.policy,
+        last_changes=tuple(
+            past.merged[ref, field.value]
+            for ref in refs
+            for field in RESOURCE_FIELDS
+            if (ref, field.value) in past.merged
+        ),
+        opted_out=subject.opted_out,
+    )
+
+
+def _consumers(container: Container) -> list[ContainerRef]:
+    """Everyone that the container's places feed, itself first."""
+    others = {ref for slot in container.slots for ref in slot.consumers} - {container.ref}
+    return [container.ref, *sorted(others)]
+
+
+def _consumer(
+    ref: ContainerRef, subject: Subject, usage: Mapping[ContainerRef, Usage | NoUsage]
+) -> Consumer:
+    used = usage.get(ref, NoUsage(Reason.NO_METRICS, "it was not asked for"))
+    seen = used.replicas if isinstance(used, Usage) else 0
+    return Consumer(
+        ref=ref,
+        usage=used,
+        replicas=seen or subject.workload.replicas or 1,
+        init=subject.container.init,
+        sidecar=subject.container.sidecar,
+        scalers=subject.workload.scalers,
+    )
+
+

@@ -1,0 +1,1 @@
+"""Changes in, merge requests out: grouping, texts, and what to do with each. Pure."""

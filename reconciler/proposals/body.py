@@ -1,0 +1,173 @@
+"""The words of a merge request: title, body and commit message.
+
+Written for the reviewer: first what it does and what that is worth, then each value with its
+reason, then the evidence for whoever wants to check, then what happens next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from reconciler import canonical
+from reconciler.model import Change, ChangeClass, Consumer, Field, Usage
+from reconciler.proposals.group import Group, first_consumer
+from reconciler.proposals.markdown import code, prose
+from reconciler.quantity import human_cpu, human_memory, read
+
+# Forges cut off or refuse longer bodies; the least important parts are left out first.
+MOST_ROWS = 60
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def title_subject(group: Group) -> str:
+    """What the merge request does, short enough for a subject line."""
+    refs = sorted({first_consumer(change) for change in group.changes})
+    verb = {
+        ChangeClass.SAFETY: "give more to",
+        ChangeClass.SAVINGS: "right-size",
+        ChangeClass.IMAGE: "update images of",
+    }[group.klass]
+    workloads = sorted({ref.workload for ref in refs})
+    if len(workloads) == 1:
+        return f"{verb} {workloads[0]}"
+    return f"{verb} {len(workloads)} workloads in {group.name}"
+
+
+def body(group: Group, mode_words: str, memo: str) -> str:
+    parts = [
+        f"**{prose(verdict(group.changes))}**",
+        _table(group.changes),
+        _why(group.changes),
+        _evidence(group.changes),
+        f"**What happens next.** {mode_words}",
+        "Close this merge request to say no: it stays closed until the numbers leave the band around "
+        "these. A commit of yours on its branch makes the branch yours.",
+        memo,
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def message_body(group: Group) -> str:
+    """The commit message below its subject: the same facts, plain."""
+    lines = []
+    for change in group.changes:
+        ref = first_consumer(change)
+        moved = ", ".join(f"{slot.field} {slot.value or 'unset'} -> {new}" for slot, new in change.values)
+        lines += [f"{ref}: {moved}", f"  {change.because}"]
+    return "\n".join(lines)
+
+
+def verdict(changes: Iterable[Change]) -> str:
+    """One line: how much is given back or added, over all replicas."""
+    cpu, memory = totals(changes)
+    told = []
+    for verb, sign in (("frees", -1), ("adds", 1)):
+        parts = [
+            words(abs(amount))
+            for amount, words in ((cpu, human_cpu), (memory, human_memory))
+            if amount * sign > 0
+        ]
+        if parts:
+            told.append(f"{verb} {' and '.join(parts)}")
+    amount = ", ".join(told) or "moves no total"
+    return f"{amount[:1].upper()}{amount[1:]} of requests over all replicas"
+
+
+def totals(changes: Iterable[Change]) -> tuple[int, int]:
+    """The change of requested CPU and memory, over all replicas of all consumers."""
+    sums = {"cpu": 0, "memory": 0}
+    for change in changes:
+        replicas = sum(consumer.replicas for consumer in change.evidence.consumers)
+        for slot, new in change.values:
+            if slot.field in (Field.CPU_REQUEST, Field.MEMORY_REQUEST):
+                sums[slot.field.resource] += (read(slot.field, new) - _in_force(change, slot.field)) * replicas
+    return sums["cpu"], sums["memory"]
+
+
+def _in_force(change: Change, field: Field) -> int:
+    """The request the scheduler sees now: without one, the limit counts."""
+    limit = Field.CPU_LIMIT if field is Field.CPU_REQUEST else Field.MEMORY_LIMIT
+    for wanted in (field, limit):
+        for slot in change.evidence.slots:
+            if slot.field is wanted and slot.value is not None:
+                return read(slot.field, slot.value)
+    return 0
+
+
+def _table(changes: Sequence[Change]) -> str:
+    rows = [
+        "| container | value | now | proposed | p50 / p95 / max used | daily peaks |",
+        "| --- | --- | ---: | ---: | --- | --- |",
+    ]
+    cells = [row for change in changes for row in _rows(change)]
+    rows += cells[:MOST_ROWS]
+    if len(cells) > MOST_ROWS:
+        rows.append(f"| … and {len(cells) - MOST_ROWS} more, in the diff | | | | | |")
+    return "\n".join(rows)
+
+
+def _rows(change: Change) -> list[str]:
+    ref = first_consumer(change)
+    used = _largest(change.evidence.consumers)
+    rows = []
+    for slot, new in change.values:
+        figures, peaks = ("–", "–") if used is None else _figures(slot.field, used)
+        others = len(slot.consumers) - 1
+        shared = f" and {others} more" if others else ""
+        rows.append(
+            f"| {code(f'{ref.namespace}/{ref.workload}/{ref.container}')}{shared} | {slot.field} "
+            f"| {code(slot.value or 'unset')} | {code(new)} | {figures} | {peaks} |"
+        )
+    return rows
+
+
+def _largest(consumers: Iterable[Consumer]) -> Usage | None:
+    known = [consumer.usage for consumer in consumers if isinstance(consumer.usage, Usage)]
+    return max(known, key=lambda usage: usage.samples, default=None)
+
+
+def _figures(field: Field, usage: Usage) -> tuple[str, str]:
+    cpu = field.resource == "cpu"
+    sketch, words = (usage.cpu, human_cpu) if cpu else (usage.memory, human_memory)
+    quantiles = " / ".join(words(sketch.quantile(share)) for share in (500, 950, 1000))
+    return quantiles, sparkline([day.cpu_max if cpu else day.memory_max for day in usage.days])
+
+
+def sparkline(values: Sequence[int], width: int = 28) -> str:
+    """The last values as bars from zero to the highest."""
+    shown = values[-width:]
+    top = max(shown, default=0)
+    if top <= 0:
+        return ""
+    return "".join(_BARS[min(7, value * 8 // (top + 1))] for value in shown)
+
+
+def _why(changes: Sequence[Change]) -> str:
+    lines = [f"- {code(str(first_consumer(change)))}: {prose(change.because)}" for change in changes[:MOST_ROWS]]
+    return "\n".join(lines)
+
+
+def _evidence(changes: Sequence[Change]) -> str:
+    lines = ["<details><summary>Evidence</summary>", ""]
+    for change in changes[:MOST_ROWS]:
+        usage = _largest(change.evidence.consumers)
+        if usage is not None:
+            lines.append(f"- {code(str(first_consumer(change)))}: {evidence_words(usage)}")
+        lines.append(f"  evidence {code(canonical.digest(change.evidence)[:16])}, "
+                     f"policies {', '.join(code(name) for name in change.evidence.policy.names)}")  # fmt: skip
+    return "\n".join([*lines, "", "</details>"])
+
+
+def evidence_words(usage: Usage) -> str:
+    days = len(usage.days)
+    told = [
+        f"{usage.samples:,} samples of {usage.pods} pods on {days} days "
+        f"({usage.coverage_permille / 10:.0f} % of those expected)"
+    ]
+    killed = sum(kill.kills for kill in usage.oom_kills)
+    told.append(f"{killed} OOM kills" if killed else "no OOM kill")
+    if usage.throttled_permille is not None:
+        told.append(f"throttled in {usage.throttled_permille / 10:.1f} % of periods")
+    if usage.restarts:
+        told.append(f"{usage.restarts} restarts")
+    return ", ".join(told)

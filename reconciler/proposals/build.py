@@ -1,0 +1,84 @@
+"""A group and the files it changes, made into one proposal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from reconciler import canonical
+from reconciler.model import ChangeClass, FileChange, Mode, Proposal
+from reconciler.proposals.body import body, message_body, title_subject
+from reconciler.proposals.group import Group, plan_of
+from reconciler.proposals.markdown import one_line
+from reconciler.proposals.memo import hide, memo_of
+from reconciler.proposals.templates import fill
+
+SCHEMA = "1"
+_TYPES = {ChangeClass.SAFETY: "fix", ChangeClass.SAVINGS: "perf", ChangeClass.IMAGE: "chore"}
+_NEXT = {
+    Mode.PROPOSE: "You decide. Once merged, the next sync applies it; the bot does not merge this one.",
+    Mode.MERGE: "The policy lets the bot merge this one; the next sync applies it.",
+    Mode.OBSERVE: "",
+}
+
+
+class Templates(NamedTuple):
+    """How branches, titles and messages are written; the names on offer are `PLACEHOLDERS`."""
+
+    branch: str = "reconcile/{class}/{group}"
+    title: str = "{type}(resources): {subject}"
+    message: str = "{title}\n\n{body}"
+
+
+class Base(NamedTuple):
+    repository: str
+    branch: str
+    commit: str
+
+
+def build(group: Group, files: Iterable[FileChange], base: Base, templates: Templates) -> Proposal:
+    plan = plan_of(group.changes)
+    words = _words(group)
+    title = one_line(fill(templates.title, words), 200)
+    text = body(group, _NEXT[group.mode], hide(memo_of(group.key, plan, group.changes)))
+    message = fill(templates.message, words | {"title": title, "body": message_body(group)})
+    return Proposal(
+        key=group.key,
+        klass=group.klass,
+        group=group.name,
+        repository=base.repository,
+        base=base.branch,
+        base_commit=base.commit,
+        branch=fill(templates.branch, {"class": group.klass.value, "group": group.segment}),
+        mode=group.mode,
+        plan=plan,
+        title=title,
+        body=text,
+        message=message,
+        labels=group.labels,
+        files=tuple(files),
+        changes=group.changes,
+    )
+
+
+def trailers(proposal: Proposal) -> Mapping[str, str]:
+    """What the commit carries of itself, so that Git alone can tell what it is."""
+    evidence = sorted(canonical.digest(change.evidence) for change in proposal.changes)
+    policies = sorted({change.evidence.policy.names for change in proposal.changes})
+    return {
+        "Reconcile-Key": proposal.key,
+        "Reconcile-Plan": proposal.plan,
+        "Reconcile-Policy": canonical.digest(policies)[:16],
+        "Reconcile-Evidence": canonical.digest(evidence),
+        "Reconcile-Schema": SCHEMA,
+    }
+
+
+def _words(group: Group) -> dict[str, str]:
+    return {
+        "class": group.klass.value,
+        "group": one_line(group.name, 80),
+        "type": _TYPES[group.klass],
+        "subject": one_line(title_subject(group), 120),
+        "count": str(len(group.changes)),
+    }

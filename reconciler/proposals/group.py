@@ -1,0 +1,148 @@
+"""Which changes share a merge request, and what that merge request is called.
+
+A group's name is derived from where its workloads live, never from the values, so that the
+numbers of tomorrow update the merge request of today instead of opening another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from reconciler import canonical
+from reconciler.model import Change, ChangeClass, ContainerRef, Freeze, Keep, Mode, Reason
+
+# A branch and a key are built of this; anything else is replaced and a hash says which it was.
+_CLEAN = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,58}[a-z0-9])?")
+_RANK = {Mode.OBSERVE: 0, Mode.PROPOSE: 1, Mode.MERGE: 2}
+
+
+class Candidate(NamedTuple):
+    """A change, and the unit (application folder) its workload belongs to."""
+
+    change: Change
+    unit: str
+
+
+class Group(NamedTuple):
+    """The changes of one merge request."""
+
+    key: str  # class/segment: stable for as long as the workloads stay where they are
+    klass: ChangeClass
+    name: str  # for people
+    segment: str  # for branch names
+    mode: Mode
+    labels: tuple[str, ...]
+    changes: tuple[Change, ...]
+
+
+def change_id(change: Change) -> str:
+    """A short name for a change: the same edits have the same name in every run."""
+    return canonical.digest(edits_of([change]))[:12]
+
+
+def plan_of(changes: Iterable[Change]) -> str:
+    """The hash of the edits alone. Equal plans need no push, whatever the evidence says today."""
+    return canonical.digest(edits_of(changes))
+
+
+def edits_of(changes: Iterable[Change]) -> list[list[object]]:
+    rows = [
+        [slot.place.path, slot.place.document, list(map(str, slot.place.keys)), list(map(str, slot.place.inner)),
+         slot.value, new]
+        for change in changes
+        for slot, new in change.values
+    ]  # fmt: skip
+    return sorted(rows, key=canonical.dump)
+
+
+def hold_frozen(candidates: Iterable[Candidate], now: int) -> tuple[list[Candidate], list[Keep]]:
+    """Nothing is proposed within a freeze, safety included: those changes are kept, saying so."""
+    going: list[Candidate] = []
+    kept: list[Keep] = []
+    for candidate in candidates:
+        freeze = freeze_at(candidate.change.evidence.policy.freezes, now)
+        if freeze is None:
+            going.append(candidate)
+        else:
+            kept += keep(candidate.change, Reason.FROZEN, f"frozen: {freeze.why}; would become {{new}}")
+    return going, kept
+
+
+def freeze_at(freezes: Iterable[Freeze], now: int) -> Freeze | None:
+    return next((freeze for freeze in freezes if freeze.start <= now < freeze.end), None)
+
+
+def keep(change: Change, reason: Reason, detail: str) -> list[Keep]:
+    """The change as kept values, one a slot; `{new}` in the detail becomes the value not taken."""
+    return [
+        Keep(value.slot, reason, detail.replace("{new}", value.new), change.stages) for value in change.values
+    ]
+
+
+def group(candidates: Iterable[Candidate], base: str, default_base: str) -> tuple[Group, ...]:
+    """The groups of one repository and base branch, in a stable order."""
+    members: dict[tuple[ChangeClass, str], list[Change]] = defaultdict(list)
+    for candidate in candidates:
+        members[candidate.change.klass, group_name(candidate)].append(candidate.change)
+    groups = []
+    for (klass, name), changes in sorted(members.items()):
+        ordered = tuple(sorted(changes, key=lambda change: canonical.dump(edits_of([change]))))
+        segment = segment_of(name, "" if base == default_base else base)
+        groups.append(
+            Group(
+                key=f"{klass.value}/{segment}",
+                klass=klass,
+                name=name,
+                segment=segment,
+                mode=_least(_mode(change) for change in ordered),
+                labels=_labels(ordered),
+                changes=ordered,
+            )
+        )
+    return tuple(groups)
+
+
+def group_name(candidate: Candidate) -> str:
+    ref = first_consumer(candidate.change)
+    space = ref.namespace or "default"
+    where = f"{ref.cluster}/{space}" if ref.cluster else space
+    match candidate.change.evidence.policy.group:
+        case "all":
+            return "all"
+        case "namespace":
+            return where
+        case "workload":
+            return f"{where}/{ref.kind.lower()}/{ref.workload}"
+        case _:
+            return candidate.unit
+
+
+def first_consumer(change: Change) -> ContainerRef:
+    return min(consumer for value in change.values for consumer in value.slot.consumers)
+
+
+def segment_of(name: str, base: str) -> str:
+    """One path segment for a branch: the name itself when it can stand there, else with a hash."""
+    if _CLEAN.fullmatch(name) and not base and not name.endswith(".lock") and ".." not in name:
+        return name
+    readable = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:48].strip("-") or "root"
+    told_apart = hashlib.sha256(f"{name}\n{base}".encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{readable}-{told_apart}"
+
+
+def _mode(change: Change) -> Mode:
+    policy = change.evidence.policy
+    return policy.images_mode if change.klass is ChangeClass.IMAGE else policy.resources_mode
+
+
+def _least(modes: Iterable[Mode]) -> Mode:
+    """A group is merged by the bot only where every member may be."""
+    return min(modes, key=_RANK.__getitem__)
+
+
+def _labels(changes: Iterable[Change]) -> tuple[str, ...]:
+    return tuple(sorted({label for change in changes for label in change.evidence.policy.labels}))

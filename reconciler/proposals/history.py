@@ -1,0 +1,154 @@
+"""What became of earlier proposals, told by the forge and by the ledger.
+
+Either one alone is enough: a forge forgets nothing that its bodies hold, and the ledger
+outlives the forge. So losing one never makes the bot repeat itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from reconciler import canonical
+from reconciler.model import (
+    Change,
+    ContainerRef,
+    Field,
+    Keep,
+    LastChange,
+    LedgerEntry,
+    MergeRequest,
+    NewValue,
+    Reason,
+)
+from reconciler.proposals.group import Candidate, keep
+from reconciler.proposals.lifecycle import closed_by_us
+from reconciler.proposals.memo import Memo, find
+from reconciler.quantity import BadQuantity, parse_cpu, parse_memory
+
+Target = tuple[ContainerRef, str]  # a container and the field of it
+
+
+class Rejection(NamedTuple):
+    at: int
+    url: str
+    old: int
+    new: int
+
+
+class History(NamedTuple):
+    merged: Mapping[Target, LastChange]  # the latest of each
+    rejected: Mapping[Target, Rejection]  # those that nothing has overtaken
+
+
+def events_of(requests: Iterable[MergeRequest], known: Iterable[LedgerEntry]) -> tuple[LedgerEntry, ...]:
+    """What the forge tells and the ledger has not yet written down, oldest first."""
+    written = {(entry.event, entry.facts.get("number")) for entry in known}
+    missing = []
+    for request in requests:
+        memo = find(request.body)
+        if memo is None:
+            continue
+        missing += [
+            LedgerEntry(at, event, memo.key, _facts(request, memo))
+            for at, event in _told(request)
+            if (event, request.number) not in written
+        ]
+    return tuple(sorted(missing, key=lambda entry: (entry.at, str(entry.facts["number"]), entry.event)))
+
+
+def _told(request: MergeRequest) -> list[tuple[int, str]]:
+    told = [(request.opened_at, "opened")]
+    if request.state == "merged":
+        told.append((request.ended_at, "merged"))
+    elif request.state == "closed":
+        told.append((request.ended_at, "closed" if closed_by_us(request) else "rejected"))
+    return told
+
+
+def _facts(request: MergeRequest, memo: Memo) -> dict[str, object]:
+    return {
+        "number": request.number,
+        "url": request.url,
+        "branch": request.branch,
+        "title": request.title,
+        "by": request.ended_by,
+        "commit": request.merge_commit,
+        "memo": canonical.plain(memo),
+    }
+
+
+def history(entries: Iterable[LedgerEntry]) -> History:
+    """The latest outcome of every value that was ever merged or rejected."""
+    merged: dict[Target, LastChange] = {}
+    rejected: dict[Target, Rejection] = {}
+    for entry in sorted(entries, key=lambda entry: entry.at):
+        if entry.event not in ("merged", "rejected"):
+            continue
+        for target, old, new in _values(entry):
+            if entry.event == "rejected":
+                rejected[target] = Rejection(entry.at, str(entry.facts.get("url", "")), old, new)
+            else:
+                rejected.pop(target, None)
+                merged[target] = LastChange(entry.at, Field(target[1]), old, new)
+    return History(merged, rejected)
+
+
+def _values(entry: LedgerEntry) -> Iterable[tuple[Target, int, int]]:
+    try:
+        memo = canonical.load(Memo, entry.facts.get("memo"))
+    except ValueError:  # written by another version, or by hand
+        return
+    for value in memo.values:
+        amounts = _amounts(value.field, value.old, value.new)
+        if amounts is not None:
+            for ref in value.consumers:
+                yield (ref, value.field), *amounts
+
+
+def _amounts(field: str, old: str | None, new: str) -> tuple[int, int] | None:
+    read = {"cpu": parse_cpu, "memory": parse_memory}.get(field.rpartition(".")[2])
+    if read is None:
+        return None
+    try:
+        return (read(old) if old is not None else 0), read(new)
+    except BadQuantity:
+        return None
+
+
+def hold_rejected(
+    candidates: Iterable[Candidate], past: History, band_percent: int = 10
+) -> tuple[list[Candidate], list[Keep]]:
+    """A person's "no" holds until the number leaves the band around the one they refused."""
+    going: list[Candidate] = []
+    kept: list[Keep] = []
+    for candidate in candidates:
+        refused = _refused(candidate.change, past, band_percent)
+        if refused is None:
+            going.append(candidate)
+        else:
+            words = f"{{new}} is within {band_percent} % of what was closed unmerged at {refused.url}"
+            kept += keep(candidate.change, Reason.REJECTED, words)
+    return going, kept
+
+
+def _refused(change: Change, past: History, band_percent: int) -> Rejection | None:
+    for value in change.values:
+        for target in targets(value):
+            found = past.rejected.get(target)
+            amounts = _amounts(value.slot.field.value, value.slot.value, value.new)
+            if found and amounts and _alike(amounts, found, band_percent):
+                return found
+    return None
+
+
+def _alike(amounts: tuple[int, int], found: Rejection, band_percent: int) -> bool:
+    old, new = amounts
+    same_way = (new > old) == (found.new > found.old)
+    return same_way and abs(new - found.new) * 100 <= band_percent * found.new
+
+
+def targets(value: NewValue) -> list[Target]:
+    return [(ref, value.slot.field.value) for ref in value.slot.consumers]
+
+

@@ -1,0 +1,105 @@
+"""What to do with each merge request: a table of situations, as pure functions.
+
+    request   branch                      proposal    do
+    -------   --------------------------  ----------  ------------------------------------------
+    none      none                        yes         push, open
+    none      ours, same plan             yes         open (an earlier run was cut off in between)
+    none      ours, other plan            yes         push over it, open
+    none      touched by a person         yes         wait
+    open      ours, same plan, merges     yes         leave; merge where the policy says so
+    open      ours, conflicts or differs  yes         push over it, update
+    open      same plan, older body       yes         update (an earlier run was cut off in between)
+    open      gone                        yes         push, update
+    open      touched by a person         any         wait: hands off
+    open      ours                        settled     close
+    open      ours                        unknown     leave: not knowing is no reason to close
+    none      ours, nobody's              settled     delete the branch (cut off while closing)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from reconciler.model import Do, MergeRequest, Mode, Proposal
+from reconciler.proposals.memo import find
+
+CLOSED_BY_US = " - autoclosed"
+
+
+class Branch(NamedTuple):
+    """The remote branch of a key, as it is now."""
+
+    tip: str
+    plan: str  # of its trailer
+    untouched: bool  # nobody but us has written to it
+    conflicts: bool  # can't be merged into the base any more
+
+
+class Observed(NamedTuple):
+    request: MergeRequest | None  # the open one
+    branch: Branch | None
+
+
+class Step(NamedTuple):
+    """What to do for one key. `push` moves the branch first, expecting `expected` there."""
+
+    do: Do
+    why: str
+    push: bool = False
+    expected: str = ""
+    merge: bool = False
+
+
+def decide(proposal: Proposal, seen: Observed) -> Step:
+    """The row of the table above for a key that has a proposal."""
+    branch, request = seen.branch, seen.request
+    if branch is not None and not branch.untouched:
+        return Step(Do.WAIT, "the branch has commits that are not the bot's; it is left to their author")
+    merge = proposal.mode is Mode.MERGE
+    current = branch is not None and branch.plan == proposal.plan and not branch.conflicts
+    expected = branch.tip if branch else ""
+    if request is None:
+        why = "the branch was there already" if current else "new"
+        return Step(Do.OPEN, why, push=not current, expected=expected, merge=merge)
+    if not current:
+        return Step(Do.UPDATE, _why_pushed(branch, proposal), push=True, expected=expected, merge=merge)
+    told = find(request.body)
+    if told is None or told.plan != proposal.plan:
+        return Step(Do.UPDATE, "its text was behind its branch", expected=expected, merge=merge)
+    if merge:
+        return Step(Do.MERGE, "the policy merges it", expected=expected, merge=True)
+    return Step(Do.LEAVE, "it says what would be proposed now", expected=expected)
+
+
+def retire(seen: Observed, settled: bool) -> Step | None:
+    """The row for a key without a proposal; None where there is nothing to say."""
+    branch, request = seen.branch, seen.request
+    if branch is not None and not branch.untouched:
+        if request is None:
+            return None
+        return Step(Do.WAIT, "no longer needed, but the branch has commits that are not the bot's")
+    expected = branch.tip if branch else ""
+    if not settled:
+        return Step(Do.LEAVE, "what it is about could not be judged in this run") if request else None
+    if request is None and branch is None:
+        return None
+    return Step(Do.CLOSE, "no longer needed", push=branch is not None, expected=expected)
+
+
+def closed_by_us(request: MergeRequest) -> bool:
+    """Whether the bot closed it: the title says so, written in the same call that closed it."""
+    return request.title.endswith(CLOSED_BY_US)
+
+
+def newest_open(requests: Iterable[MergeRequest], branch: str) -> MergeRequest | None:
+    found = [request for request in requests if request.branch == branch and request.state == "open"]
+    return max(found, key=lambda request: request.number, default=None)
+
+
+def _why_pushed(branch: Branch | None, proposal: Proposal) -> str:
+    if branch is None:
+        return "its branch was gone"
+    if branch.plan != proposal.plan:
+        return "the numbers have changed"
+    return "it no longer merged into its base"

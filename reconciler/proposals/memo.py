@@ -1,0 +1,73 @@
+"""What a merge request remembers of itself, in a comment of its body that people don't see.
+
+The forge keeps the body for as long as it keeps the request, so what was proposed can be told
+years later from the forge alone, and a lost ledger can be written again.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from reconciler import canonical
+from reconciler.model import Change, ContainerRef, Key
+
+_BLOCK = re.compile(r"<!-- reconcile:v1 ([A-Za-z0-9+/=]{1,2000000}) -->")
+
+
+class MemoValue(NamedTuple):
+    """One value that was proposed."""
+
+    path: str
+    document: int
+    keys: tuple[Key, ...]
+    inner: tuple[Key, ...]
+    field: str
+    old: str | None
+    new: str
+    consumers: tuple[ContainerRef, ...]
+
+
+class Memo(NamedTuple):
+    key: str
+    plan: str
+    values: tuple[MemoValue, ...]
+    evidence: tuple[str, ...]
+
+
+def memo_of(key: str, plan: str, changes: Iterable[Change]) -> Memo:
+    chosen = tuple(changes)
+    return Memo(
+        key,
+        plan,
+        tuple(
+            MemoValue(
+                slot.place.path, slot.place.document, slot.place.keys, slot.place.inner,
+                slot.field.value, slot.value, new, slot.consumers,
+            )
+            for change in chosen
+            for slot, new in change.values
+        ),
+        tuple(sorted({canonical.digest(change.evidence) for change in chosen})),
+    )  # fmt: skip
+
+
+def hide(memo: Memo) -> str:
+    text = base64.b64encode(canonical.dump(memo).encode("utf-8", "surrogatepass")).decode("ascii")
+    return f"<!-- reconcile:v1 {text} -->"
+
+
+def find(body: str) -> Memo | None:
+    """The memo in a body; None where there is none that can be read, as in a body edited by hand."""
+    found = _BLOCK.search(body)
+    if found is None:
+        return None
+    try:
+        text = base64.b64decode(found[1], validate=True).decode("utf-8", "surrogatepass")
+        return canonical.load(Memo, json.loads(text))
+    except (binascii.Error, ValueError, RecursionError):
+        return None

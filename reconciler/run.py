@@ -1,0 +1,213 @@
+"""One reconcile, top to bottom.
+
+    discover ──► measure ──► decide ──► rewrite ──► propose ──► act
+
+Each step takes the records of the step before it; what fails becomes a row of the report, and
+the rest goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from reconciler import gather
+from reconciler.act import carry_out, intended, judged, plan
+from reconciler.errors import Problem
+from reconciler.model import (
+    Action,
+    Change,
+    ContainerRef,
+    Decision,
+    Discovery,
+    Failure,
+    Keep,
+    NewValue,
+    NoUsage,
+    Note,
+    Proposal,
+    Report,
+    Usage,
+    Workload,
+)
+from reconciler.ports import Files, Past, Policies, Progress, Repository
+from reconciler.proposals.build import Base, Templates, build
+from reconciler.proposals.group import Candidate, Group, group, hold_frozen
+from reconciler.proposals.history import History, events_of, history, hold_rejected
+from reconciler.sizing import decide
+from reconciler.source.discover import opted_out
+from reconciler.source.rewrite import rewrite
+
+Only = Callable[[ContainerRef, str], bool]
+
+
+class Job(NamedTuple):
+    """Everything one run needs, handed in by the wiring."""
+
+    repositories: Sequence[Repository]
+    sources: gather.Sources
+    policies: Callable[[Files], Policies]  # the operator's, and those the repository's teams keep in it
+    templates: Templates
+    now: int
+    only: Only
+    partial: bool  # `only` leaves something out
+    write: bool
+    progress: Progress
+    failed: tuple[Failure, ...] = ()  # targets that could not even be set up
+
+
+class Site(NamedTuple):
+    """One repository, opened and read."""
+
+    repository: Repository
+    files: Files
+    discovery: Discovery
+    past: Past
+    history: History
+    subjects: tuple[gather.Subject, ...]
+
+
+class Settled(NamedTuple):
+    """What was decided for one repository."""
+
+    site: Site
+    decisions: tuple[Decision, ...]
+    proposals: tuple[Proposal, ...]
+    kept: tuple[Keep, ...]
+
+
+def reconcile(job: Job) -> Report:
+    sites, failed, notes = _discover(job)
+    wanted = [subject for site in sites for subject in site.subjects]
+    usage = gather.measure(wanted, job.sources, job.now, job.progress)
+    failed += [failure for source in job.sources.all() for failure in source.failures]
+    settled = [_propose(job, site, _decide(job, site, usage)) for site in sites]
+    actions = []
+    for one in settled:
+        done, broken = _act(job, one, partial=job.partial or bool(failed))
+        actions += done
+        failed += broken
+    proposals = tuple(proposal for one in settled for proposal in one.proposals)
+    return Report(
+        now=job.now,
+        changes=tuple(change for proposal in proposals for change in proposal.changes),
+        kept=tuple(keep for one in settled for keep in one.kept),
+        proposals=proposals,
+        actions=tuple(actions),
+        failed=(*job.failed, *failed),
+        notes=tuple(notes),
+        stats=_stats(sites, settled),
+    )
+
+
+def _discover(job: Job) -> tuple[list[Site], list[Failure], list[Note]]:
+    sites: list[Site] = []
+    failed: list[Failure] = []
+    notes: list[Note] = []
+    advance = job.progress.step("Reading repositories", len(job.repositories))
+    for repository in job.repositories:
+        try:
+            site, broken = _open(job, repository)
+        except Problem as problem:
+            failed.append(problem.failure)
+        else:
+            sites.append(site)
+            failed += [*site.discovery.failures, *broken]
+            notes += site.discovery.notes
+        advance(1)
+    return sites, failed, notes
+
+
+def _open(job: Job, repository: Repository) -> tuple[Site, list[Failure]]:
+    files = repository.open()
+    discovery = files.discover()
+    policies = job.policies(files)
+    past = repository.past()
+    told = (*past.ledger, *events_of(past.requests, past.ledger))
+    wanted = [
+        workload
+        for workload in discovery.workloads
+        if any(job.only(container.ref, workload.unit) for container in workload.containers)
+    ]
+    chosen = Discovery(
+        discovery.repository, discovery.commit, tuple(wanted), discovery.failures,
+        (*discovery.notes, *policies.unmatched(discovery.workloads)), discovery.blobs,
+    )  # fmt: skip
+    said_no = {workload: opted_out(workload) for workload in wanted}
+    subjects, failed = gather.subjects(chosen, policies, said_no)
+    kept = tuple(one for one in subjects if job.only(one.container.ref, one.workload.unit))
+    return Site(repository, files, chosen, past, history(told), kept), failed
+
+
+def _decide(
+    job: Job, site: Site, usage: Mapping[ContainerRef, Usage | NoUsage]
+) -> list[tuple[Workload, Decision]]:
+    advance = job.progress.step("Deciding", len(site.subjects))
+    decisions: list[tuple[Workload, Decision]] = []
+    for subject in site.subjects:
+        seen = gather.evidence(subject, usage, site.discovery, site.history, job.now)
+        decisions += [(subject.workload, decision) for decision in decide(seen)]
+        advance(1)
+    return decisions
+
+
+def _propose(job: Job, site: Site, decisions: Sequence[tuple[Workload, Decision]]) -> Settled:
+    candidates = [
+        Candidate(decision, workload.unit) for workload, decision in decisions if isinstance(decision, Change)
+    ]
+    kept = [decision for _, decision in decisions if isinstance(decision, Keep)]
+    candidates, frozen = hold_frozen(candidates, job.now)
+    candidates, refused = hold_rejected(candidates, site.history)
+    kept += frozen + refused
+    proposals = []
+    base = Base(site.repository.name, site.repository.base, site.files.commit)
+    for one in group(candidates, site.repository.base, site.repository.default_base):
+        proposal, unproven = _rewrite(site, one, base, job.templates)
+        kept += unproven
+        proposals += [proposal] if proposal else []
+    changed = [change for proposal in proposals for change in proposal.changes]
+    return Settled(site, (*changed, *kept), tuple(proposals), tuple(kept))
+
+
+def _rewrite(site: Site, one: Group, base: Base, templates: Templates) -> tuple[Proposal | None, list[Keep]]:
+    """The group's files with their new bytes; a change that can't be proven leaves the group."""
+    paths = {value.slot.place.path for value in _values(one.changes)}
+    files = {path: site.files.read(path) for path in sorted(paths)}
+    changed, refused = rewrite(files, one.changes)
+    kept = [
+        Keep(value.slot, why.reason, why.detail, change.stages)
+        for change, why in refused
+        for value in change.values
+    ]
+    out = {id(change) for change, _ in refused}
+    left = tuple(change for change in one.changes if id(change) not in out)
+    if not left:
+        return None, kept
+    return build(one._replace(changes=left), changed.values(), base, templates), kept
+
+
+def _act(job: Job, one: Settled, *, partial: bool) -> tuple[list[Action], list[Failure]]:
+    repository, past = one.site.repository, one.site.past
+    planned = plan(one.proposals, past, judged(one.decisions, partial))
+    writer = repository.write() if job.write else None
+    if writer is None:
+        return intended(repository.name, planned), []
+    try:
+        return carry_out(repository, writer, past, planned, job.now, job.progress)
+    except Problem as problem:
+        return [], [problem.failure]
+
+
+def _values(changes: Iterable[Change]) -> Iterable[NewValue]:
+    return (value for change in changes for value in change.values)
+
+
+def _stats(sites: Sequence[Site], settled: Sequence[Settled]) -> dict[str, int]:
+    return {
+        "repositories": len(sites),
+        "workloads": sum(len(site.discovery.workloads) for site in sites),
+        "containers": sum(len(site.subjects) for site in sites),
+        "changes": sum(len(proposal.changes) for one in settled for proposal in one.proposals),
+        "kept": sum(len(one.kept) for one in settled),
+        "proposals": sum(len(one.proposals) for one in settled),
+    }
