@@ -43,8 +43,26 @@ class Field(StrEnum):
 
     @property
     def resource(self) -> str:
-        """"cpu" or "memory"; "" for an image."""
+        """ "cpu" or "memory"; "" for an image."""
         return self.value.rpartition(".")[2] if self is not Field.IMAGE else ""
+
+
+class Secret:
+    """A token or a password. It shows itself only to who asks with `reveal`."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret is not pickled")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -160,6 +178,18 @@ class Discovery:
     failures: tuple[Failure, ...] = ()
     notes: tuple[Note, ...] = ()
     blobs: dict[str, str] = field(default_factory=dict)  # path -> blob id, of files with workloads
+
+
+class Entry(NamedTuple):
+    """One leaf of a tree of files.
+
+    `blob` names the content: equal ids mean equal bytes. Git's own id for a blob (a folder
+    computes the same from the bytes), and the commit for a submodule.
+    """
+
+    path: str  # relative to the root, with `/`
+    blob: str
+    mode: int  # as Git writes it: 0o100644, 0o100755, 0o120000 a symlink, 0o160000 a submodule
 
 
 # ---------------------------------------------------------------------------------------------
