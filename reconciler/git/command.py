@@ -210,9 +210,7 @@ def explained(doing: str, remote: Remote, access: Access, ran: Ran) -> Problem:
     shown = remote.url
     host = remote.host or remote.path
     if ran.timed_out:
-        text = (
-            f"{doing} took longer than {access.timeout} s and was stopped: {host} is slow; try later."
-        )
+        text = f"{doing} took longer than {access.timeout} s and was stopped: {host} is slow; try later."
         return Problem(shown, text, whose=Whose.THEIRS, repository=shown)
     said = scrubbed(ran.err, remote, access)
     meaning = next((each for each in _MEANINGS if re.search(each.pattern, said, re.IGNORECASE)), None)

@@ -23,7 +23,7 @@ from reconciler.git.command import Ran, explained, git_version, may_be_damage, r
 from reconciler.git.commits import CommitRequest, write_commit
 from reconciler.git.lock import locked
 from reconciler.git.push import Outcome, Pushed, arguments, batches, checked_update, results
-from reconciler.git.snapshot import GitSnapshot
+from reconciler.git.snapshot import READ_LIMIT, GitSnapshot
 from reconciler.git.urls import Remote, parse_url
 from reconciler.model import Note, RefUpdate, Whose
 
@@ -169,8 +169,8 @@ class Mirror:
             raise self._problem(branch, f"there is no branch {branch!r}: {_existing(branch, sorted(found))}")
         return self.at(found[branch])
 
-    def at(self, commit: str) -> GitSnapshot:
-        return GitSnapshot(self.repository, self._store, commit, on_damage=self._mark_damaged)
+    def at(self, commit: str, *, limit: int = READ_LIMIT) -> GitSnapshot:
+        return GitSnapshot(self.repository, self._store, commit, limit=limit, on_damage=self._mark_damaged)
 
     def info(self, commit: str) -> CommitInfo:
         found = self._commit(commit)
@@ -196,8 +196,30 @@ class Mirror:
             return False
 
     def merges_cleanly(self, base: str, tip: str) -> bool:
-        ours, theirs = self._commit(base), self._commit(tip)
-        return not self._store.merge_commits(ours, theirs).conflicts
+        return self._merged_tree(base, tip) is not None
+
+    def is_untouched(self, tip: str, ours: str, base: str) -> bool:
+        """Whether a branch at `tip` holds nothing but our commit `ours`.
+
+        Besides the commit itself that is: the same files under another commit (amended, signed),
+        and the forge's "update branch": a merge of `base` that changes nothing by hand.
+        """
+        if tip == ours:
+            return True
+        if not self.knows(tip) or not self.knows(ours):
+            return False
+        found, own = self._commit(tip), self._commit(ours)
+        if found.parent_ids == own.parent_ids:
+            return found.tree_id == own.tree_id
+        first, *others = (str(parent) for parent in found.parent_ids)
+        if first != ours or len(others) != 1 or not self.is_ancestor(others[0], base):
+            return False
+        return str(found.tree_id) == self._merged_tree(ours, others[0])
+
+    def _merged_tree(self, one: str, other: str) -> str | None:
+        """The tree of both merged; None when they conflict."""
+        index = self._store.merge_commits(self._commit(one), self._commit(other))
+        return None if index.conflicts else str(index.write_tree(self._store))
 
     def _commit(self, commit: str) -> pygit2.Commit:
         try:
