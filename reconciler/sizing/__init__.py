@@ -1,0 +1,10 @@
+"""From evidence to new requests: pure, and in integers only.
+
+`decide` says what is to be set and why; `explain` tells the way from the samples to the number.
+Neither reads a clock, a file or a network: the same evidence gives the same answer anywhere.
+"""
+
+from reconciler.sizing.decide import decide
+from reconciler.sizing.explain import Explanation, explain, tell
+
+__all__ = ["Explanation", "decide", "explain", "tell"]

@@ -1,0 +1,115 @@
+"""One request, with all that its decision needs, read out of the evidence."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from reconciler import quantity
+from reconciler.model import (
+    Consumer,
+    ContainerRef,
+    Evidence,
+    Field,
+    LastChange,
+    LevelPolicy,
+    NoUsage,
+    Reason,
+    Refused,
+    Slot,
+    Usage,
+)
+from reconciler.sizing.words import quoted
+
+LIMIT_OF = {Field.CPU_REQUEST: Field.CPU_LIMIT, Field.MEMORY_REQUEST: Field.MEMORY_LIMIT}
+
+
+class Case(NamedTuple):
+    """What is asked: the request of one resource, for everyone that its line feeds."""
+
+    evidence: Evidence
+    slot: Slot
+    limit_slot: Slot | None
+    level: LevelPolicy
+    consumers: tuple[Consumer, ...]  # ordered, so that the order of the evidence doesn't matter
+    stated: int | None  # the request as the file has it
+    limit: int | None
+
+    @property
+    def resource(self) -> str:
+        return self.slot.field.resource
+
+    @property
+    def in_force(self) -> int | None:
+        """Kubernetes takes the limit for a request that isn't set."""
+        return self.limit if self.stated is None else self.stated
+
+    @property
+    def measured(self) -> tuple[tuple[Consumer, Usage], ...]:
+        return tuple((one, one.usage) for one in self.consumers if isinstance(one.usage, Usage))
+
+    @property
+    def unmeasured(self) -> tuple[tuple[Consumer, NoUsage], ...]:
+        return tuple((one, one.usage) for one in self.consumers if isinstance(one.usage, NoUsage))
+
+    @property
+    def last_change(self) -> LastChange | None:
+        mine = [change for change in self.evidence.last_changes if change.field is self.slot.field]
+        return max(mine, default=None)
+
+
+def slot_of(evidence: Evidence, field: Field) -> Slot | None:
+    return next((slot for slot in evidence.slots if slot.field is field), None)
+
+
+def open_case(evidence: Evidence, slot: Slot) -> Case | Refused:
+    """The case of that request; refused when a text can't be read as a quantity."""
+    limit_slot = slot_of(evidence, LIMIT_OF[slot.field])
+    stated = _read(slot)
+    if isinstance(stated, Refused):
+        return stated
+    limit = _read(limit_slot) if limit_slot else None
+    if isinstance(limit, Refused):
+        return limit
+    sizing = evidence.policy.sizing
+    level = sizing.cpu if slot.field is Field.CPU_REQUEST else sizing.memory
+    consumers = _consumers(evidence, slot)
+    return Case(evidence, slot, limit_slot, level, consumers, stated, limit)
+
+
+def _read(slot: Slot) -> int | Refused | None:
+    if slot.value is None:
+        return None
+    parse = quantity.parse_cpu if slot.field.resource == "cpu" else quantity.parse_memory
+    try:
+        value = parse(slot.value)
+    except quantity.BadQuantity:
+        value = -1
+    if value >= 0:
+        return value
+    return Refused(
+        Reason.BAD_QUANTITY,
+        f"{slot.field} is {quoted(slot.value)}, which is no quantity that a container can have; "
+        "write one like 250m or 512Mi",
+    )
+
+
+def _consumers(evidence: Evidence, slot: Slot) -> tuple[Consumer, ...]:
+    known = {one.ref: one for one in evidence.consumers}
+    refs = slot.consumers or tuple(known)
+    return tuple(_with_samples(known.get(ref) or _stranger(ref), slot) for ref in sorted(set(refs)))
+
+
+def _with_samples(one: Consumer, slot: Slot) -> Consumer:
+    """A usage without a single sample of this resource is no usage."""
+    if isinstance(one.usage, NoUsage):
+        return one
+    sketch = one.usage.cpu if slot.field is Field.CPU_REQUEST else one.usage.memory
+    if sum(sketch.counts) > 0:
+        return one
+    detail = f"{one.usage.source} has no {slot.field.resource} samples of {one.ref} within the window"
+    return one._replace(usage=NoUsage(Reason.NO_METRICS, detail))
+
+
+def _stranger(ref: ContainerRef) -> Consumer:
+    detail = f"{ref} gets its value from this line too, and nothing is known of its use"
+    return Consumer(ref, NoUsage(Reason.NO_METRICS, detail), 1, False, False, ())

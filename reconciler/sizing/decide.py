@@ -1,0 +1,189 @@
+"""The decision over one container's requests.
+
+Evidence in, one row a request out: a `Change`, or a `Keep` with its reason. What is asked, in
+this order: is it ours to change; what does it need; is that worth a merge request; does the
+evidence bear it; is it time; how far does one step go.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from reconciler import quantity
+from reconciler.model import (
+    Change,
+    ChangeClass,
+    Decision,
+    Evidence,
+    Field,
+    Keep,
+    Mode,
+    NewValue,
+    Reason,
+    Refused,
+    Slot,
+    Stage,
+)
+from reconciler.sizing import guards, limits, stages
+from reconciler.sizing.case import Case, open_case, slot_of
+from reconciler.sizing.estimate import Need, needs_of
+from reconciler.sizing.target import Step, Way, beyond_band, step_of, target_of, way_of
+from reconciler.sizing.words import figure
+
+REQUESTS = (Field.CPU_REQUEST, Field.MEMORY_REQUEST)
+_LIKE = {"cpu": "100m", "memory": "128Mi"}  # the style of a value that nothing in the file suggests
+
+
+class Move(NamedTuple):
+    """What is to be done, before it is put into the words of the file."""
+
+    step: Step
+    klass: ChangeClass
+    alarms: tuple[str, ...]  # what makes it one of safety
+
+
+def decide(evidence: Evidence) -> tuple[Decision, ...]:
+    """One row for requests.cpu and one for requests.memory.
+
+    A limit that has to move does so in the row of its request; it has one of its own only when
+    it had to move and couldn't.
+    """
+    slots = [slot_of(evidence, field) for field in REQUESTS]
+    return tuple(row for slot in slots if slot for row in _rows(evidence, slot))
+
+
+def _rows(evidence: Evidence, slot: Slot) -> tuple[Decision, ...]:
+    outright = guards.outright(evidence, slot)
+    case = open_case(evidence, slot)
+    if isinstance(case, Refused):
+        return (_keep(slot, outright or case),)
+    refused = outright or guards.standing(case)
+    needs = needs_of(case)
+    if not needs:
+        return (_keep(slot, refused or guards.without_usage(case)),)
+    way = way_of(case, needs)
+    verdict = refused or _weigh(way)
+    told = stages.of(way, verdict.step if isinstance(verdict, Move) else None)
+    row = _write(way, verdict, told) if isinstance(verdict, Move) else _keep(slot, verdict, told)
+    return (_observed(row), *_stuck_limit(way, row))
+
+
+def _keep(slot: Slot, refused: Refused, told: tuple[Stage, ...] = ()) -> Keep:
+    return Keep(slot, refused.reason, refused.detail, told)
+
+
+# ---------------------------------------------------------------------------------------------
+# Up, down, or not at all
+# ---------------------------------------------------------------------------------------------
+
+
+def _weigh(way: Way) -> Move | Refused:
+    side = beyond_band(way.case, way.target.value)
+    if side > 0:
+        return _raise(way)
+    # A cap is no reason to go below what is needed: only a lower need lowers a request.
+    if side < 0 and way.target.held not in (Reason.AT_CEILING, Reason.LIMIT_BELOW):
+        return _lower(way)
+    return _settled(way)
+
+
+def _raise(way: Way) -> Move | Refused:
+    case = way.case
+    pressing = [need for need in way.needs if beyond_band(case, target_of(case, need.wanted).value) > 0]
+    alarmed = tuple(need for need in pressing if _alarms(case, need))
+    if alarmed:
+        words = tuple(word for need in alarmed for word in _alarms(case, need))
+        return guards.unmeasured_yet(case, alarmed) or _move(way, ChangeClass.SAFETY, words)
+    doubts = [guards.unsound(case, need) for need in pressing]
+    if all(doubts):
+        return next(doubt for doubt in doubts if doubt)
+    # A first request is worth having whatever its size: the scheduler goes by it.
+    small = guards.too_small(way) if case.in_force is not None else None
+    return small or guards.cool_down(case) or _move(way, ChangeClass.SAVINGS, ())
+
+
+def _lower(way: Way) -> Move | Refused:
+    refused = guards.lowering(way) or guards.too_small(way) or guards.cool_down(way.case)
+    return refused or _move(way, ChangeClass.SAVINGS, ())
+
+
+def _move(way: Way, klass: ChangeClass, alarms: tuple[str, ...]) -> Move | Refused:
+    step = step_of(way)
+    return guards.standstill(way, step) or Move(step, klass, alarms)
+
+
+def _alarms(case: Case, need: Need) -> tuple[str, ...]:
+    """What makes a raise one of safety: it hurts already, or is about to."""
+    if need.kills:
+        return (guards.kills_in_words(need),)
+    if need.usage.samples < guards.MIN_SAFETY_SAMPLES:
+        return ()
+    found = []
+    throttled = guards.throttled(case, need)
+    if throttled:
+        found.append(stages.throttled_in_words(need))
+    reached = need.peak if case.resource == "memory" else need.level
+    if case.in_force is not None and reached > case.in_force:
+        found.append(stages.over_in_words(case, need))
+    return tuple(found)
+
+
+def _settled(way: Way) -> Refused:
+    """The request stays; the reason is a bound only where the need alone would have moved it."""
+    case, held = way.case, way.target.held
+    if held is None or beyond_band(case, way.target.free) == 0:
+        return Refused(Reason.IN_BAND, stages.in_band_in_words(way))
+    if held is not Reason.LIMIT_BELOW:
+        return Refused(held, stages.bound_in_words(way))
+    causes = (guards.throttled, guards.killed, guards.at_limit)
+    answers = (cause(case, need) for cause in causes for need in way.needs)
+    cause = next((answer for answer in answers if answer), None)
+    words = stages.limit_in_words(way)
+    return Refused(cause.reason, f"{cause.detail}; {words}") if cause else Refused(held, words)
+
+
+# ---------------------------------------------------------------------------------------------
+# In the words of the file
+# ---------------------------------------------------------------------------------------------
+
+
+def _write(way: Way, move: Move, told: tuple[Stage, ...]) -> Change:
+    case = way.case
+    limit = limits.moved(case, move.step.value)
+    request = _text(case, case.slot, move.step.value)
+    values = [NewValue(case.slot, request)]
+    if limit is not None and case.limit_slot is not None:
+        values.append(NewValue(case.limit_slot, _text(case, case.limit_slot, limit)))
+    because = stages.because(way, move.step, move.alarms, request, limit)
+    return Change(tuple(values), move.klass, because, case.evidence, told)
+
+
+def _text(case: Case, slot: Slot, value: int) -> str:
+    like = slot.value or case.slot.value or (case.limit_slot.value if case.limit_slot else None)
+    write = quantity.format_cpu if case.resource == "cpu" else quantity.format_memory
+    return write(value, like or _LIKE[case.resource])
+
+
+def _observed(row: Decision) -> Decision:
+    """In mode observe the number is told and nothing is done."""
+    if isinstance(row, Keep) or row.evidence.policy.resources_mode is not Mode.OBSERVE:
+        return row
+    to = " and ".join(
+        f"{value.slot.field} {value.slot.value or 'unset'} → {value.new}" for value in row.values
+    )
+    detail = f"the policy only observes; it would have been {to}: {row.because}"
+    return Keep(row.values[0].slot, Reason.OBSERVED, detail, row.stages)
+
+
+def _stuck_limit(way: Way, row: Decision) -> tuple[Keep, ...]:
+    """A row for a limit that the policy would have raised, had its line let it."""
+    case, slot = way.case, way.case.limit_slot
+    if slot is None or slot.refused is None or case.level.limit == "keep" or not case.limit:
+        return ()
+    if way.target.held is not Reason.LIMIT_BELOW:
+        return ()
+    stuck = (Reason.LIMIT_BELOW, Reason.THROTTLED, Reason.OOM_KILLED, Reason.AT_LIMIT, Reason.OBSERVED)
+    if isinstance(row, Keep) and row.reason not in stuck:
+        return ()
+    need = figure(case.resource, way.target.rounded)
+    return (Keep(slot, slot.refused.reason, f"had to rise to {need}, but {slot.refused.detail}"),)

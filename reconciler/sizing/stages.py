@@ -1,0 +1,176 @@
+"""The way from samples to a number, told: as stages for `explain`, and as one sentence."""
+
+from __future__ import annotations
+
+from reconciler.model import Reason, Stage
+from reconciler.sizing import limits
+from reconciler.sizing.case import Case
+from reconciler.sizing.estimate import Need
+from reconciler.sizing.guards import kills_in_words, replicas
+from reconciler.sizing.target import Step, Way
+from reconciler.sizing.words import count, figure, permille
+
+# ---------------------------------------------------------------------------------------------
+# Stages
+# ---------------------------------------------------------------------------------------------
+
+
+def of(way: Way, step: Step | None) -> tuple[Stage, ...]:
+    told = [*_need_stages(way), *_target_stages(way), *_gate_stages(way)]
+    if step is not None:
+        told.append(_step_stage(way, step))
+    return tuple(told)
+
+
+def _need_stages(way: Way) -> list[Stage]:
+    case, need = way.case, way.top
+    told = [Stage("measured", need.level, _measured(way))]
+    told.append(Stage("headroom", need.roomy, f"{case.level.headroom_percent} % over the measured level"))
+    if need.kills:
+        words = f"{kills_in_words(need)}: at least 20 % and 100Mi above that"
+        told.append(Stage("oom", need.wanted, words))
+    return told
+
+
+def _target_stages(way: Way) -> list[Stage]:
+    case, target, level = way.case, way.target, way.case.level
+    ceiling = "no ceiling" if level.ceiling is None else f"ceiling {figure(case.resource, level.ceiling)}"
+    bounds = f"floor {figure(case.resource, level.floor)}, {ceiling}"
+    told = [
+        Stage("bounds", target.bounded, bounds),
+        Stage(
+            "rounding",
+            target.rounded,
+            f"up, to a multiple of {figure(case.resource, level.round_to)} or coarser",
+        ),
+    ]
+    if case.limit is not None:
+        told.append(Stage("limit", target.value, _limit_stage(case, way)))
+    return told
+
+
+def _limit_stage(case: Case, way: Way) -> str:
+    limit = figure(case.resource, case.limit or 0)
+    if way.target.value <= (case.limit or 0) and way.target.held is not Reason.LIMIT_BELOW:
+        return f"within the limit of {limit}"
+    if limits.movable(case):
+        return f"above the limit of {limit}, which rises with it (limit: {case.level.limit})"
+    return f"no further than the limit of {limit}, which stays"
+
+
+def _gate_stages(way: Way) -> list[Stage]:
+    case, sizing = way.case, way.case.evidence.policy.sizing
+    current = case.in_force
+    if current is None:
+        return [Stage("in force", None, "no request and no limit is set")]
+    source = "the request in the file" if case.stated is not None else "the limit, as no request is set"
+    low, high = current * (100 - sizing.band_down_percent), current * (100 + sizing.band_up_percent)
+    band = f"kept between {figure(case.resource, -(-low // 100))} and {figure(case.resource, high // 100)}"
+    worth = abs(way.target.value - current) * replicas(way)
+    least = figure(case.resource, case.level.smallest_change)
+    pods = count(replicas(way), "pod")
+    return [
+        Stage("in force", current, source),
+        Stage("dead band", way.target.value, band),
+        Stage("worth", worth, f"the difference for {pods}; savings of less than {least} are kept"),
+    ]
+
+
+def _step_stage(way: Way, step: Step) -> Stage:
+    if step.percent is None:
+        return Stage("step", step.value, "all the way at once")
+    side = "up" if step.value > (way.case.in_force or 0) else "down"
+    return Stage("step", step.value, f"{side} at most {step.percent} % a step")
+
+
+# ---------------------------------------------------------------------------------------------
+# Sentences
+# ---------------------------------------------------------------------------------------------
+
+
+def because(way: Way, step: Step, alarms: tuple[str, ...], new: str, limit: int | None) -> str:
+    """`p95 over 14 days is 182m with 3 pods; 15 % headroom gives 210m; …, so 400m`"""
+    parts = [*alarms, _measured(way), _gives(way)]
+    bound = _bound(way)
+    if bound:
+        parts.append(bound)
+    if step.percent is not None:
+        parts.append(f"{_step_stage(way, step).words}, so {new}")
+    if limit is not None:
+        parts.append(f"the limit goes along to {figure(way.case.resource, limit)}")
+    return "; ".join(parts)
+
+
+def _measured(way: Way) -> str:
+    case, need = way.case, way.top
+    level = figure(case.resource, need.level)
+    pods = count(need.usage.replicas or need.usage.pods, "pod")
+    words = f"{_name(case, need)} over {count(need.days, 'day')} is {level} with {pods}"
+    if len(way.case.consumers) > 1:
+        words += (
+            f", of {need.consumer.ref}, the largest need of {len(way.case.consumers)} containers on this line"
+        )
+    return words
+
+
+def _name(case: Case, need: Need) -> str:
+    if need.level > need.estimated:
+        return "resident memory"
+    if case.level.estimator == "percentile":
+        whole, tenth = divmod(case.level.percentile_permille, 10)
+        return f"p{whole}.{tenth}" if tenth else f"p{whole}"
+    return case.level.estimator
+
+
+def _gives(way: Way) -> str:
+    case, need = way.case, way.top
+    if need.wanted > need.roomy:
+        return f"20 % and 100Mi more than it was killed at gives {figure(case.resource, way.target.free)}"
+    return f"{case.level.headroom_percent} % headroom gives {figure(case.resource, way.target.free)}"
+
+
+def _bound(way: Way) -> str:
+    case, target = way.case, way.target
+    if target.held is Reason.AT_FLOOR:
+        return f"the floor is {figure(case.resource, case.level.floor)}"
+    if target.held is Reason.AT_CEILING and case.level.ceiling is not None:
+        return f"the ceiling is {figure(case.resource, case.level.ceiling)}"
+    if target.held is Reason.LIMIT_BELOW and case.limit is not None:
+        limit = figure(case.resource, case.limit)
+        return f"no higher than its limit of {limit}, which somebody would have to raise"
+    return ""
+
+
+def throttled_in_words(need: Need) -> str:
+    return f"throttled in {permille(need.usage.throttled_permille or 0)} of its periods"
+
+
+def over_in_words(case: Case, need: Need) -> str:
+    what = "peak" if case.resource == "memory" else _name(case, need)
+    return f"its {what} is above the request of {figure(case.resource, case.in_force or 0)}"
+
+
+def in_band_in_words(way: Way) -> str:
+    case, sizing = way.case, way.case.evidence.policy.sizing
+    current = figure(case.resource, case.in_force or 0)
+    band = f"{sizing.band_down_percent} % below and {sizing.band_up_percent} % above"
+    return f"{_measured(way)}; {_gives(way)}, near enough to the {current} in force ({band} are kept)"
+
+
+def bound_in_words(way: Way) -> str:
+    return f"{_measured(way)}; {_gives(way)}; {_bound(way)}, and {_in_force(way.case)}"
+
+
+def limit_in_words(way: Way) -> str:
+    """A capped request whose limit this program doesn't move: only a person can."""
+    case = way.case
+    limit = figure(case.resource, case.limit or 0)
+    need = figure(case.resource, way.target.rounded)
+    return (
+        f"it needs {need}, but its limit is {limit}, and a request can't pass a limit that stays: "
+        "somebody has to raise it"
+    )
+
+
+def _in_force(case: Case) -> str:
+    return f"{figure(case.resource, case.in_force or 0)} is in force"

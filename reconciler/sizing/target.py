@@ -1,0 +1,97 @@
+"""From what is needed to the number to set: floor, ceiling, rounding, limit, band and step."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from reconciler.model import Reason
+from reconciler.sizing import limits, rounding
+from reconciler.sizing.case import Case
+from reconciler.sizing.estimate import Need, largest_of
+
+
+class Target(NamedTuple):
+    """Where the request should end, however many steps it takes."""
+
+    bounded: int  # within floor and ceiling
+    rounded: int
+    value: int  # and under the limit
+    free: int  # what it were without floor, ceiling and limit
+    held: Reason | None  # which of the three stands between need and value
+
+
+class Way(NamedTuple):
+    """The numbers of one decision, before anybody judges them."""
+
+    case: Case
+    needs: tuple[Need, ...]
+    top: Need
+    target: Target
+
+
+class Step(NamedTuple):
+    """The part of the way that one merge request goes."""
+
+    value: int
+    percent: int | None  # the bound that cut it short
+
+
+def way_of(case: Case, needs: tuple[Need, ...]) -> Way:
+    top = largest_of(needs)
+    return Way(case, needs, top, target_of(case, top.wanted))
+
+
+def target_of(case: Case, wanted: int) -> Target:
+    level, held = case.level, None
+    bounded = wanted
+    if bounded < level.floor:
+        bounded, held = level.floor, Reason.AT_FLOOR
+    if level.ceiling is not None and bounded > level.ceiling:
+        bounded, held = level.ceiling, Reason.AT_CEILING
+    rounded = rounding.up(bounded, level.round_to)
+    if level.ceiling is not None:
+        rounded = min(rounded, level.ceiling)
+    value, cap = rounded, limits.cap(case)
+    if cap is not None and rounded > cap:
+        value = cap
+        held = Reason.LIMIT_BELOW if bounded > cap else held
+    return Target(bounded, rounded, value, rounding.up(wanted, level.round_to), held)
+
+
+def beyond_band(case: Case, value: int) -> int:
+    """1 above the dead band around the request in force, -1 below it, 0 within."""
+    sizing, current = case.evidence.policy.sizing, case.in_force
+    if current is None or value * 100 > current * (100 + sizing.band_up_percent):
+        return 1
+    return -1 if value * 100 < current * (100 - sizing.band_down_percent) else 0
+
+
+def step_of(way: Way) -> Step:
+    """At most so many per cent up or down at once; nothing bounds a first request, or one of 0."""
+    current, value = way.case.in_force, way.target.value
+    if not current or value == current:
+        return Step(value, None)
+    return _step_up(way, current) if value > current else _step_down(way, current)
+
+
+def _step_up(way: Way, current: int) -> Step:
+    case, value, percent = way.case, way.target.value, way.case.evidence.policy.sizing.step_up_percent
+    # A kill proves that the limit of that time was used up, so the step is counted from there;
+    # else the first steps would end below the limit at which it goes on being killed.
+    base = max(current, *(need.killed_at for need in way.needs))
+    high = base * (100 + percent) // 100
+    if value <= high:
+        return Step(value, None)
+    stepped = rounding.down_over(high, case.level.round_to, current)
+    floor = min(value, rounding.up(case.level.floor, case.level.round_to))
+    return Step(max(stepped, floor), percent)
+
+
+def _step_down(way: Way, current: int) -> Step:
+    case, value, percent = way.case, way.target.value, way.case.evidence.policy.sizing.step_down_percent
+    low = -(-current * (100 - percent) // 100)
+    if value >= low:
+        return Step(value, None)
+    stepped = rounding.up_under(low, case.level.round_to, current)
+    caps = [bound for bound in (case.level.ceiling, limits.cap(case)) if bound is not None and bound >= low]
+    return Step(min([stepped, *caps]), percent)

@@ -1,0 +1,349 @@
+"""Each reason for which sizing keeps a value, as one small case. Read it as documentation."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+from sizing_evidence import (
+    API,
+    MI,
+    WEB,
+    changed,
+    consumer,
+    evidence,
+    flat,
+    killed,
+    levels,
+    used,
+    with_slot,
+)
+
+from reconciler.model import (
+    Evidence,
+    Field,
+    Keep,
+    Mode,
+    NoUsage,
+    Reason,
+    Refused,
+    Scaler,
+)
+from reconciler.sizing import decide
+
+CPU, MEMORY = Field.CPU_REQUEST, Field.MEMORY_REQUEST
+NO_PODS = NoUsage(Reason.NO_METRICS, "main knows no pod of it")
+TWO_CLUSTERS = NoUsage(Reason.AMBIGUOUS_CLUSTER, "main has it in two clusters")
+HPA = Scaler("HorizontalPodAutoscaler", "web", ("cpu",), (), "hpa.yaml", 3)
+VPA = Scaler("VerticalPodAutoscaler", "web", ("cpu", "memory"), ("app",), "vpa.yaml", 3)
+KEDA = Scaler("ScaledObject", "web", ("memory",), (), "keda.yaml", 3)
+STATEFUL = WEB._replace(kind="StatefulSet")
+
+
+class Case(NamedTuple):
+    """What there is, which field is asked about, and the reason and words that answer."""
+
+    name: str
+    given: Evidence
+    field: Field
+    reason: Reason
+    says: str
+
+
+def lowered(**other: object) -> Evidence:
+    """A request of twice what is needed, to be lowered unless something forbids it."""
+    return evidence(cpu="1000m", memory="2048Mi", **other)  # type: ignore[arg-type]
+
+
+def one(**other: object) -> tuple[object, ...]:
+    return (consumer(used(**other)),)  # type: ignore[arg-type]
+
+
+CASES = (
+    Case(
+        "the need is near the request",
+        evidence(),
+        CPU,
+        Reason.IN_BAND,
+        "p95 over 14 days is 182m with 3 pods",
+    ),
+    Case(
+        "the need is a little under the request",
+        evidence(memory="500Mi"),
+        MEMORY,
+        Reason.IN_BAND,
+        "20 % headroom gives 480Mi, near enough to the 500Mi in force",
+    ),
+    Case(
+        "three pods would save 30m together",
+        evidence(cpu="30m", consumers=one(cpu=15)),
+        CPU,
+        Reason.TOO_SMALL,
+        "for 3 pods would move 30m, less than the 50m",
+    ),
+    Case(
+        "it was changed three days ago",
+        lowered(last_changes=(changed(CPU, 3),)),
+        CPU,
+        Reason.COOL_DOWN,
+        "changed from 100m to 200m 3 days ago; the policy waits 7 days between changes, 4 days more",
+    ),
+    Case(
+        "an alarm waits for a day measured under the last value",
+        evidence(consumers=one(memory=900 * MI), last_changes=(changed(MEMORY, 0),)),
+        MEMORY,
+        Reason.COOL_DOWN,
+        "no whole day has been measured",
+    ),
+    Case(
+        "it uses next to nothing, and has the floor",
+        evidence(cpu="10m", consumers=one(cpu=1)),
+        CPU,
+        Reason.AT_FLOOR,
+        "the floor is 10m, and 10m is in force",
+    ),
+    Case(
+        "it needs more than the ceiling, and has the ceiling",
+        evidence(cpu="100m", sizing=levels(ceiling=100)),
+        CPU,
+        Reason.AT_CEILING,
+        "the ceiling is 100m, and 100m is in force",
+    ),
+    Case(
+        "it needs more than the ceiling, and has more than that",
+        evidence(cpu="400m", sizing=levels(ceiling=100)),
+        CPU,
+        Reason.AT_CEILING,
+        "400m is in force",
+    ),
+    Case(
+        "its kind is only raised",
+        lowered(consumers=(consumer(used(), STATEFUL),)),
+        CPU,
+        Reason.ONLY_RAISED,
+        "requests of a StatefulSet are only raised",
+    ),
+    Case(
+        "its memory limit is its request and has to stay so",
+        evidence(memory="2048Mi", memory_limit="2048Mi", sizing=levels(limit="equal")),
+        MEMORY,
+        Reason.ONLY_RAISED,
+        "memory limits are never lowered",
+    ),
+    Case(
+        "headroom would pass the limit",
+        evidence(cpu="200m", cpu_limit="200m"),
+        CPU,
+        Reason.IN_BAND,
+        "15 % headroom gives 210m",
+    ),
+    Case(
+        "the limit is in the way",
+        evidence(cpu="200m", cpu_limit="200m", sizing=levels(headroom_percent=40)),
+        CPU,
+        Reason.LIMIT_BELOW,
+        "it needs 255m, but its limit is 200m",
+    ),
+    Case(
+        "nobody measures it",
+        evidence(consumers=(consumer(NO_PODS),)),
+        CPU,
+        Reason.NO_METRICS,
+        "main knows no pod of it",
+    ),
+    Case(
+        "its name is in two clusters",
+        evidence(consumers=(consumer(TWO_CLUSTERS),)),
+        MEMORY,
+        Reason.AMBIGUOUS_CLUSTER,
+        "in two clusters",
+    ),
+    Case(
+        "neither of two is measured, for different reasons",
+        evidence(consumers=(consumer(TWO_CLUSTERS), consumer(NO_PODS, API))),
+        CPU,
+        Reason.NO_METRICS,
+        "main knows no pod of it",
+    ),
+    Case(
+        "one of two on the line isn't measured",
+        lowered(consumers=(consumer(used()), consumer(NO_PODS, API))),
+        CPU,
+        Reason.CONSUMER_WITHOUT_METRICS,
+        "the line also feeds shop/Deployment/api/app",
+    ),
+    Case(
+        "it is three days old",
+        lowered(consumers=one(days=3)),
+        CPU,
+        Reason.THIN_EVIDENCE,
+        "known on 3 days, and the policy wants 7",
+    ),
+    Case(
+        "it is three days old, and not in need",
+        evidence(cpu="185m", consumers=one(days=3)),
+        CPU,
+        Reason.THIN_EVIDENCE,
+        "known on 3 days",
+    ),
+    Case(
+        "it ran for minutes",
+        lowered(consumers=one(cpu=flat(182, samples=20), memory=flat(MI, samples=20))),
+        CPU,
+        Reason.THIN_EVIDENCE,
+        "only 20 samples",
+    ),
+    Case(
+        "half of the samples are missing",
+        lowered(consumers=one(samples=2000)),
+        CPU,
+        Reason.LOW_COVERAGE,
+        "50 % of the samples",
+    ),
+    Case(
+        "it was throttled",
+        lowered(consumers=one(throttled_permille=123), cpu_limit="2000m"),
+        CPU,
+        Reason.THROTTLED,
+        "throttled in 12.3 % of its periods",
+    ),
+    Case(
+        "it was throttled at a limit that stays",
+        evidence(cpu="200m", cpu_limit="200m", consumers=one(cpu=200, throttled_permille=300)),
+        CPU,
+        Reason.THROTTLED,
+        "a request can't pass a limit that stays: somebody has to raise it",
+    ),
+    Case(
+        "it was killed",
+        lowered(consumers=one(oom_kills=(killed(512 * MI),))),
+        MEMORY,
+        Reason.OOM_KILLED,
+        "OOM-killed 2 times at a limit of 512Mi",
+    ),
+    Case(
+        "its peak touches the limit",
+        evidence(cpu="1000m", cpu_limit="1000m", consumers=one(cpu=flat(100, peak=980))),
+        CPU,
+        Reason.AT_LIMIT,
+        "the peak of shop/Deployment/web/app, 980m, is at its limit of 1000m",
+    ),
+    Case(
+        "its pods were found by name",
+        lowered(consumers=one(owner_guessed=True)),
+        CPU,
+        Reason.GUESSED_OWNER,
+        "found by their names alone",
+    ),
+    Case(
+        "an autoscaler counts in per cent of the request",
+        lowered(consumers=(consumer(used(), scalers=(HPA,)),)),
+        CPU,
+        Reason.SCALED_BY_HPA,
+        "HorizontalPodAutoscaler web (hpa.yaml:3)",
+    ),
+    Case(
+        "another autoscaler sets the request itself",
+        lowered(consumers=(consumer(used(), scalers=(VPA,)),)),
+        MEMORY,
+        Reason.SCALED_BY_VPA,
+        "acts on the memory",
+    ),
+    Case(
+        "KEDA counts in per cent of the request",
+        lowered(consumers=(consumer(used(), scalers=(KEDA,)),)),
+        MEMORY,
+        Reason.SCALED_BY_KEDA,
+        "ScaledObject web",
+    ),
+    Case(
+        "the policy only observes",
+        lowered(mode=Mode.OBSERVE),
+        CPU,
+        Reason.OBSERVED,
+        "requests.cpu 1000m → 800m",
+    ),
+    Case(
+        "its owners opted out",
+        lowered(opted_out="reconciler/resources"),
+        CPU,
+        Reason.OPTED_OUT,
+        "the annotation reconciler/resources",
+    ),
+    Case(
+        "it runs before the others",
+        lowered(consumers=(consumer(used(), init=True),)),
+        CPU,
+        Reason.INIT_CONTAINER,
+        "runs for moments",
+    ),
+    Case(
+        "nothing is set, and nothing is to be added",
+        evidence(cpu=None, sizing=levels(missing="keep")),
+        CPU,
+        Reason.UNSET,
+        "no requests.cpu is set",
+    ),
+    Case(
+        "the text is no quantity",
+        evidence(cpu="lots"),
+        CPU,
+        Reason.BAD_QUANTITY,
+        "requests.cpu is “lots”",
+    ),
+    Case(
+        "less than nothing is no request",
+        evidence(memory="-5Mi"),
+        MEMORY,
+        Reason.BAD_QUANTITY,
+        "“-5Mi”",
+    ),
+    Case(
+        "the limit is no quantity",
+        evidence(memory_limit="lots\n\x1b[2J"),
+        MEMORY,
+        Reason.BAD_QUANTITY,
+        "limits.memory is “lots??[2J”",
+    ),
+    Case(
+        "the place can't be edited",
+        with_slot(lowered(), CPU, refused=Refused(Reason.SHARED_ANCHOR, "&small is used 4 times")),
+        CPU,
+        Reason.SHARED_ANCHOR,
+        "&small is used 4 times",
+    ),
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_reason(case: Case) -> None:
+    row = next(row for row in decide(case.given) if isinstance(row, Keep) and row.slot.field is case.field)
+
+    assert row.reason is case.reason, row.detail
+    assert case.says in row.detail
+    assert "\n" not in row.detail
+
+
+def test_every_reason_that_sizing_gives_has_a_case() -> None:
+    others = {
+        Reason.NOT_MANAGED, Reason.FROZEN, Reason.REJECTED,  # config and proposals
+        Reason.ALIASED, Reason.BLOCK_SCALAR, Reason.COMPLEX_KEY, Reason.DUPLICATE_KEY,  # source: handed on
+        Reason.NOT_A_SCALAR, Reason.TEMPLATE, Reason.RENDERED, Reason.ENCODING,
+        Reason.DEFINED_TWICE, Reason.UNPROVEN,
+    }  # fmt: skip
+
+    assert {case.reason for case in CASES} >= set(Reason) - others
+
+
+def test_stuck_limit_gets_a_row_of_its_own() -> None:
+    given = with_slot(
+        evidence(memory="480Mi", memory_limit="480Mi", consumers=one(memory=470 * MI)),
+        Field.MEMORY_LIMIT,
+        refused=Refused(Reason.ALIASED, "it is an alias of &limit"),
+    )
+
+    rows = {row.slot.field: row for row in decide(given) if isinstance(row, Keep)}
+
+    assert rows[MEMORY].reason is Reason.AT_LIMIT
+    assert rows[Field.MEMORY_LIMIT].reason is Reason.ALIASED
+    assert rows[Field.MEMORY_LIMIT].detail == "had to rise to 568Mi, but it is an alias of &limit"
