@@ -1,0 +1,322 @@
+"""Recordings as Parquet files: the only module that knows pyarrow.
+
+Reading hands out numpy arrays and Python strings, and refuses what is not a recording before it
+spends memory on it. A null becomes `NONE`, which no real number in a recording can be.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, NamedTuple, NoReturn
+
+import numpy as np
+import pyarrow
+from pyarrow import parquet
+
+from reconciler.errors import Problem
+from reconciler.usage.days import BY_NAME, COLUMNS, FORMAT, HOURS, Column, Query, days_since_1970, query_hash
+from reconciler.usage.sketch import BUCKETS, Ints
+
+NONE = -1
+MAX_ROWS = 5_000_000
+MAX_NUMBERS = 100_000_000  # in one column of one file, all lists together
+WHAT = "a recording of utilization"
+
+
+class Footer(NamedTuple):
+    """What a file says about itself, read without touching its rows."""
+
+    path: Path
+    rows: int
+    query: str
+    created: int
+    first_day: int  # the days that it speaks for; none when the last is before the first
+    last_day: int
+    stamp: tuple[int, int, int]  # to notice that another file took its place
+
+
+class Texts(NamedTuple):
+    """A column of strings: each string once, and which of them each row has."""
+
+    codes: Ints
+    strings: tuple[str, ...]
+
+
+class Lists(NamedTuple):
+    """A column of lists, flat: row `i` holds values[offsets[i] : offsets[i + 1]]."""
+
+    offsets: Ints
+    values: Ints
+
+
+class Columns(NamedTuple):
+    """Some columns of one file, by name."""
+
+    texts: dict[str, Texts]
+    ints: dict[str, Ints]
+    lists: dict[str, Lists]
+
+
+def refuse(path: Path, error: str) -> NoReturn:
+    raise Problem(WHAT, error, path=str(path))
+
+
+# ---------------------------------------------------------------------------------------------
+# Reading
+# ---------------------------------------------------------------------------------------------
+
+
+def open_footer(path: Path) -> Footer:
+    """Check that this is a recording of the version we know, with exactly its columns."""
+    with _opened(path) as (file, handle):
+        metadata = file.schema_arrow.metadata or {}
+        found = _text_of(metadata, b"reconciler.format")
+        if found is None:
+            refuse(
+                path, f"this Parquet file is not a recording: its metadata has no reconciler.format; {_DO}"
+            )
+        if found != FORMAT:
+            refuse(path, f"its format is {found[:40]!r}, this version reads {FORMAT!r}; record it anew")
+        _check_schema(path, file.schema_arrow)
+        _check_size(path, file.metadata)
+        query = query_hash(_query_of(path, metadata))
+        created, days = _created_of(path, metadata), _days_of(path, metadata)
+        return Footer(path, file.metadata.num_rows, query, created, *days, _stamp(handle))
+
+
+def read_columns(footer: Footer, names: Sequence[str]) -> Columns:
+    """These columns of all rows. Refused when the file is no longer the one that was looked at."""
+    with _opened(footer.path) as (file, handle):
+        if _stamp(handle) != footer.stamp:
+            refuse(footer.path, "it was replaced while it was being read; run again")
+        table = file.read(columns=list(names))
+        if table.num_rows != footer.rows:
+            refuse(footer.path, f"it announces {footer.rows} rows and has {table.num_rows}; record it anew")
+        columns = Columns({}, {}, {})
+        for name in names:
+            _read_column(footer.path, BY_NAME[name], table.column(name).combine_chunks(), columns)
+        return columns
+
+
+_DO = "record one with `reconcile record`, or see docs/recording.md"
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, IO[bytes]]]:
+    """The file, with everything that a library says of a broken one translated."""
+    try:
+        with path.open("rb") as handle:
+            yield parquet.ParquetFile(handle), handle
+    except UnicodeDecodeError:
+        refuse(path, "it holds names that are not UTF-8; record it anew")
+    except MemoryError:
+        refuse(path, "it does not fit into memory; split it, for example into one file a day")
+    except FileNotFoundError:
+        refuse(path, "it has vanished; run again, or check the path")
+    except IsADirectoryError:
+        refuse(path, "this is a folder, not a file; remove it or rename it")
+    except PermissionError:
+        refuse(path, "it may not be read; change its permissions")
+    except (OSError, pyarrow.ArrowException) as error:
+        refuse(path, f"it can't be read as Parquet ({_first_line(error)}); copy or record it again")
+
+
+def _first_line(error: BaseException) -> str:
+    """Whatever the library said, short and printable: it may quote bytes of the file."""
+    line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return "".join(letter if letter.isprintable() else "?" for letter in line)[:120]
+
+
+def _stamp(handle: IO[bytes]) -> tuple[int, int, int]:
+    found = os.fstat(handle.fileno())
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _text_of(metadata: dict[bytes, bytes], key: bytes) -> str | None:
+    value = metadata.get(key)
+    return None if value is None else value.decode("utf-8", "replace")
+
+
+def _query_of(path: Path, metadata: dict[bytes, bytes]) -> Query:
+    try:
+        query = json.loads(_text_of(metadata, b"reconciler.query") or "")
+    except (ValueError, RecursionError):
+        query = None
+    if not isinstance(query, dict) or not all(type(value) in (str, int) for value in query.values()):
+        refuse(path, f"its metadata has no reconciler.query, an object of strings and integers; {_DO}")
+    return query
+
+
+def _created_of(path: Path, metadata: dict[bytes, bytes]) -> int:
+    text = _text_of(metadata, b"reconciler.created") or ""
+    if not (text.isascii() and text.isdigit() and len(text) <= 12):
+        refuse(path, f"its metadata has no reconciler.created, the Unix time of writing; {_DO}")
+    return int(text)
+
+
+def _days_of(path: Path, metadata: dict[bytes, bytes]) -> tuple[int, int]:
+    first, _, last = (_text_of(metadata, b"reconciler.days") or "").partition("/")
+    try:
+        return days_since_1970(first), days_since_1970(last)
+    except ValueError:
+        refuse(path, f"its metadata has no reconciler.days, as 2026-02-01/2026-02-28; {_DO}")
+
+
+def _check_schema(path: Path, schema: Any) -> None:
+    found = {field.name: field.type for field in schema}
+    missing = [column.name for column in COLUMNS if column.name not in found]
+    extra = [str(name) for name in found if name not in BY_NAME]
+    if missing:
+        refuse(path, f"it has no column {_names(missing)}; {FORMAT} has exactly those of docs/recording.md")
+    if extra or len(schema) != len(COLUMNS):
+        refuse(path, f"column {_names(extra) or 'twice'} is not one of {FORMAT}; remove it, or record anew")
+    for column in COLUMNS:
+        if not _fits(column, found[column.name]):
+            expected = _EXPECTED[column.kind]
+            refuse(path, f"column {column.name} is {str(found[column.name])[:60]}, expected {expected}")
+
+
+def _names(names: list[str]) -> str:
+    shown = ", ".join(repr(name[:40]) for name in names[:3])
+    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
+
+
+_EXPECTED = {
+    "text": "text",
+    "date": "a date",
+    "int": "an integer",
+    "flag": "a boolean",
+    "int32s": "a list of integers",
+    "int64s": "a list of integers",
+    "hour32s": "a list of 24 integers",
+    "hour64s": "a list of 24 integers",
+}
+
+
+def _fits(column: Column, found: Any) -> bool:
+    """Any width will do: other tools have their own habits."""
+    types = pyarrow.types
+    if column.is_list:
+        listed = types.is_list(found) or types.is_large_list(found)
+        return bool(listed and types.is_integer(found.value_type))
+    if column.kind == "text":
+        plain = found.value_type if types.is_dictionary(found) else found
+        return bool(types.is_string(plain) or types.is_large_string(plain))
+    if column.kind == "date":
+        return bool(types.is_date32(found))
+    return bool(types.is_boolean(found) if column.kind == "flag" else types.is_integer(found))
+
+
+def _check_size(path: Path, metadata: Any) -> None:
+    """From the footer alone, so that a small file can't claim more memory than there is."""
+    rows = metadata.num_rows
+    if not 0 <= rows <= MAX_ROWS:
+        refuse(path, f"it announces {rows} rows, at most {MAX_ROWS} are read; write one file a day")
+    numbers = dict.fromkeys(BY_NAME, 0)
+    for group in range(metadata.num_row_groups):
+        for index in range(metadata.num_columns):
+            chunk = metadata.row_group(group).column(index)
+            name = chunk.path_in_schema.partition(".")[0]
+            numbers[name] = numbers.get(name, 0) + max(0, chunk.num_values)
+    for column in COLUMNS:
+        found = numbers[column.name]
+        most = rows * BUCKETS if column.is_list else rows
+        if found > min(most, MAX_NUMBERS):
+            refuse(path, f"column {column.name} announces {found} numbers in {rows} rows; record it anew")
+        if column.is_hours and found != rows * HOURS:
+            refuse(path, f"column {column.name} must hold {HOURS} numbers in each row; record it anew")
+
+
+def _read_column(path: Path, column: Column, array: Any, into: Columns) -> None:
+    if array.null_count and not (column.nullable and not column.is_list):
+        refuse(path, f"column {column.name} has nulls, which it must not; record it anew")
+    if column.is_list:
+        into.lists[column.name] = _lists(path, column, array)
+    elif column.kind == "text":
+        into.texts[column.name] = _texts(array)
+    else:
+        into.ints[column.name] = _ints(path, column, array)
+
+
+def _texts(array: Any) -> Texts:
+    if pyarrow.types.is_dictionary(array.type):
+        array = array.cast(array.type.value_type)
+    encoded = array.dictionary_encode()
+    return Texts(encoded.indices.to_numpy().astype(np.int64), tuple(encoded.dictionary.to_pylist()))
+
+
+def _ints(path: Path, column: Column, array: Any) -> Ints:
+    if column.kind == "date":
+        array = array.cast(pyarrow.int32())
+    elif array.null_count:
+        array = array.cast(pyarrow.int64()).fill_null(NONE)
+    numbers: Ints = array.cast(pyarrow.int64()).to_numpy(zero_copy_only=False)
+    _refuse_negative(path, column, numbers, array.null_count)
+    return numbers
+
+
+def _lists(path: Path, column: Column, array: Any) -> Lists:
+    offsets = array.offsets.to_numpy().astype(np.int64)
+    flat = array.flatten()
+    nulls = flat.null_count
+    if nulls and not column.nullable:
+        refuse(path, f"column {column.name} has nulls inside its lists; record it anew")
+    numbers = flat.cast(pyarrow.int64()).fill_null(NONE).to_numpy(zero_copy_only=False)
+    _refuse_negative(path, column, numbers, nulls)
+    return Lists(offsets - offsets[0] if len(offsets) else np.zeros(1, np.int64), numbers)
+
+
+def _refuse_negative(path: Path, column: Column, numbers: Ints, nulls: int) -> None:
+    if int(np.count_nonzero(numbers < 0)) > nulls:
+        refuse(path, f"column {column.name} has a negative number; record it anew")
+
+
+# ---------------------------------------------------------------------------------------------
+# Writing
+# ---------------------------------------------------------------------------------------------
+
+
+def write_table(path: Path, columns: dict[str, list[Any]], metadata: dict[str, str]) -> None:
+    """Write the file beside its place and move it there: readers see all of it or nothing."""
+    fields = [pyarrow.field(column.name, _arrow_type(column), _may_be_null(column)) for column in COLUMNS]
+    arrays = [_arrow(column, columns[column.name]) for column in COLUMNS]
+    table = pyarrow.Table.from_arrays(arrays, schema=pyarrow.schema(fields, metadata))
+    waiting = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        with waiting.open("xb") as handle:
+            parquet.write_table(table, handle, compression="zstd")
+            handle.flush()
+            os.fsync(handle.fileno())
+        waiting.replace(path)
+    except OSError as error:
+        raise Problem(WHAT, f"it can't be written ({error.strerror})", path=str(path)) from error
+    finally:
+        waiting.unlink(missing_ok=True)
+
+
+def _may_be_null(column: Column) -> bool:
+    return column.nullable and not column.is_list
+
+
+def _arrow_type(column: Column) -> Any:
+    plain = {
+        "text": pyarrow.string(),
+        "date": pyarrow.date32(),
+        "int": pyarrow.int64(),
+        "flag": pyarrow.bool_(),
+    }
+    if not column.is_list:
+        return plain[column.kind]
+    number = pyarrow.int64() if column.kind.endswith("64s") else pyarrow.int32()
+    return pyarrow.list_(pyarrow.field("element", number, column.nullable))
+
+
+def _arrow(column: Column, values: list[Any]) -> Any:
+    if column.kind == "date":
+        return pyarrow.array(values, pyarrow.int32()).cast(pyarrow.date32())
+    return pyarrow.array(values, _arrow_type(column))
