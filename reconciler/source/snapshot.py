@@ -7,24 +7,14 @@ says, byte for byte.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
+
+from reconciler.model import Entry as Entry
 
 FILE_MODE: Final = 0o100644
 EXECUTABLE_MODE: Final = 0o100755
 SYMLINK_MODE: Final = 0o120000
 SUBMODULE_MODE: Final = 0o160000
-
-
-class Entry(NamedTuple):
-    """One leaf of the tree.
-
-    `blob` names the content: equal ids mean equal bytes. Git's own id for a blob (a folder
-    computes the same from the bytes), and the commit for a submodule.
-    """
-
-    path: str  # relative to the root, with `/`
-    blob: str
-    mode: int  # as Git writes it: a file, an executable, a symlink or a submodule
 
 
 class Snapshot(Protocol):

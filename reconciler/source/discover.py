@@ -1,0 +1,147 @@
+"""All workloads that one snapshot of a repository holds, each with the places of its values.
+
+Every blob is read once, and only when the cache doesn't know it. What a blob holds says nothing
+of where it lies; here it meets its path, the environment that the settings give to it, and the
+rest of the repository: kustomizations, scalers, and a second definition of the same thing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Final
+
+from reconciler.model import Discovery, Entry, Failure, Note, Reason, Refused, Whose, Workload
+from reconciler.source import facts as records
+from reconciler.source import kustomize, manifests, relate
+from reconciler.source.cache import Cache
+from reconciler.source.compose import Places, UnitSetting, compose
+from reconciler.source.facts import FileFacts, Trouble
+from reconciler.source.layout import Layout, folder, lay_out
+from reconciler.source.snapshot import Snapshot
+
+OPT_OUT: Final = "reconciler.io/ignore"
+
+
+def opted_out(workload: Workload) -> str:
+    """The annotation by which a workload wants to be left alone, as it stands there; "" when none does."""
+    value = dict(workload.annotations).get(OPT_OUT, "").strip()
+    return "" if value.lower() in ("", "false", "no") else f"{OPT_OUT}: {value}"
+
+
+def discover(
+    snapshot: Snapshot, units: Sequence[UnitSetting], clusters: Sequence[str], cache: Cache | None = None
+) -> Discovery:
+    """Everything found, and everything that could not be read; the one never hides the other."""
+    layout = lay_out(snapshot)
+    library = _Library(snapshot, cache)
+    found = [(entry, library.facts(entry)) for entry in layout.manifests]
+    listed = [(entry, library.facts(entry, kustomization=True)) for entry in layout.kustomizations]
+    library.close()
+    inputs = _Inputs(listed, layout)
+    places = Places(snapshot.repository, units, clusters)
+    workloads = [
+        workload
+        for entry, facts in found
+        if facts.workloads and entry.path not in inputs.patches
+        for workload in compose(facts, entry.path, places, inputs.refusal(entry.path))
+    ]
+    workloads = relate.defined_once(workloads)
+    workloads = relate.scaled(workloads, [(entry.path, facts) for entry, facts in found], places)
+    told = [(entry, trouble) for entry, facts in (*found, *listed) for trouble in facts.troubles]
+    return Discovery(
+        snapshot.repository,
+        snapshot.commit,
+        tuple(workloads),
+        tuple(_failure(snapshot.repository, *each) for each in told if each[1].failure),
+        (
+            *layout.notes,
+            *library.notes,
+            *(_note(snapshot.repository, *each) for each in told if not each[1].failure),
+        ),
+        {entry.path: entry.blob for entry, facts in found if facts.workloads},
+    )
+
+
+def _failure(repository: str, entry: Entry, trouble: Trouble) -> Failure:
+    return Failure(entry.path, Whose.YOURS, trouble.words, repository, entry.path, trouble.line)
+
+
+def _note(repository: str, entry: Entry, trouble: Trouble) -> Note:
+    return Note(trouble.what, trouble.words, repository, entry.path, trouble.line)
+
+
+class _Inputs:
+    """Which files are the input of a kustomization, and so not what is applied."""
+
+    def __init__(self, listed: Sequence[tuple[Entry, FileFacts]], layout: Layout) -> None:
+        read = {entry.path: facts.kustomization for entry, facts in listed if facts.kustomization is not None}
+        self._rendered = kustomize.follow(read, layout)
+        self._broken = {folder(entry.path): entry.path for entry, facts in listed if facts.troubles}
+        self.patches = self._rendered.patches
+
+    def refusal(self, path: str) -> Refused | None:
+        """Why the values of a file may not be those that are applied; None when they are."""
+        if path in self._rendered.by:
+            words = f"rendered by {self._rendered.words(path)}, so that what is applied can differ"
+            return Refused(Reason.RENDERED, words)
+        broken = self._broken.get(folder(path))
+        if broken:
+            return Refused(Reason.RENDERED, f"{broken} can't be read, and may render this file")
+        return None
+
+
+class _Library:
+    """What each blob holds: from memory, from the cache, or read now."""
+
+    def __init__(self, snapshot: Snapshot, cache: Cache | None) -> None:
+        self.notes: list[Note] = []
+        self._snapshot = snapshot
+        self._cache = cache
+        self._fingerprint = _fingerprint() if cache else ""
+        self._stored = cache.load(snapshot.repository, self._fingerprint) if cache else {}
+        self._known: dict[str, FileFacts] = {}
+        self._new: dict[str, str] = {}
+
+    def facts(self, entry: Entry, *, kustomization: bool = False) -> FileFacts:
+        key = f"{entry.blob}:k" if kustomization else entry.blob
+        if entry.blob and key in self._known:
+            return self._known[key]
+        stored = self._stored.get(key) if entry.blob else None
+        if stored is None:
+            return self._read(entry, key, kustomization)
+        found = self._known[key] = records.load(stored)
+        return found
+
+    def _read(self, entry: Entry, key: str, kustomization: bool) -> FileFacts:
+        data = self._snapshot.read(entry)
+        if data is None:
+            words = "too large to be a manifest, or not readable: not looked at"
+            self.notes.append(Note("too-large", words, self._snapshot.repository, entry.path))
+            return records.NOTHING
+        found = manifests.read_kustomization_file(data) if kustomization else manifests.read(data)
+        self._known[key] = found
+        if entry.blob:
+            self._new[key] = records.dump(found)
+        return found
+
+    def close(self) -> None:
+        """Hand what is new to the cache. A cache that can't be written only costs time."""
+        if self._cache is None or not self._new:
+            return
+        error = self._cache.save(self._snapshot.repository, self._fingerprint, self._new, self._known)
+        if error:
+            words = f"what was found can't be remembered, so the next run takes as long: {error}"
+            self.notes.append(Note("cache", words, self._snapshot.repository))
+
+
+def _fingerprint() -> str:
+    """Changes with every change of the code that reads; nobody has to remember to count a version up."""
+    room = files("reconciler.source")
+    sources = [*room.iterdir(), *room.joinpath("yamledit").iterdir()]
+    digest = hashlib.sha256()
+    for source in sorted(sources, key=lambda each: each.name):
+        if source.name.endswith(".py"):
+            digest.update(source.read_bytes())
+    return digest.hexdigest()
