@@ -10,11 +10,12 @@ Whatever is missing after a crash, the next run sees missing, and does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from reconciler import canonical
 from reconciler.errors import Problem
+from reconciler.forges.port import Draft, Forge, NotMerged, Wording
 from reconciler.model import (
     Action,
     Decision,
@@ -132,7 +133,12 @@ def intended(repository: str, planned: Iterable[Planned]) -> list[Action]:
 
 
 def carry_out(
-    repository: Repository, writer: Writer, past: Past, planned: Sequence[Planned], now: int, progress: Progress
+    repository: Repository,
+    writer: Writer,
+    past: Past,
+    planned: Sequence[Planned],
+    now: int,
+    progress: Progress,
 ) -> tuple[list[Action], list[Failure]]:
     known = {str(entry.facts.get("hash")) for entry in past.ledger if entry.event == "evidence"}
     refused = _push_branches(writer, planned, known, now)
@@ -143,14 +149,14 @@ def carry_out(
     advance = progress.step("Writing merge requests", len(planned))
     for one in planned:
         if one.branch in refused:
-            actions.append(_refused(repository.name, one))
+            actions.append(_refused(repository.name, one, refused[one.branch]))
             continue
         try:
-            request = _on_forge(writer, one)
+            request, more = _on_forge(writer.forge, one)
         except Problem as problem:
             failed.append(problem.failure)
         else:
-            actions.append(_action(repository.name, one, request))
+            actions.append(_action(repository.name, one, request, more))
             if request is not None:
                 requests[request.number] = request
             if one.step.do is Do.CLOSE and one.seen.branch is not None:
@@ -162,7 +168,9 @@ def carry_out(
     return actions, failed
 
 
-def _push_branches(writer: Writer, planned: Sequence[Planned], known: set[str], now: int) -> frozenset[str]:
+def _push_branches(
+    writer: Writer, planned: Sequence[Planned], known: set[str], now: int
+) -> Mapping[str, str]:
     """All branches in one push; the ones whose lease was refused belong to whoever moved them."""
     updates: list[RefUpdate] = []
     entries: dict[str, LedgerEntry] = {}
@@ -172,32 +180,41 @@ def _push_branches(writer: Writer, planned: Sequence[Planned], known: set[str], 
         proposal = one.proposal
         tip = writer.commit(proposal.files, proposal.message, trailers(proposal))
         updates.append(RefUpdate(f"refs/heads/{one.branch}", tip, one.step.expected))
+        entries[tip] = LedgerEntry(
+            now, "pushed", proposal.key, {"branch": one.branch, "head": tip, "plan": proposal.plan}
+        )
         for change in proposal.changes:
             hashed = canonical.digest(change.evidence)
             if hashed not in known:
                 facts = {"hash": hashed, "evidence": canonical.plain(change.evidence)}
                 entries[hashed] = LedgerEntry(now, "evidence", proposal.key, facts)
     if not updates:
-        return frozenset()
+        return {}
     refused = writer.push(updates, tuple(entries.values()))
-    return frozenset(ref.removeprefix("refs/heads/") for ref in refused)
+    return {ref.removeprefix("refs/heads/"): why for ref, why in refused.items()}
 
 
-def _on_forge(writer: Writer, one: Planned) -> MergeRequest | None:
+def _on_forge(forge: Forge, one: Planned) -> tuple[MergeRequest | None, str]:
+    """What the merge request is now, and what its forge would not do."""
     request, proposal, step = one.seen.request, one.proposal, one.step
     if step.do is Do.OPEN and proposal is not None:
-        request = writer.open_request(one.branch, proposal.title, proposal.body, proposal.labels)
+        draft = Draft(one.branch, proposal.base, proposal.title, proposal.body, proposal.labels)
+        request = forge.open(draft)
     elif step.do is Do.UPDATE and proposal is not None and request is not None:
-        request = writer.update_request(request.number, title=proposal.title, body=proposal.body)
+        request = forge.update(request.number, Wording(title=proposal.title, body=proposal.body))
     elif step.do is Do.CLOSE and request is not None:
         title = request.title.removesuffix(CLOSED_BY_US) + CLOSED_BY_US
-        request = writer.update_request(request.number, title=title, close=True)
+        forge.update(request.number, Wording(title=title))
+        request = forge.close(request.number)
     if step.merge and request is not None:
-        request = writer.merge_request(request.number, request.head)
-    return request
+        merged = forge.merge(request.number, request.head)
+        if isinstance(merged, NotMerged):
+            return request, f"; not merged: {merged.detail}"
+        return merged, "; merged"
+    return request, ""
 
 
-def _action(repository: str, one: Planned, request: MergeRequest | None) -> Action:
+def _action(repository: str, one: Planned, request: MergeRequest | None, more: str = "") -> Action:
     changes = one.proposal.changes if one.proposal else ()
     return Action(
         do=one.step.do,
@@ -206,11 +223,9 @@ def _action(repository: str, one: Planned, request: MergeRequest | None) -> Acti
         branch=one.branch,
         url=request.url if request else "",
         changes=tuple(change_id(change) for change in changes),
-        why=one.step.why,
+        why=one.step.why + more,
     )
 
 
-def _refused(repository: str, one: Planned) -> Action:
-    return _action(repository, one, one.seen.request)._replace(
-        do=Do.WAIT, why="the branch moved while this run looked at it; the next run sees what came"
-    )
+def _refused(repository: str, one: Planned, why: str) -> Action:
+    return _action(repository, one, one.seen.request)._replace(do=Do.WAIT, why=why)

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from reconciler.model import Container as ModelContainer
+from reconciler.forges.port import Forge
 from reconciler.model import (
-    ContainerRef,
     Discovery,
+    Failure,
     FileChange,
     LedgerEntry,
     MergeRequest,
-    NoUsage,
+    Note,
     Policy,
     RefUpdate,
-    Usage,
     Workload,
 )
-from reconciler.model import Container as ModelContainer
-from reconciler.model import Failure, Note
 
 
 class BranchTip(NamedTuple):
@@ -69,32 +68,16 @@ class Past(NamedTuple):
 
 
 class Writer(Protocol):
-    """The five writes there are. Each can be the last one before a crash."""
+    """The writes there are. Each can be the last one before a crash."""
+
+    @property
+    def forge(self) -> Forge: ...
 
     def commit(self, files: Sequence[FileChange], message: str, trailers: Mapping[str, str]) -> str: ...
 
-    def push(self, updates: Sequence[RefUpdate], entries: Sequence[LedgerEntry]) -> frozenset[str]:
-        """Moves all branches, and appends to the ledger, in one push; the refs that were refused."""
-
-    def open_request(self, branch: str, title: str, body: str, labels: Sequence[str]) -> MergeRequest: ...
-
-    def update_request(self, number: int, *, title: str, body: str = "", close: bool = False) -> MergeRequest: ...
-
-    def merge_request(self, number: int, head: str) -> MergeRequest: ...
-
-
-class UsageSource(Protocol):
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def failures(self) -> Sequence[Failure]: ...
-
-    def last_sample(self) -> int | None: ...
-
-    def read(
-        self, wanted: Sequence[ContainerRef], start: int, end: int
-    ) -> Mapping[ContainerRef, Usage | NoUsage]: ...
+    def push(self, updates: Sequence[RefUpdate], entries: Sequence[LedgerEntry]) -> Mapping[str, str]:
+        """Move branches and append to the ledger, in one push; the refs not moved, and why."""
+        ...
 
 
 class Policies(Protocol):

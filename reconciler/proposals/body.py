@@ -80,7 +80,9 @@ def totals(changes: Iterable[Change]) -> tuple[int, int]:
         replicas = sum(consumer.replicas for consumer in change.evidence.consumers)
         for slot, new in change.values:
             if slot.field in (Field.CPU_REQUEST, Field.MEMORY_REQUEST):
-                sums[slot.field.resource] += (read(slot.field, new) - _in_force(change, slot.field)) * replicas
+                sums[slot.field.resource] += (
+                    read(slot.field, new) - _in_force(change, slot.field)
+                ) * replicas
     return sums["cpu"], sums["memory"]
 
 
@@ -143,7 +145,9 @@ def sparkline(values: Sequence[int], width: int = 28) -> str:
 
 
 def _why(changes: Sequence[Change]) -> str:
-    lines = [f"- {code(str(first_consumer(change)))}: {prose(change.because)}" for change in changes[:MOST_ROWS]]
+    lines = [
+        f"- {code(str(first_consumer(change)))}: {prose(change.because)}" for change in changes[:MOST_ROWS]
+    ]
     return "\n".join(lines)
 
 

@@ -150,5 +150,3 @@ def _alike(amounts: tuple[int, int], found: Rejection, band_percent: int) -> boo
 
 def targets(value: NewValue) -> list[Target]:
     return [(ref, value.slot.field.value) for ref in value.slot.consumers]
-
-

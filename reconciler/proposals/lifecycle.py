@@ -1,19 +1,19 @@
 """What to do with each merge request: a table of situations, as pure functions.
 
-    request   branch                      proposal    do
-    -------   --------------------------  ----------  ------------------------------------------
-    none      none                        yes         push, open
-    none      ours, same plan             yes         open (an earlier run was cut off in between)
-    none      ours, other plan            yes         push over it, open
-    none      touched by a person         yes         wait
-    open      ours, same plan, merges     yes         leave; merge where the policy says so
-    open      ours, conflicts or differs  yes         push over it, update
-    open      same plan, older body       yes         update (an earlier run was cut off in between)
-    open      gone                        yes         push, update
-    open      touched by a person         any         wait: hands off
-    open      ours                        settled     close
-    open      ours                        unknown     leave: not knowing is no reason to close
-    none      ours, nobody's              settled     delete the branch (cut off while closing)
+request   branch                      proposal    do
+-------   --------------------------  ----------  ------------------------------------------
+none      none                        yes         push, open
+none      ours, same plan             yes         open (an earlier run was cut off in between)
+none      ours, other plan            yes         push over it, open
+none      touched by a person         yes         wait
+open      ours, same plan, merges     yes         leave; merge where the policy says so
+open      ours, conflicts or differs  yes         push over it, update
+open      same plan, older body       yes         update (an earlier run was cut off in between)
+open      gone                        yes         push, update
+open      touched by a person         any         wait: hands off
+open      ours                        settled     close
+open      ours                        unknown     leave: not knowing is no reason to close
+none      ours, nobody's              settled     delete the branch (cut off while closing)
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def decide(proposal: Proposal, seen: Observed) -> Step:
     if not current:
         return Step(Do.UPDATE, _why_pushed(branch, proposal), push=True, expected=expected, merge=merge)
     told = find(request.body)
-    if told is None or told.plan != proposal.plan:
+    if told is None or told.plan != proposal.plan or closed_by_us(request):
         return Step(Do.UPDATE, "its text was behind its branch", expected=expected, merge=merge)
     if merge:
         return Step(Do.MERGE, "the policy merges it", expected=expected, merge=True)

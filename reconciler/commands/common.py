@@ -1,0 +1,161 @@
+"""What every command shares: options, exit codes, output."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import IntEnum, StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from reconciler.errors import Misconfigured
+from reconciler.model import ContainerRef
+from reconciler.report.text import console
+from reconciler.source.targets import malformed, matches
+
+
+class Exit(IntEnum):
+    """How a command ends; docs/cli.md lists them."""
+
+    DONE = 0
+    SOME_FAILED = 1
+    MISUSED = 2
+    BUG = 3
+    PENDING = 4
+    INTERRUPTED = 130
+
+
+class Output(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
+class RunOutput(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        help="Settings file. Else $RECONCILE_CONFIG, else reconcile.yaml in this folder or one above it.",
+    ),
+]
+Metrics = Annotated[
+    str | None,
+    typer.Option(
+        "--metrics", metavar="URL|FOLDER", help="Where utilization comes from, instead of the settings' sources."
+    ),
+]
+Now = Annotated[
+    str | None,
+    typer.Option(
+        "--now",
+        metavar="TIME",
+        help="The moment to decide for: Unix seconds or ISO 8601. With a recording: its last sample.",
+    ),
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="PATTERN",
+        help="Only these containers: [NAMESPACE/]KIND/NAME[/CONTAINER] with globs, a workload's name, or "
+        "./FOLDER. May be repeated.",
+    ),
+]
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How to print the result.")]
+
+
+def print_json(document: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=not _speaks_unicode()) + "\n")
+
+
+def _speaks_unicode() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
+def errors_console() -> Console:
+    return console(sys.stderr)
+
+
+def parse_now(text: str | None) -> int | None:
+    """Unix seconds of what was typed; a time without a zone is UTC."""
+    if text is None:
+        return None
+    try:
+        return int(text) if text.lstrip("-").isdigit() else _iso(text)
+    except (ValueError, OverflowError) as error:
+        raise Misconfigured(
+            "--now", f"--now {text!r} is no time: give Unix seconds or ISO 8601, e.g. 2026-03-01T12:00:00Z."
+        ) from error
+
+
+def _iso(text: str) -> int:
+    moment = datetime.fromisoformat(text)
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def only_filter(patterns: Sequence[str] | None) -> Callable[[ContainerRef, str], bool]:
+    """Whether a container is meant; every one when nothing narrows it."""
+    for pattern in patterns or ():
+        flaw = malformed(pattern)
+        if flaw:
+            raise Misconfigured("--only", f"--only {flaw}.")
+    if not patterns:
+        return lambda ref, unit: True
+    chosen = tuple(patterns)
+    return lambda ref, unit: any(matches(pattern, ref, unit) for pattern in chosen)
+
+
+class Bars:
+    """Progress on standard error, for work that takes longer than a second on a terminal."""
+
+    _PATIENCE = 1.0
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+
+    def step(self, words: str, total: int = 0) -> Callable[[int], None]:
+        if self._progress is None or total <= 0:
+            return lambda amount: None
+        progress = self._progress
+        begun = time.monotonic()
+        task: list[TaskID] = []
+        done = 0
+
+        def advance(amount: int) -> None:
+            nonlocal done
+            done += amount
+            if not task and time.monotonic() - begun < self._PATIENCE:
+                return
+            if not task:
+                task.append(progress.add_task(words, total=total))
+            progress.update(task[0], completed=done)
+            if done >= total:
+                progress.remove_task(task[0])
+
+        return advance
+
+
+@contextmanager
+def progress_bars() -> Iterator[Bars]:
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield Bars(None)
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=errors_console(), transient=True) as progress:
+        yield Bars(progress)

@@ -1,0 +1,234 @@
+"""Deployment repositories as a run sees them: a mirror of a remote one, or the clone at hand.
+
+Puts the Git adapter, the forge and discovery together; decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from reconciler.errors import Problem
+from reconciler.forges.port import Forge
+from reconciler.git.access import Access
+from reconciler.git.clone import Clone
+from reconciler.git.commits import Author, CommitRequest
+from reconciler.git.ledger import BRANCH as LEDGER
+from reconciler.git.ledger import Pen, append_ledger, read_ledger, write_ledger
+from reconciler.git.message import message, trailers
+from reconciler.git.mirror import Mirror, open_mirror
+from reconciler.git.push import Outcome
+from reconciler.git.signing import Signing
+from reconciler.model import Discovery, FileChange, LedgerEntry, Note, RefUpdate, Whose
+from reconciler.ports import BranchTip, Past
+from reconciler.source.cache import Cache
+from reconciler.source.discover import UnitSetting, discover
+from reconciler.source.snapshot import Snapshot
+
+OURS = "reconcile/"
+
+
+class Layout(NamedTuple):
+    """What settings say about where things of one repository run."""
+
+    units: tuple[UnitSetting, ...] = ()
+    clusters: tuple[str, ...] = ()
+    cache: Path | None = None
+
+
+class NotedSnapshot(Snapshot, Protocol):
+    def notes(self) -> Sequence[Note]: ...
+
+
+class SnapshotFiles:
+    """The files of one commit, and what is found in them."""
+
+    def __init__(self, snapshot: NotedSnapshot, layout: Layout, notes: Sequence[Note] = ()) -> None:
+        self._snapshot = snapshot
+        self._layout = layout
+        self._notes = tuple(notes)
+        self.commit = snapshot.commit
+
+    def discover(self) -> Discovery:
+        cache = Cache(self._layout.cache) if self._layout.cache else None
+        found = discover(self._snapshot, self._layout.units, self._layout.clusters, cache)
+        notes = (*self._notes, *self._snapshot.notes(), *found.notes)
+        return Discovery(
+            found.repository, found.commit, found.workloads, found.failures, notes, found.blobs
+        )
+
+    def paths(self, folder: str) -> list[str]:
+        """The files below a folder."""
+        inside = folder.strip("/") + "/"
+        return [entry.path for entry in self._snapshot.entries() if entry.path.startswith(inside)]
+
+    def read(self, path: str) -> bytes:
+        for entry in self._snapshot.entries():
+            if entry.path == path:
+                return self._snapshot.read(entry) or b""
+        raise Problem(path, f"{path} is not in the repository.", path=path)
+
+
+class Identity(NamedTuple):
+    """Who writes: the commits' author, and what signs them."""
+
+    author: Author
+    sign_off: bool
+    signing: Signing | None
+    when: int
+
+
+class MirrorRepository:
+    """A remote repository at its base branch, read through a mirror and written under leases."""
+
+    def __init__(
+        self,
+        url: str,
+        branch: str,
+        cache: Path,
+        access: Callable[[], Access],
+        forge: Callable[[], Forge] | None,
+        layout: Layout,
+        identity: Identity,
+    ) -> None:
+        self._url = url
+        self._branch = branch
+        self._cache = cache
+        self._access = access
+        self._make_forge = forge
+        self._layout = layout
+        self._identity = identity
+        self._opened: Mirror | None = None
+        self.name = url
+        self.base = branch
+        self.default_base = branch
+
+    def open(self) -> SnapshotFiles:
+        mirror = open_mirror(self._url, self._cache, self._access())
+        self._opened = mirror
+        self.name = mirror.repository
+        self.default_base = mirror.default_branch() or self._branch
+        self.base = self._branch or self.default_base
+        return SnapshotFiles(mirror.snapshot(self.base), self._layout, mirror.cautions())
+
+    def past(self) -> Past:
+        mirror = self._mirror
+        ledger = read_ledger(mirror).entries
+        requests = tuple(self._make_forge().mine(OURS)) if self._make_forge else ()
+        tips = {name: tip for name, tip in mirror.branches(OURS).items() if name != LEDGER}
+        base = mirror.branches()[self.base]
+        pushed = _pushed(ledger)
+        author = f"{self._identity.author.name} <{self._identity.author.email}>"
+        branches = {
+            name: _branch_tip(mirror, tip, base, pushed.get(name, {}), author) for name, tip in tips.items()
+        }
+        return Past(requests, ledger, branches)
+
+    def write(self) -> MirrorWriter:
+        if self._make_forge is None:
+            raise Problem(
+                self.name,
+                "no forge is configured for this repository, so no merge request can be opened: "
+                "add its host under `forges` in the settings, or use --dry-run.",
+                repository=self.name,
+            )
+        return MirrorWriter(self._mirror, self.base, self._make_forge(), self._identity)
+
+    @property
+    def _mirror(self) -> Mirror:
+        if self._opened is None:
+            raise RuntimeError("a repository is opened before it is used")
+        return self._opened
+
+
+def _pushed(ledger: Sequence[LedgerEntry]) -> dict[str, dict[str, str]]:
+    """For each branch, the commits that the ledger says were pushed there, and their plans."""
+    found: dict[str, dict[str, str]] = {}
+    for entry in ledger:
+        if entry.event == "pushed":
+            branch, head, plan = (str(entry.facts.get(name, "")) for name in ("branch", "head", "plan"))
+            found.setdefault(branch, {})[head] = plan
+    return found
+
+
+def _branch_tip(
+    mirror: Mirror, tip: str, base: str, pushed: Mapping[str, str], author: str
+) -> BranchTip:
+    """Untouched is what the ledger says was pushed. Should the ledger be lost, the commit must
+    look like ours: one commit on top of the base's history, by us, with our trailers."""
+    info = mirror.info(tip)
+    plan = trailers(info.message).get("Reconcile-Plan", "")
+    looks_ours = (
+        bool(plan)
+        and info.author == author
+        and len(info.parents) == 1
+        and mirror.is_ancestor(info.parents[0], base)
+        and plan not in pushed.values()
+    )
+    return BranchTip(tip, plan, tip in pushed or looks_ours, not mirror.merges_cleanly(base, tip))
+
+
+class MirrorWriter:
+    def __init__(self, mirror: Mirror, base: str, forge: Forge, identity: Identity) -> None:
+        self._mirror = mirror
+        self._base = base
+        self._identity = identity
+        self.forge = forge
+
+    def commit(self, files: Sequence[FileChange], text: str, marks: Mapping[str, str]) -> str:
+        subject, _, body = text.partition("\n")
+        author = self._identity.author
+        signed_off = {"Signed-off-by": f"{author.name} <{author.email}>"} if self._identity.sign_off else {}
+        return self._mirror.commit(
+            CommitRequest(
+                base=self._mirror.branches()[self._base],
+                files={change.path: change.after for change in files},
+                message=message(subject, body, {**marks, **signed_off}),
+                author=author,
+                when=self._identity.when,
+                signing=self._identity.signing,
+            )
+        )
+
+    def push(self, updates: Sequence[RefUpdate], entries: Sequence[LedgerEntry]) -> Mapping[str, str]:
+        """The ledger travels with the branches; should it alone be refused, it is written anew."""
+        pen = Pen(self._identity.author, self._identity.signing)
+        line = append_ledger(self._mirror, entries, pen, self._identity.when) if entries else None
+        answers = self._mirror.push([*updates, *([line] if line else [])])
+        refused = {one.update.ref: one.detail for one in answers if one.outcome is not Outcome.DONE}
+        broken = [one for one in answers if one.outcome is Outcome.REFUSED]
+        if broken:
+            raise Problem(broken[0].update.ref, f"{broken[0].detail}.", whose=Whose.THEIRS,
+                          repository=self._mirror.repository)  # fmt: skip
+        if line and refused.pop(line.ref, None) is not None:
+            write_ledger(self._mirror, entries, pen, self._identity.when)
+        return refused
+
+
+class CloneRepository:
+    """The clone that somebody stands in: read at its HEAD, and never written."""
+
+    def __init__(self, clone: Clone, name: str, layout: Layout) -> None:
+        self._clone = clone
+        self._layout = layout
+        self.name = name
+        self.base = clone.branch or "HEAD"
+        self.default_base = self.base
+
+    def open(self) -> SnapshotFiles:
+        snapshot = self._clone.snapshot(self.name)
+        dirty = self._clone.dirty()
+        told = f"read from the clone {self._clone.root} at HEAD ({snapshot.commit[:12]}), not from its remote"
+        notes = [Note("clone", told, self.name)]
+        if dirty:
+            shown = ", ".join(dirty[:5]) + (f" and {len(dirty) - 5} more" if len(dirty) > 5 else "")
+            text = f"{len(dirty)} files are not committed, and were not read: {shown}"
+            notes.append(Note("uncommitted", text, self.name))
+        return SnapshotFiles(snapshot, self._layout, notes)
+
+    def past(self) -> Past:
+        return Past((), (), {})
+
+    def write(self) -> None:
+        return None

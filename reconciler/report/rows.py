@@ -1,0 +1,97 @@
+"""The JSON of a run, in the words of the published schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler import canonical
+from reconciler.model import Action, Change, ContainerRef, Failure, Keep, Note, Proposal, Report
+from reconciler.proposals.group import change_id, first_consumer
+
+API_VERSION = "reconciler/v1"
+
+
+def report(found: Report) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "now": found.now,
+        "changes": [row for proposal in found.proposals for row in _proposal_rows(proposal)],
+        "kept": [kept_row(keep) for keep in found.kept],
+        "actions": [_action_row(action) for action in found.actions],
+        "failed": [failure_row(failure) for failure in found.failed],
+        "notes": [note_row(note) for note in found.notes],
+        "stats": dict(found.stats),
+    }
+
+
+def _proposal_rows(proposal: Proposal) -> list[dict[str, Any]]:
+    return [row for change in proposal.changes for row in change_rows(change, proposal.group)]
+
+
+def change_rows(change: Change, group: str) -> list[dict[str, Any]]:
+    ref = first_consumer(change)
+    name, evidence = change_id(change), canonical.digest(change.evidence)
+    return [
+        {
+            "id": name,
+            **identity(ref),
+            "field": slot.field.value,
+            "old": slot.value,
+            "new": new,
+            "class": change.klass.value,
+            "because": change.because,
+            "repository": slot.place.repository,
+            "path": slot.place.path,
+            "line": slot.line,
+            "keys": [*slot.place.keys, *slot.place.inner],
+            "consumers": [identity(consumer) for consumer in slot.consumers],
+            "group": group,
+            "evidence": evidence,
+        }
+        for slot, new in change.values
+    ]
+
+
+def kept_row(keep: Keep) -> dict[str, Any]:
+    slot = keep.slot
+    ref = min(slot.consumers, default=ContainerRef("", "", "", "", ""))
+    return {
+        **identity(ref),
+        "field": slot.field.value,
+        "value": slot.value,
+        "reason": keep.reason.value,
+        "detail": keep.detail,
+        "repository": slot.place.repository,
+        "path": slot.place.path,
+        "line": slot.line,
+    }
+
+
+def identity(ref: ContainerRef) -> dict[str, str]:
+    return ref._asdict()
+
+
+def _action_row(action: Action) -> dict[str, Any]:
+    row = action._asdict()
+    return {"action": row.pop("do").value, **row, "changes": list(action.changes)}
+
+
+def failure_row(failure: Failure) -> dict[str, Any]:
+    return {
+        "what": failure.what,
+        "whose": failure.whose.value,
+        "error": failure.error,
+        "repository": failure.repository,
+        "path": failure.path,
+        "line": failure.line,
+    }
+
+
+def note_row(note: Note) -> dict[str, Any]:
+    return {
+        "what": note.what,
+        "detail": note.detail,
+        "repository": note.repository,
+        "path": note.path,
+        "line": note.line,
+    }

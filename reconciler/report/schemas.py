@@ -1,0 +1,84 @@
+"""The JSON Schemas of what the commands print."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.model import ChangeClass, Do, Field, Reason, Whose
+from reconciler.report.rows import API_VERSION
+
+_STRING = {"type": "string"}
+_COUNT = {"type": "integer", "minimum": 0}
+_OPTIONAL = {"type": ["string", "null"]}
+_IDENTITY = dict.fromkeys(("cluster", "namespace", "kind", "workload", "container"), _STRING)
+_FIELD = {"enum": [field.value for field in Field]}
+_KEYS = {"type": "array", "items": {"type": ["string", "integer"]}}
+_REASON = {"enum": [reason.value for reason in Reason]}
+
+
+def _object(properties: dict[str, Any], optional: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [name for name in properties if name not in optional],
+        "additionalProperties": False,
+    }
+
+
+def _rows(item: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": item}
+
+
+def _document(title: str, properties: dict[str, Any]) -> dict[str, Any]:
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title}
+    return head | _object({"apiVersion": {"const": API_VERSION}, **properties})
+
+
+def scan() -> dict[str, Any]:
+    row = {
+        "unit": _STRING, **_IDENTITY, "init": {"type": "boolean"}, "field": _FIELD, "value": _OPTIONAL,
+        "path": _STRING, "line": _COUNT, "keys": _KEYS, "traced": {"type": "boolean"},
+        "shared_with": _rows(_object(_IDENTITY)), "reason": {"enum": [None, *_REASON["enum"]]},
+    }  # fmt: skip
+    return _document("reconcile scan", {"rows": _rows(_object(row)), "failed": _failed(), "notes": _notes()})
+
+
+def run() -> dict[str, Any]:
+    change = {
+        "id": _STRING, **_IDENTITY, "field": _FIELD, "old": _OPTIONAL, "new": _STRING,
+        "class": {"enum": [klass.value for klass in ChangeClass]}, "because": _STRING, "repository": _STRING,
+        "path": _STRING, "line": _COUNT, "keys": _KEYS, "consumers": _rows(_object(_IDENTITY)),
+        "group": _STRING, "evidence": _STRING,
+    }  # fmt: skip
+    kept = {
+        **_IDENTITY, "field": _FIELD, "value": _OPTIONAL, "reason": _REASON, "detail": _STRING,
+        "repository": _STRING, "path": _STRING, "line": _COUNT,
+    }  # fmt: skip
+    action = {
+        "action": {"enum": [do.value for do in Do]}, "repository": _STRING, "key": _STRING, "branch": _STRING,
+        "url": _STRING, "changes": _rows(_STRING), "why": _STRING,
+    }  # fmt: skip
+    return _document(
+        "reconcile run",
+        {
+            "now": {"type": "integer"}, "changes": _rows(_object(change)), "kept": _rows(_object(kept)),
+            "actions": _rows(_object(action)), "failed": _failed(), "notes": _notes(),
+            "stats": {"type": "object", "additionalProperties": {"type": "integer"}},
+        },
+    )  # fmt: skip
+
+
+def _failed() -> dict[str, Any]:
+    return _rows(
+        _object(
+            {
+                "what": _STRING, "whose": {"enum": [whose.value for whose in Whose]}, "error": _STRING,
+                "repository": _STRING, "path": _STRING, "line": _COUNT,
+            }
+        )
+    )  # fmt: skip
+
+
+def _notes() -> dict[str, Any]:
+    note = {"what": _STRING, "detail": _STRING, "repository": _STRING, "path": _STRING, "line": _COUNT}
+    return _rows(_object(note))

@@ -1,0 +1,153 @@
+"""The report in a terminal: tables, diffs and one verdict; plain when piped."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import IO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from reconciler.model import Action, Change, Do, Failure, Keep, Note, Proposal, Report
+from reconciler.proposals.body import verdict
+from reconciler.report.diffs import shown, unified
+
+_CLASS_STYLE = {"safety": "bold red", "savings": "green", "image": "cyan"}
+_DIFF_STYLE = (("+++", "bold"), ("---", "bold"), ("@@", "cyan"), ("+", "green"), ("-", "red"))
+_ACTION_STYLE = {
+    Do.OPEN: "green",
+    Do.UPDATE: "yellow",
+    Do.CLOSE: "red",
+    Do.MERGE: "magenta",
+    Do.WAIT: "yellow",
+}
+_PIPED_WIDTH = 100_000  # never wrap what another program reads
+
+
+def console(file: IO[str] | None = None) -> Console:
+    """Colours and width of the terminal; neither when there is none. NO_COLOR is obeyed."""
+    target = file or sys.stdout
+    piped = not target.isatty()
+    return Console(
+        file=target, highlight=False, markup=False, emoji=False, soft_wrap=piped,
+        width=_PIPED_WIDTH if piped else None,
+    )  # fmt: skip
+
+
+def print_report(out: Console, report: Report, *, wrote: bool, diffs: bool, verbose: bool) -> None:
+    if report.proposals:
+        out.print(_changes_table(report.proposals))
+        out.print()
+        if diffs:
+            for proposal in report.proposals:
+                print_diff(out, unified(proposal.files))
+    if report.kept:
+        print_kept(out, report.kept, verbose=verbose)
+    print_actions(out, report.actions, wrote=wrote)
+    print_notes(out, report.notes)
+    print_failures(out, report.failed)
+    out.print(_verdict(report), style="bold")
+
+
+def _changes_table(proposals: Iterable[Proposal]) -> Table:
+    table = _table("CONTAINER", "FIELD", "NOW", "PROPOSED", "CLASS", "WHERE")
+    for proposal in proposals:
+        for change in proposal.changes:
+            _add_change(table, change)
+    return table
+
+
+def _add_change(table: Table, change: Change) -> None:
+    for slot, new in change.values:
+        ref = min(slot.consumers)
+        others = f" (+{len(slot.consumers) - 1})" if len(slot.consumers) > 1 else ""
+        table.add_row(
+            Text(shown(f"{ref}{others}")),
+            slot.field.value,
+            Text(shown(slot.value or "unset")),
+            Text(new, style="bold"),
+            Text(change.klass.value, style=_CLASS_STYLE[change.klass.value]),
+            Text(shown(f"{slot.place.path}:{slot.line}"), style="dim"),
+        )
+    table.add_row(Text(f"  {shown(change.because)}", style="italic dim"))
+
+
+def print_diff(out: Console, diff: str) -> None:
+    for line in diff.splitlines():
+        style = next((style for mark, style in _DIFF_STYLE if line.startswith(mark)), "")
+        out.print(Text(shown(line), style=style))
+    out.print()
+
+
+def print_kept(out: Console, kept: Sequence[Keep], *, verbose: bool) -> None:
+    if verbose:
+        table = _table("KEPT", "FIELD", "VALUE", "REASON", "DETAIL")
+        for keep in kept:
+            ref = min(keep.slot.consumers, default=None)
+            table.add_row(
+                Text(shown(str(ref or keep.slot.place.path))), keep.slot.field.value,
+                Text(shown(keep.slot.value or "unset")), keep.reason.value, Text(shown(keep.detail), style="dim"),
+            )  # fmt: skip
+        out.print(table)
+    else:
+        reasons = Counter(keep.reason.value for keep in kept)
+        told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+        out.print(Text.assemble(f"Kept {_count(len(kept), 'value')}: ", (told, "dim")))
+        out.print(Text("  (each with its reason: --verbose)", style="dim"))
+    out.print()
+
+
+def print_actions(out: Console, actions: Sequence[Action], *, wrote: bool) -> None:
+    if not actions:
+        return
+    out.print("Merge requests" if wrote else "Merge requests, if this were no dry run", style="bold")
+    table = _table("ACTION", "BRANCH", "CHANGES", "WHY", "URL")
+    for action in actions:
+        style = _ACTION_STYLE.get(action.do, "dim")
+        table.add_row(
+            Text(action.do.value, style=style), Text(shown(action.branch)), str(len(action.changes)),
+            Text(shown(action.why)), Text(shown(action.url)),
+        )  # fmt: skip
+    out.print(table)
+    out.print()
+
+
+def print_notes(out: Console, notes: Iterable[Note]) -> None:
+    for note in notes:
+        out.print(Text(shown(f"note: {_where(note)}{note.detail}"), style="yellow"))
+
+
+def print_failures(out: Console, failures: Iterable[Failure]) -> None:
+    for failure in failures:
+        told = f"failed: {failure.what}: {_where(failure)}{failure.error}"
+        out.print(Text(shown(told), style="red"))
+
+
+def _where(found: Note | Failure) -> str:
+    if not found.path:
+        return ""
+    return f"{found.path}:{found.line}: " if found.line else f"{found.path}: "
+
+
+def _verdict(report: Report) -> str:
+    when = datetime.fromtimestamp(report.now, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    looked = f"{_count(report.stats.get('containers', 0), 'container')} looked at as of {when}"
+    failed = f", {_count(len(report.failed), 'target')} failed" if report.failed else ""
+    if not report.changes:
+        return f"Nothing to change: {looked}{failed}."
+    return f"{_count(len(report.changes), 'change')}: {verdict(report.changes)}; {looked}{failed}."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
+    return table
