@@ -9,11 +9,20 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, cast
 
 import yaml
 from yaml._yaml import CParser
+from yaml.events import (
+    AliasEvent,
+    DocumentEndEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
 
 from reconciler.model import Reason, Refused
 
@@ -80,6 +89,7 @@ class Document(NamedTuple):
     error: str = ""  # "" when it parsed
     error_line: int = 0
     targets: dict[int, Node] = {}  # noqa: RUF012 (never written to): an alias's start -> what it means
+    shared: frozenset[int] = frozenset()  # starts of the nodes that aliases mean
     template: int = 0  # the line of the first template instruction between the values, or 0
 
 
@@ -111,17 +121,16 @@ def parse(text: str) -> tuple[Document, ...]:
 
 # A line that starts with `---` ends whatever is open, block scalars and quotes included.
 _MARKER = re.compile(r"^---(?=[ \t\r\n\x85\u2028\u2029]|\Z)", re.MULTILINE)
-_DIRECTIVE = re.compile(r"^%", re.MULTILINE)
 
 
 def _chunks(text: str) -> Iterator[tuple[int, int]]:
     """Where each document's text starts and ends, its `---` included."""
     start = 1 if text.startswith(BOM) else 0
-    if _DIRECTIVE.search(text) is None:  # %YAML and %TAG stand before the `---` of their document
-        for marker in _MARKER.finditer(text, start):
-            if marker.start() > start:
-                yield start, marker.start()
-                start = marker.start()
+    # %YAML and %TAG stand before the `---` of their document: then all is read in one go
+    if "\n---" in text and "\n%" not in text and not text.startswith("%", start):
+        for marker in _MARKER.finditer(text, start + 1):
+            yield start, marker.start()
+            start = marker.start()
     yield start, len(text)
 
 
@@ -138,29 +147,6 @@ class _Lines:
         return bisect_right(self._starts, offset)
 
 
-class _Open:
-    """A collection that the events have begun and not yet ended."""
-
-    __slots__ = ("children", "event", "line", "start")
-
-    def __init__(self, event: Any, start: int, line: int) -> None:
-        self.event = event
-        self.start = start
-        self.line = line
-        self.children: list[Node] = []
-
-    def close(self, end: int) -> Node:
-        event, children = self.event, self.children
-        flow = bool(event.flow_style)
-        if not flow and children:
-            end = children[-1].end
-        head = (self.start, end, self.line, flow, event.anchor or "", event.tag or "")
-        if isinstance(event, yaml.SequenceStartEvent):
-            return Sequence(*head, tuple(children))
-        turns = iter(children)
-        return Mapping(*head, tuple(zip(turns, turns, strict=True)))
-
-
 class _BrokenError(Exception):
     """The text is YAML, but not YAML that anyone should read: where, and why."""
 
@@ -173,18 +159,14 @@ class _Builder:
     """Turns the events of one chunk into documents."""
 
     def __init__(self, text: str, start: int, end: int, index: int, lines: _Lines) -> None:
-        self.chunk = text[start:end]
+        self.chunk = chunk = text[start:end]
         self.base = start
         self.index = index
-        # libyaml also ends lines at these; an editor and Git do not
-        odd = any(mark in self.chunk for mark in "\x85\u2028\u2029") or "\r" in self.chunk.replace("\r\n", "")
         self.lines = lines
-        self.first_line = 0 if odd else (lines.at(start) if start else 1)
-        self.begin()
-
-    def begin(self) -> None:
-        self.root: Node | None = None
-        self.stack: list[_Open] = []
+        # libyaml also ends lines at these; an editor and Git do not
+        odd = "\x85" in chunk or "\u2028" in chunk or "\u2029" in chunk
+        odd = odd or ("\r" in chunk and "\r" in chunk.replace("\r\n", ""))
+        self.first_line = 0 if odd else (lines.at(start) if start > 1 else 1)
         self.anchors: dict[str, Node | None] = {}  # None while its collection is still open
         self.targets: dict[int, Node] = {}
 
@@ -192,62 +174,61 @@ class _Builder:
         return self.first_line + mark.line if self.first_line else self.lines.at(self.base + mark.index)
 
     def documents(self) -> Iterator[Document]:
-        parser = CParser(self.chunk)
-        try:
-            start = self.base
-            event: Any  # the type stubs have every mark optional
-            while (event := parser.get_event()) is not None:
-                kind = type(event)
-                if kind is yaml.ScalarEvent:
-                    self._scalar(event)
-                elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
-                    self._open(event)
-                elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
-                    self._close(event)
-                elif kind is yaml.AliasEvent:
-                    self._alias(event)
-                elif kind is yaml.DocumentEndEvent:
-                    end = self.base + event.end_mark.index
-                    yield self._finish(start, end)
-                    start = end
-        finally:
-            parser.dispose()
+        """Every document that ends; raises where one can't be read.
 
-    def _add(self, node: Node) -> None:
-        if self.stack:
-            self.stack[-1].children.append(node)
-        else:
-            self.root = node
+        One flat loop on purpose: most of the time of an edit goes into it, and calls cost a third more.
+        """
+        base, first_line, start = self.base, self.first_line, self.base
+        new, next_event = tuple.__new__, cast("Callable[[], Any]", CParser(self.chunk).get_event)
+        siblings: list[Node] = []  # children, so far, of the innermost open collection
+        stack: list[tuple[list[Node], Any]] = []  # the siblings of each open collection, and its event
+        node: Node
+        while (event := next_event()) is not None:
+            kind = type(event)
+            if kind is ScalarEvent:
+                mark, tag, anchor = event.start_mark, event.tag or "", event.anchor or ""
+                line = first_line + mark.line if first_line else self.line(mark)
+                at, end = base + mark.index, base + event.end_mark.index
+                node = new(Scalar, (at, end, line, event.value, event.style or "", tag, anchor))
+                siblings.append(node)
+                if anchor:
+                    self.anchors[anchor] = node
+            elif kind is MappingStartEvent or kind is SequenceStartEvent:
+                stack.append((siblings, event))
+                siblings = []
+                if len(stack) > MAX_DEPTH:
+                    raise _BrokenError(f"nested deeper than {MAX_DEPTH} levels", self.line(event.start_mark))
+                if event.anchor:
+                    self.anchors[event.anchor] = None
+            elif kind is MappingEndEvent or kind is SequenceEndEvent:
+                children, end = siblings, base + event.end_mark.index
+                siblings, event = stack.pop()
+                mark, flow, tag, anchor = (
+                    event.start_mark,
+                    event.flow_style,
+                    event.tag or "",
+                    event.anchor or "",
+                )
+                line = first_line + mark.line if first_line else self.line(mark)
+                at, end = base + mark.index, end if flow or not children else children[-1].end
+                if kind is MappingEndEvent:
+                    turns = iter(children)
+                    pairs = tuple(zip(turns, turns))  # noqa: B905 (always even; strict is slower)
+                    node = new(Mapping, (at, end, line, flow, anchor, tag, pairs))
+                else:
+                    node = new(Sequence, (at, end, line, flow, anchor, tag, tuple(children)))
+                siblings.append(node)
+                # an inner anchor of the same name came later, and is what aliases from here on mean
+                if anchor and self.anchors[anchor] is None:
+                    self.anchors[anchor] = node
+            elif kind is AliasEvent:
+                siblings.append(self._alias(event))
+            elif kind is DocumentEndEvent:
+                end = base + event.end_mark.index
+                yield self._finish(start, end, siblings.pop())
+                start = end
 
-    def _scalar(self, event: Any) -> None:
-        mark, base, anchor = event.start_mark, self.base, event.anchor
-        start, line = base + mark.index, self.first_line + mark.line if self.first_line else self.line(mark)
-        span = (start, base + event.end_mark.index, line)
-        # most of all nodes are scalars: this is the half of the time that is ours
-        node = tuple.__new__(Scalar, (*span, event.value, event.style or "", event.tag or "", anchor or ""))
-        if anchor:
-            self.anchors[anchor] = node
-        if self.stack:
-            self.stack[-1].children.append(node)
-        else:
-            self.root = node
-
-    def _open(self, event: Any) -> None:
-        mark = event.start_mark
-        if len(self.stack) >= MAX_DEPTH:
-            raise _BrokenError(f"nested deeper than {MAX_DEPTH} levels", self.line(mark))
-        if event.anchor:
-            self.anchors[event.anchor] = None
-        self.stack.append(_Open(event, self.base + mark.index, self.line(mark)))
-
-    def _close(self, event: Any) -> None:
-        node = (top := self.stack.pop()).close(self.base + event.end_mark.index)
-        # an inner anchor of the same name came later, and is the one that aliases from here on mean
-        if top.event.anchor and self.anchors[top.event.anchor] is None:
-            self.anchors[top.event.anchor] = node
-        self._add(node)
-
-    def _alias(self, event: Any) -> None:
+    def _alias(self, event: Any) -> Alias:
         mark, name = event.start_mark, event.anchor
         if name not in self.anchors:
             raise _BrokenError(f"the alias *{name} has no anchor before it", self.line(mark))
@@ -256,16 +237,16 @@ class _Builder:
             raise _BrokenError(f"the alias *{name} stands inside of what it means", self.line(mark))
         node = Alias(self.base + mark.index, self.base + event.end_mark.index, self.line(mark), name)
         self.targets[node.start] = target
-        self._add(node)
+        return node
 
-    def _finish(self, start: int, end: int) -> Document:
-        root = self.root
-        if root is not None and self.targets and expanded_size(root, self.targets) > MAX_EXPANDED:
+    def _finish(self, start: int, end: int, root: Node) -> Document:
+        targets = self.targets
+        if targets and expanded_size(root, targets) > MAX_EXPANDED:
             raise _BrokenError(f"its aliases expand to more than {MAX_EXPANDED} values", root.line)
-        line = root.line if root is not None else self.lines.at(start)
-        found = Document(self.index, start, end, line, root, targets=self.targets)
+        shared = frozenset(target.start for target in targets.values())
+        found = Document(self.index, start, end, root.line, root, targets=targets, shared=shared)
         self.index += 1
-        self.begin()
+        self.anchors, self.targets = {}, {}
         return found
 
 
