@@ -251,12 +251,13 @@ def _texts(array: Any) -> Texts:
 
 
 def _ints(path: Path, column: Column, array: Any) -> Ints:
+    nulls = array.null_count
     if column.kind == "date":
         array = array.cast(pyarrow.int32())
-    elif array.null_count:
-        array = array.cast(pyarrow.int64()).fill_null(NONE)
-    numbers: Ints = array.cast(pyarrow.int64()).to_numpy(zero_copy_only=False)
-    _refuse_negative(path, column, numbers, array.null_count)
+    array = array.cast(pyarrow.int64())
+    filled = array.fill_null(NONE) if nulls else array
+    numbers: Ints = filled.to_numpy(zero_copy_only=False)
+    _refuse_negative(path, column, numbers, nulls)
     return numbers
 
 

@@ -48,9 +48,9 @@ class Events(NamedTuple):
 
 def millicores(cores: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Ints:
     """Cores as measured, NaN for none, to the nearest millicore."""
-    return np.where(np.isfinite(cores), np.floor(np.nan_to_num(cores) * 1000 + 0.5), NO_SAMPLE).astype(
-        np.int64
-    )
+    known = np.isfinite(cores)
+    rounded = np.floor(np.where(known, cores, 0) * 1000 + 0.5)
+    return np.where(known, rounded, NO_SAMPLE).astype(np.int64)
 
 
 def days_of_series(
