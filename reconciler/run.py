@@ -8,7 +8,7 @@ the rest goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from reconciler import gather
@@ -20,11 +20,12 @@ from reconciler.model import (
     ContainerRef,
     Decision,
     Discovery,
+    Evidence,
     Failure,
     Keep,
     NewValue,
-    NoUsage,
     Note,
+    NoUsage,
     Proposal,
     Report,
     Usage,
@@ -79,8 +80,8 @@ class Settled(NamedTuple):
 def reconcile(job: Job) -> Report:
     sites, failed, notes = _discover(job)
     wanted = [subject for site in sites for subject in site.subjects]
-    usage = gather.measure(wanted, job.sources, job.now, job.progress)
-    failed += [failure for source in job.sources.all() for failure in source.failures]
+    usage, unread = gather.measure(wanted, job.sources, job.now, job.progress)
+    failed += unread
     settled = [_propose(job, site, _decide(job, site, usage)) for site in sites]
     actions = []
     for one in settled:
@@ -139,14 +140,31 @@ def _open(job: Job, repository: Repository) -> tuple[Site, list[Failure]]:
     return Site(repository, files, chosen, past, history(told), kept), failed
 
 
+def weigh(job: Job) -> tuple[list[Evidence], list[Failure]]:
+    """The evidence alone, of every container that `only` lets through: what `explain` tells."""
+    sites, failed, _ = _discover(job)
+    wanted = [subject for site in sites for subject in site.subjects]
+    usage, unread = gather.measure(wanted, job.sources, job.now, job.progress)
+    return [seen for site in sites for _, seen in _evidence(job, site, usage)], [*job.failed, *failed, *unread]
+
+
+def _evidence(
+    job: Job, site: Site, usage: Mapping[ContainerRef, Usage | NoUsage]
+) -> Iterator[tuple[Workload, Evidence]]:
+    for subject in site.subjects:
+        yield (
+            subject.workload,
+            gather.evidence(subject, usage, site.discovery, site.history, job.now),
+        )
+
+
 def _decide(
     job: Job, site: Site, usage: Mapping[ContainerRef, Usage | NoUsage]
 ) -> list[tuple[Workload, Decision]]:
     advance = job.progress.step("Deciding", len(site.subjects))
     decisions: list[tuple[Workload, Decision]] = []
-    for subject in site.subjects:
-        seen = gather.evidence(subject, usage, site.discovery, site.history, job.now)
-        decisions += [(subject.workload, decision) for decision in decide(seen)]
+    for workload, seen in _evidence(job, site, usage):
+        decisions += [(workload, decision) for decision in decide(seen)]
         advance(1)
     return decisions
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler import canonical
-from reconciler.model import Action, Change, ContainerRef, Failure, Keep, Note, Proposal, Report
+from reconciler.model import Action, Change, ContainerRef, Evidence, Failure, Keep, Note, Proposal, Report
 from reconciler.proposals.group import change_id, first_consumer
+from reconciler.sizing import Explanation
 
 API_VERSION = "reconciler/v1"
 
@@ -94,4 +95,27 @@ def note_row(note: Note) -> dict[str, Any]:
         "repository": note.repository,
         "path": note.path,
         "line": note.line,
+    }
+
+
+def explanation(found: Explanation, evidence: Evidence) -> dict[str, Any]:
+    """One row of `reconcile explain --output json`."""
+    row = found.decision
+    outcome: dict[str, Any] = (
+        {"decision": "keep", "reason": row.reason.value, "detail": row.detail}
+        if isinstance(row, Keep)
+        else {
+            "decision": "change",
+            "class": row.klass.value,
+            "because": row.because,
+            "new": {value.slot.field.value: value.new for value in row.values},
+        }
+    )
+    return {
+        **identity(evidence.consumers[0].ref),
+        "field": found.slot.field.value,
+        "value": found.slot.value,
+        "stages": [canonical.plain(stage) for stage in found.stages],
+        **outcome,
+        "evidence": canonical.digest(evidence),
     }

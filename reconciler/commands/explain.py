@@ -1,0 +1,77 @@
+"""`reconcile explain`: the way from samples to a number, in words and figures."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from reconciler.commands.common import (
+    Config,
+    Metrics,
+    Now,
+    Output,
+    OutputOption,
+    only_filter,
+    parse_now,
+    print_json,
+    progress_bars,
+)
+from reconciler.errors import Misconfigured
+from reconciler.model import Evidence, Usage
+from reconciler.proposals.body import evidence_words
+from reconciler.report.diffs import shown
+from reconciler.report.rows import API_VERSION, explanation, failure_row
+from reconciler.report.text import console, print_failures
+from reconciler.run import weigh
+from reconciler.sizing import explain as explained
+from reconciler.sizing import tell
+from reconciler.wiring import Asked, job
+
+
+def explain(
+    workload: Annotated[
+        str,
+        typer.Argument(
+            metavar="WORKLOAD", help="[NAMESPACE/]KIND/NAME[/CONTAINER] with globs, or a workload's name."
+        ),
+    ],
+    config: Config = None,
+    metrics: Metrics = None,
+    remote: Annotated[bool, typer.Option("--remote", help="Read the remote, not this clone's HEAD.")] = False,
+    now: Now = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Tell why each request of a workload is proposed or kept, step by step."""
+    asked = Asked(config, metrics, remote, parse_now(now), only_filter([workload]), partial=True, write=False)
+    with progress_bars() as bars:
+        found, failed = weigh(job(asked, bars))
+    if not found and not failed:
+        raise Misconfigured(workload, f"no container matches {workload!r}; `reconcile scan` lists them.")
+    if output is Output.JSON:
+        print_json(
+            {
+                "apiVersion": API_VERSION,
+                "rows": [explanation(row, seen) for seen in found for row in explained(seen)],
+                "failed": [failure_row(failure) for failure in failed],
+            }
+        )
+        return
+    for seen in found:
+        _print(seen)
+    print_failures(console(), failed)
+
+
+def _print(seen: Evidence) -> None:
+    out = console()
+    for consumer in seen.consumers:
+        out.print(Text(shown(str(consumer.ref)), style="bold"))
+        used = consumer.usage
+        told = evidence_words(used) if isinstance(used, Usage) else used.detail
+        out.print(Text(f"  evidence: {shown(told)}", style="dim"))
+    out.print(Text(f"  policies: {shown(', '.join(seen.policy.names))}", style="dim"))
+    for row in explained(seen):
+        for line in tell(row):
+            out.print(Text(f"  {shown(line)}"))
+    out.print()

@@ -1,0 +1,161 @@
+"""`reconcile mr`: the local forge from a shell, so that a merge request's whole life can be lived
+without a server."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markdown import Markdown
+from rich.table import Table
+from rich.text import Text
+
+from reconciler.commands.common import Config, Exit, Now, Output, OutputOption, parse_now, print_json
+from reconciler.errors import Misconfigured
+from reconciler.forges.local import LocalForge
+from reconciler.forges.port import Comment, NotMerged
+from reconciler.forges.records import Record
+from reconciler.git.diff import request_diff
+from reconciler.model import MergeRequest
+from reconciler.report.diffs import shown
+from reconciler.report.text import console, print_diff
+from reconciler.wiring import local_repository
+
+app = typer.Typer(
+    help="Merge requests of a local bare repository: list, show, merge, close, reopen.",
+    no_args_is_help=True,
+)
+_NUMBER = Annotated[int, typer.Argument(metavar="NUMBER", help="Number of the merge request.", min=1)]
+_REPOSITORY = Annotated[
+    Path | None,
+    typer.Option(
+        "--repository", "-r", metavar="PATH", help="The bare repository. Else the one that the settings name."
+    ),
+]
+
+
+@app.command("list")
+def list_requests(
+    repository: _REPOSITORY = None,
+    config: Config = None,
+    state: Annotated[str, typer.Option(help="open, merged, closed or all.")] = "open",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """List merge requests, newest first."""
+    if state not in ("open", "merged", "closed", "all"):
+        raise Misconfigured("--state", f"--state {state!r} is not one of open, merged, closed, all.")
+    forge = _forge(repository, config)
+    found = [request for request in forge.mine("") if state in ("all", request.state)]
+    if output is Output.JSON:
+        print_json({"apiVersion": "reconciler/v1", "requests": [_row(request) for request in found]})
+        return
+    out = console()
+    if not found:
+        out.print(f"No {'' if state == 'all' else state + ' '}merge request.")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in ("NUMBER", "STATE", "OPENED", "BRANCH", "TITLE"):
+        table.add_column(column, overflow="fold")
+    for request in found:
+        table.add_row(
+            str(request.number), request.state, _when(request.opened_at),
+            Text(shown(request.branch)), Text(shown(request.title)),
+        )  # fmt: skip
+    out.print(table)
+
+
+@app.command("show")
+def show(
+    number: _NUMBER,
+    repository: _REPOSITORY = None,
+    config: Config = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Show one as its reviewer would see it: title, text, comments and diff."""
+    path = _path(repository, config)
+    record = _open(path).get(number)
+    if output is Output.JSON:
+        print_json({"apiVersion": "reconciler/v1", **record.model_dump(mode="json")})
+        return
+    print_request(record, request_diff(path, record.base, record.head))
+
+
+def print_request(record: Record, diff: str) -> None:
+    out = console()
+    out.print(Text(f"!{record.number}  {shown(record.title)}", style="bold"))
+    labels = f"  [{', '.join(record.labels)}]" if record.labels else ""
+    out.print(Text(shown(f"{record.state}  {record.branch} → {record.base}{labels}"), style="dim"))
+    out.print()
+    visible = "\n".join(line for line in record.body.splitlines() if not line.startswith("<!--"))
+    text = shown(visible.replace("<details><summary>", "**").replace("</summary>", "**").replace("</details>", ""))
+    out.print(Markdown(text) if out.is_terminal else Text(text))
+    for said in record.comments:
+        out.print(Text(shown(f"{_when(said.at)} {said.by}: {said.text}")))
+    out.print()
+    print_diff(out, diff)
+
+
+@app.command("merge")
+def merge(
+    number: _NUMBER,
+    repository: _REPOSITORY = None,
+    config: Config = None,
+    squash: Annotated[bool, typer.Option("--squash", help="One commit instead of a merge commit.")] = False,
+    now: Now = None,
+) -> None:
+    """Merge one into its base branch."""
+    forge = _forge(repository, config, now)
+    merged = forge.merge(number, forge.get(number).head, squash=squash)
+    if isinstance(merged, NotMerged):
+        console().print(Text(f"Not merged: {shown(merged.detail)}."), style="red")
+        raise typer.Exit(Exit.SOME_FAILED)
+    console().print(Text(f"Merged !{number} as {merged.merge_commit[:12]}."))
+
+
+@app.command("close")
+def close(
+    number: _NUMBER,
+    repository: _REPOSITORY = None,
+    config: Config = None,
+    why: Annotated[str, typer.Option("--why", help="A comment to leave on it.")] = "",
+    now: Now = None,
+) -> None:
+    """Close one without merging: a "no" that the bot remembers."""
+    forge = _forge(repository, config, now)
+    forge.close(number, Comment("", why) if why else None)
+    console().print(f"Closed !{number}.")
+
+
+@app.command("reopen")
+def reopen(
+    number: _NUMBER, repository: _REPOSITORY = None, config: Config = None, now: Now = None
+) -> None:
+    """Open a closed one again."""
+    _forge(repository, config, now).reopen(number)
+    console().print(f"Reopened !{number}.")
+
+
+def _forge(repository: Path | None, config: Path | None, now: str | None = None) -> LocalForge:
+    moment = parse_now(now)
+    return _open(_path(repository, config), (lambda: moment) if moment is not None else None)
+
+
+def _path(repository: Path | None, config: Path | None) -> Path:
+    return repository if repository is not None else local_repository(config)
+
+
+def _open(path: Path, clock: Callable[[], int] | None = None) -> LocalForge:
+    return LocalForge(path.resolve(), user=getpass.getuser(), clock=clock or (lambda: int(time.time())))
+
+
+def _row(request: MergeRequest) -> dict[str, Any]:
+    return {**request._asdict(), "labels": list(request.labels)}
+
+
+def _when(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,77 @@
+"""`reconcile scan`: where every value lives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+from rich.tree import Tree
+
+from reconciler.commands.common import Config, Exit, Output, OutputOption, print_json
+from reconciler.model import Discovery
+from reconciler.report.diffs import shown
+from reconciler.report.rows import API_VERSION, failure_row, note_row
+from reconciler.report.text import console, print_failures, print_notes
+from reconciler.source.rows import scan_rows
+from reconciler.wiring import discover_folder
+
+
+def scan(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="A folder of manifests.")] = Path(),
+    config: Config = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Show every container of a folder, and the file and line that sets each of its values.
+
+    Reads the files as they are, committed or not. With --output json: five rows a container.
+    """
+    found = discover_folder(folder, config)
+    if output is Output.JSON:
+        print_json(
+            {
+                "apiVersion": API_VERSION,
+                "rows": scan_rows(found),
+                "failed": [failure_row(failure) for failure in found.failures],
+                "notes": [note_row(note) for note in found.notes],
+            }
+        )
+    else:
+        _print(found)
+    raise typer.Exit(Exit.SOME_FAILED if found.failures else Exit.DONE)
+
+
+def _print(found: Discovery) -> None:
+    out = console()
+    units: dict[str, Tree] = {}
+    workloads: dict[tuple[str, ...], Tree] = {}
+    for row in scan_rows(found):
+        unit = units.setdefault(row["unit"], Tree(Text(shown(row["unit"]), style="bold")))
+        name = (row["unit"], row["cluster"], row["namespace"], row["kind"], row["workload"], row["container"])
+        if name not in workloads:
+            space = f"{row['namespace']}/" if row["namespace"] else ""
+            kind = " (init)" if row["init"] else ""
+            workloads[name] = unit.add(
+                Text(shown(f"{space}{row['kind']}/{row['workload']}/{row['container']}{kind}"))
+            )
+        workloads[name].add(_line(row))
+    for tree in units.values():
+        out.print(tree)
+    print_notes(out, found.notes)
+    print_failures(out, found.failures)
+    containers = len(workloads)
+    out.print(f"{containers} container{'' if containers == 1 else 's'} in {len(found.workloads)} workloads.", style="bold")
+
+
+def _line(row: dict[str, Any]) -> Text:
+    where = f"{row['path']}:{row['line']}"
+    value = shown(row["value"] or "unset")
+    text = Text.assemble(
+        (f"{row['field']:<16}", ""), (f"{value:<28}", "" if row["value"] else "dim"), (shown(where), "cyan")
+    )
+    if row["reason"]:
+        text.append(f"  {row['reason']}", style="yellow")
+    if row["shared_with"]:
+        text.append(f"  shared with {len(row['shared_with'])} more", style="magenta")
+    return text

@@ -1,0 +1,99 @@
+"""`reconcile set`: one value, set by hand, in the one line that owns it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reconciler.commands.common import Config, Exit
+from reconciler.errors import Misconfigured
+from reconciler.model import FileChange, NewValue
+from reconciler.report.diffs import shown, unified
+from reconciler.report.text import console, print_diff
+from reconciler.source.rewrite import rewrite_values
+from reconciler.source.targets import Missed, find
+from reconciler.source.wishes import new_values
+from reconciler.wiring import discover_folder
+
+
+def set_values(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of manifests to change.")],
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="[NAMESPACE/]KIND/NAME[/CONTAINER], as `deploy/web`.")
+    ],
+    wishes: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FIELD=VALUE...",
+            help="cpu, memory (requests), limits.cpu, limits.memory, or image: a reference, :TAG or @DIGEST.",
+        ),
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only print the diff.")] = False,
+    shared: Annotated[
+        bool, typer.Option("--shared", help="Also change a line that other containers share.")
+    ] = False,
+    cluster: Annotated[str, typer.Option("--cluster", help="Only in this cluster.")] = "",
+    unit: Annotated[str, typer.Option("--unit", help="Only in this unit, as `reconcile scan` names it.")] = "",
+    config: Config = None,
+) -> None:
+    """Change values of one container in place, and print the diff.
+
+    All or nothing: when one value can't be set safely, no file is touched and the exit code is 1.
+    """
+    found = find(discover_folder(folder, config), target, cluster=cluster, unit=unit)
+    if isinstance(found, Missed):
+        raise Misconfigured(target, str(found))
+    values = new_values(found.container, wishes)
+    for value in values:
+        others = len(value.slot.consumers) - 1
+        if others > 0 and not shared:
+            _refuse(value, f"{others} other containers share this line; --shared changes them all")
+    files = {value.slot.place.path: _read(folder, value.slot.place.path) for value in values}
+    changed, refused = rewrite_values(files, values)
+    if refused is not None:
+        _refuse(values[0], f"{refused.detail} ({refused.reason})")
+    if not dry_run:
+        _write(folder, changed)
+    out = console()
+    if changed:
+        print_diff(out, unified(changed.values()))
+    else:
+        out.print("Nothing to change: it is so already.")
+
+
+def _refuse(value: NewValue, why: str) -> None:
+    where = f"{value.slot.place.path}:{value.slot.line}"
+    console().print(f"Refused: {value.slot.field} at {shown(where)}: {shown(why)}.", style="red")
+    raise typer.Exit(Exit.SOME_FAILED)
+
+
+def _read(folder: Path, path: str) -> bytes:
+    return (folder / path).read_bytes()
+
+
+def _write(folder: Path, changed: Mapping[str, FileChange]) -> None:
+    """Every new file is written whole beside the old one before the first one takes its place."""
+    ready: list[tuple[str, Path]] = []
+    try:
+        for change in changed.values():
+            ready.append((_beside(folder / change.path, change.after), folder / change.path))
+        for fresh, path in ready:
+            os.replace(fresh, path)
+    except OSError as error:
+        for fresh, _ in ready:
+            Path(fresh).unlink(missing_ok=True)
+        raise Misconfigured(str(folder), f"{folder} can't be written: {error.strerror}.") from error
+
+
+def _beside(path: Path, content: bytes) -> str:
+    descriptor, fresh = tempfile.mkstemp(prefix=".", suffix=".new", dir=path.parent)
+    with open(descriptor, "wb") as file:
+        file.write(content)
+        os.fchmod(file.fileno(), path.stat().st_mode & 0o7777)
+        os.fsync(file.fileno())
+    return fresh
