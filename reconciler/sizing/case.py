@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from reconciler import quantity
 from reconciler.model import (
     Consumer,
     ContainerRef,
@@ -18,7 +17,7 @@ from reconciler.model import (
     Slot,
     Usage,
 )
-from reconciler.sizing.words import quoted
+from reconciler.quantity import BadQuantity, read
 
 LIMIT_OF = {Field.CPU_REQUEST: Field.CPU_LIMIT, Field.MEMORY_REQUEST: Field.MEMORY_LIMIT}
 
@@ -79,18 +78,13 @@ def open_case(evidence: Evidence, slot: Slot) -> Case | Refused:
 def _read(slot: Slot) -> int | Refused | None:
     if slot.value is None:
         return None
-    parse = quantity.parse_cpu if slot.field.resource == "cpu" else quantity.parse_memory
     try:
-        value = parse(slot.value)
-    except quantity.BadQuantity:
-        value = -1
-    if value >= 0:
-        return value
-    return Refused(
-        Reason.BAD_QUANTITY,
-        f"{slot.field} is {quoted(slot.value)}, which is no quantity that a container can have; "
-        "write one like 250m or 512Mi",
-    )
+        value = read(slot.field, slot.value)
+    except BadQuantity as bad:
+        return Refused(Reason.BAD_QUANTITY, f"{slot.field}: {bad}")
+    if value < 0:
+        return Refused(Reason.BAD_QUANTITY, f"{slot.field}: {slot.value} is less than nothing")
+    return value
 
 
 def _consumers(evidence: Evidence, slot: Slot) -> tuple[Consumer, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from reconciler import quantity
 from reconciler.model import (
     Change,
     ChangeClass,
@@ -24,6 +23,7 @@ from reconciler.model import (
     Slot,
     Stage,
 )
+from reconciler.quantity import format_cpu, format_memory
 from reconciler.sizing import guards, limits, stages
 from reconciler.sizing.case import Case, open_case, slot_of
 from reconciler.sizing.estimate import Need, needs_of
@@ -160,7 +160,7 @@ def _write(way: Way, move: Move, told: tuple[Stage, ...]) -> Change:
 
 def _text(case: Case, slot: Slot, value: int) -> str:
     like = slot.value or case.slot.value or (case.limit_slot.value if case.limit_slot else None)
-    write = quantity.format_cpu if case.resource == "cpu" else quantity.format_memory
+    write = format_cpu if case.resource == "cpu" else format_memory
     return write(value, like or _LIKE[case.resource])
 
 

@@ -47,7 +47,19 @@ def standing(case: Case) -> Refused | None:
     """What stands in the way for as long as the manifests and the policy stay as they are."""
     if case.slot.value is None and case.level.missing == "keep":
         return Refused(Reason.UNSET, f"no {case.slot.field} is set, and the policy adds none (missing: keep)")
-    return _scaled(case)
+    return _upside_down(case) or _scaled(case)
+
+
+def _upside_down(case: Case) -> Refused | None:
+    """Kubernetes refuses such a container, so what is measured is another one."""
+    if case.stated is None or case.limit is None or case.stated <= case.limit:
+        return None
+    request, limit = figure(case.resource, case.stated), figure(case.resource, case.limit)
+    return Refused(
+        Reason.LIMIT_BELOW,
+        f"the request of {request} is above the limit of {limit}, which Kubernetes refuses: "
+        "somebody has to say which of them is meant",
+    )
 
 
 def _scaled(case: Case) -> Refused | None:

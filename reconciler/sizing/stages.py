@@ -133,8 +133,8 @@ def _bound(way: Way) -> str:
     case, target = way.case, way.target
     if target.held is Reason.AT_FLOOR:
         return f"the floor is {figure(case.resource, case.level.floor)}"
-    if target.held is Reason.AT_CEILING and case.level.ceiling is not None:
-        return f"the ceiling is {figure(case.resource, case.level.ceiling)}"
+    if target.held is Reason.AT_CEILING:
+        return f"the ceiling is {figure(case.resource, target.bounded)}"
     if target.held is Reason.LIMIT_BELOW and case.limit is not None:
         limit = figure(case.resource, case.limit)
         return f"no higher than its limit of {limit}, which somebody would have to raise"

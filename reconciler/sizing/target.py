@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from reconciler.model import Reason
+from reconciler.quantity import LARGEST
 from reconciler.sizing import limits, rounding
 from reconciler.sizing.case import Case
 from reconciler.sizing.estimate import Need, largest_of
@@ -42,20 +43,23 @@ def way_of(case: Case, needs: tuple[Need, ...]) -> Way:
 
 
 def target_of(case: Case, wanted: int) -> Target:
-    level, held = case.level, None
+    level, held, ceiling = case.level, None, _ceiling(case)
     bounded = wanted
     if bounded < level.floor:
         bounded, held = level.floor, Reason.AT_FLOOR
-    if level.ceiling is not None and bounded > level.ceiling:
-        bounded, held = level.ceiling, Reason.AT_CEILING
-    rounded = rounding.up(bounded, level.round_to)
-    if level.ceiling is not None:
-        rounded = min(rounded, level.ceiling)
+    if bounded > ceiling:
+        bounded, held = ceiling, Reason.AT_CEILING
+    rounded = min(rounding.up(bounded, level.round_to), ceiling)
     value, cap = rounded, limits.cap(case)
     if cap is not None and rounded > cap:
         value = cap
         held = Reason.LIMIT_BELOW if bounded > cap else held
     return Target(bounded, rounded, value, rounding.up(wanted, level.round_to), held)
+
+
+def _ceiling(case: Case) -> int:
+    """The policy's, else what Kubernetes can write at all."""
+    return LARGEST if case.level.ceiling is None else case.level.ceiling
 
 
 def beyond_band(case: Case, value: int) -> int:
@@ -93,5 +97,5 @@ def _step_down(way: Way, current: int) -> Step:
     if value >= low:
         return Step(value, None)
     stepped = rounding.up_under(low, case.level.round_to, current)
-    caps = [bound for bound in (case.level.ceiling, limits.cap(case)) if bound is not None and bound >= low]
+    caps = [bound for bound in (_ceiling(case), limits.cap(case)) if bound is not None and bound >= low]
     return Step(min([stepped, *caps]), percent)

@@ -22,6 +22,7 @@ from sizing_evidence import (
 )
 
 from reconciler.model import Change, ChangeClass, Evidence, Field, Keep, NoUsage, Place, Reason, Scaler
+from reconciler.quantity import parse_memory
 from reconciler.sizing import decide
 
 CPU, MEMORY = Field.CPU_REQUEST, Field.MEMORY_REQUEST
@@ -371,6 +372,15 @@ def test_usage_without_samples_of_a_resource_is_none() -> None:
     assert kept(given, CPU).reason is Reason.NO_METRICS
     assert kept(given, CPU).detail == "main has no cpu samples of shop/Deployment/web/app within the window"
     assert new(given, MEMORY) == "1648Mi"
+
+
+def test_absurd_use_ends_at_what_kubernetes_can_write() -> None:
+    given = evidence(memory="1Gi", consumers=(consumer(used(memory=2**62)),), sizing=WIDE)
+
+    assert parse_memory(new(given, MEMORY)) <= 2**63 - 1
+    absurd = evidence(memory="1Gi", consumers=(consumer(used(memory=2**63 - 1)),), sizing=SIZING)
+    top = levels(SIZING._replace(step_up_percent=10**15))
+    assert parse_memory(new(absurd._replace(policy=absurd.policy._replace(sizing=top)), MEMORY)) == 2**63 - 1
 
 
 def test_place_and_time_are_no_input() -> None:

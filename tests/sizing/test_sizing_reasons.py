@@ -145,6 +145,13 @@ CASES = (
         "it needs 255m, but its limit is 200m",
     ),
     Case(
+        "the request is above its limit",
+        evidence(cpu="500m", cpu_limit="200m"),
+        CPU,
+        Reason.LIMIT_BELOW,
+        "which Kubernetes refuses",
+    ),
+    Case(
         "nobody measures it",
         evidence(consumers=(consumer(NO_PODS),)),
         CPU,
@@ -289,21 +296,21 @@ CASES = (
         evidence(cpu="lots"),
         CPU,
         Reason.BAD_QUANTITY,
-        "requests.cpu is “lots”",
+        "requests.cpu: 'lots' is no quantity",
     ),
     Case(
         "less than nothing is no request",
         evidence(memory="-5Mi"),
         MEMORY,
         Reason.BAD_QUANTITY,
-        "“-5Mi”",
+        "-5Mi is less than nothing",
     ),
     Case(
         "the limit is no quantity",
         evidence(memory_limit="lots\n\x1b[2J"),
         MEMORY,
         Reason.BAD_QUANTITY,
-        "limits.memory is “lots??[2J”",
+        "limits.memory: 'lots\\n\\x1b[2J' is no quantity",
     ),
     Case(
         "the place can't be edited",
