@@ -1,0 +1,86 @@
+"""`reconcile demo`: the whole way once, on a repository and a recording that it makes itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.rule import Rule
+from rich.text import Text
+
+from reconciler.commands.common import Exit
+from reconciler.errors import Misconfigured
+from reconciler.report.text import console
+from reconciler.wiring import Stage, build_demo
+
+
+def demo(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="Where to build it, and keep it; else a temporary folder."),
+    ] = None,
+) -> None:
+    """Show the main job end to end: dry run, merge request, merge, and a second run that changes nothing.
+
+    Everything is embedded: a deployment repository of a dozen workloads, four weeks of recorded
+    utilization, and a local forge. Nothing outside the folder is touched.
+    """
+    if folder is None:
+        with tempfile.TemporaryDirectory(prefix="reconcile-demo-") as made:
+            _show(Path(made), kept=False)
+        return
+    if folder.exists() and any(folder.iterdir()):
+        raise Misconfigured(str(folder), f"{folder} is not empty: name a new folder.", path=str(folder))
+    folder.mkdir(parents=True, exist_ok=True)
+    _show(folder.resolve(), kept=True)
+
+
+def _show(folder: Path, *, kept: bool) -> None:
+    began = time.monotonic()
+    out = console()
+    out.print(Text("Building a deployment repository and four weeks of recorded utilization …", style="dim"))
+    stage = build_demo(folder)
+    for name, sentence in stage.story:
+        out.print(Text.assemble((f"  {name:<28}", "bold"), sentence))
+    _say(stage, "What would it do?", "--dry-run", "--no-diff")
+    _say(stage, "Why, for one of them?", "explain", stage.explained)
+    _say(stage, "Do it: branches are pushed, merge requests opened.", "run", "--no-diff")
+    _say(stage, "The merge requests, as their reviewer finds them.", "mr", "list")
+    _say(stage, "One of them, whole.", "mr", "show", "1")
+    for number in stage.merged:
+        _say(stage, "The reviewer agrees.", "mr", "merge", str(number), "--now", stage.merged_at)
+    _say(stage, "A run an hour later: the merges are noted in the ledger, and nothing else is left to do.",
+         "run", "--no-diff", "--now", stage.second_run)  # fmt: skip
+    _say(stage, "And once more: nothing is written at all.", "run", "--no-diff", "--now", stage.second_run)
+    out.print(Rule(style="dim"))
+    out.print(Text(f"That was the whole way, in {time.monotonic() - began:.0f} s.", style="bold"))
+    if kept:
+        out.print(f"It is all in {folder}: cd there and try the commands above yourself.")
+    else:
+        out.print("`reconcile demo DIR` keeps it all in DIR, to try the commands yourself.")
+
+
+def _say(stage: Stage, words: str, *arguments: str) -> None:
+    """One command as a person would type it, and what it prints."""
+    out = console()
+    out.print()
+    out.print(Rule(Text(words, style="bold"), align="left", style="dim"))
+    out.print(Text(f"$ reconcile {' '.join(arguments)}", style="bold cyan"))
+    out.file.flush()
+    code = _run(arguments, stage.folder)
+    if code != Exit.DONE:
+        raise typer.Exit(code)
+
+
+def _run(arguments: Sequence[str], folder: Path) -> int:
+    """In a process of its own, in the demo's folder: just what a shell would do."""
+    environment = {name: value for name, value in os.environ.items() if name != "RECONCILE_CONFIG"}
+    words = [sys.executable, "-m", "reconciler", *arguments]
+    return subprocess.run(words, cwd=folder, env=environment, check=False).returncode  # noqa: S603
