@@ -1,1 +1,36 @@
-"""Reads YAML as spans of text, and changes only the characters meant."""
+"""Reads YAML as spans of text, and changes only the characters meant: right, or refused.
+
+The only room that touches YAML text. `parse` reads, `where` tells the line of a value, `rewrite`
+edits and proves. docs/yaml.md says what is kept and what is refused.
+"""
+
+from reconciler.source.yamledit.edits import Assignment, apply, plan
+from reconciler.source.yamledit.places import Where, where
+from reconciler.source.yamledit.rewrite import rewrite
+from reconciler.source.yamledit.tree import (
+    Alias,
+    Document,
+    Mapping,
+    Node,
+    Scalar,
+    Sequence,
+    decode,
+    parse,
+)
+
+__all__ = [
+    "Alias",
+    "Assignment",
+    "Document",
+    "Mapping",
+    "Node",
+    "Scalar",
+    "Sequence",
+    "Where",
+    "apply",
+    "decode",
+    "parse",
+    "plan",
+    "rewrite",
+    "where",
+]

@@ -114,8 +114,10 @@ def parse(text: str) -> tuple[Document, ...]:
         return (Document(0, 0, len(text), 1, None, error, 1),)
     lines = _Lines(text)
     documents: list[Document] = []
-    for start, end in _chunks(text):
+    for start, end in split(text):
         documents.extend(_read(text, start, end, len(documents), lines))
+    if "{{" in text or "{%" in text:
+        return tuple(found._replace(template=template_line(text, found)) for found in documents)
     return tuple(documents)
 
 
@@ -123,15 +125,17 @@ def parse(text: str) -> tuple[Document, ...]:
 _MARKER = re.compile(r"^---(?=[ \t\r\n\x85\u2028\u2029]|\Z)", re.MULTILINE)
 
 
-def _chunks(text: str) -> Iterator[tuple[int, int]]:
+def split(text: str) -> list[tuple[int, int]]:
     """Where each document's text starts and ends, its `---` included."""
     start = 1 if text.startswith(BOM) else 0
+    found: list[tuple[int, int]] = []
     # %YAML and %TAG stand before the `---` of their document: then all is read in one go
     if "\n---" in text and "\n%" not in text and not text.startswith("%", start):
         for marker in _MARKER.finditer(text, start + 1):
-            yield start, marker.start()
+            found.append((start, marker.start()))
             start = marker.start()
-    yield start, len(text)
+    found.append((start, len(text)))
+    return found
 
 
 class _Lines:
@@ -293,3 +297,32 @@ def expanded_size(root: Node, targets: dict[int, Node]) -> int:
         return 1 + sum(size(item) for item in node.items)
 
     return size(root)
+
+
+# A line that begins with an instruction; in a comment, too, where Helm and Jinja still obey it.
+_INSTRUCTION = re.compile(r"^[ \t]*(?:#[ \t]*)?(\{[{%])", re.MULTILINE)
+
+
+def template_line(text: str, document: Document) -> int:
+    """The line of the first instruction to a template engine that stands between the values, or 0."""
+    if document.root is None:
+        found = re.compile(r"\{[{%]").search(text, document.start, document.end)
+        return text.count("\n", 0, found.start()) + 1 if found else 0
+    spans: list[tuple[int, int]] = []
+    pending: list[Node] = [document.root]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Mapping):
+            if node.flow and node.pairs and isinstance(node.pairs[0][0], Mapping):
+                return node.line
+            pending.extend(part for pair in node.pairs for part in pair)
+        elif isinstance(node, Sequence):
+            pending.extend(node.items)
+        elif isinstance(node, Scalar) and node.style and "{" in node.value:
+            spans.append((node.start, node.end))
+    spans.sort()
+    for found in _INSTRUCTION.finditer(text, document.start, document.end):
+        before = bisect_right(spans, (found.start(1), len(text))) - 1
+        if before < 0 or spans[before][1] <= found.start(1):
+            return text.count("\n", 0, found.start(1)) + 1
+    return 0

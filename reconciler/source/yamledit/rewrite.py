@@ -1,0 +1,44 @@
+"""Bytes in, proven bytes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reconciler.model import Edit, Reason, Refused
+from reconciler.source.yamledit.edits import Assignment, apply, plan_in
+from reconciler.source.yamledit.proof import proven
+from reconciler.source.yamledit.tree import Document, decode, parse, split
+
+
+def rewrite(data: bytes, assignments: Sequence[Assignment]) -> bytes | Refused:
+    """The file with every assignment true and nothing else changed; or a reason, and no file at all.
+
+    A file in which they already are true comes back as it is, to the byte.
+    """
+    text = decode(data)
+    if isinstance(text, Refused):
+        return text
+    documents = parse(text)
+    edits = plan_in(documents, text, assignments)
+    if isinstance(edits, Refused):
+        return edits
+    if not edits:
+        return data
+    after = apply(text, edits)
+    for index in sorted({assignment.document for assignment in assignments}):
+        group = [one for one in assignments if one.document == index]
+        if (refused := _proven(documents[index], text, edits, group)) is not None:
+            return refused
+    if len(split(after)) != len(split(text)):
+        return Refused(Reason.UNPROVEN, "the edit would change where documents begin")
+    return after.encode("utf-8")
+
+
+def _proven(
+    document: Document, text: str, edits: tuple[Edit, ...], group: list[Assignment]
+) -> Refused | None:
+    start, end = document.start, document.end
+    before = text[start:end]
+    own = [edit for edit in edits if start <= edit.start <= end]
+    after = apply(before, [Edit(edit.start - start, edit.end - start, edit.text) for edit in own])
+    return proven(before, after, group)
