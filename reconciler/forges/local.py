@@ -157,7 +157,7 @@ class LocalForge:
             moving.lock_ref(ref)
             if str(store.lookup_reference(ref).target) != base:
                 return NotMerged(Blocked.NOT_READY, f"{record.base} was moved at this moment: try again")
-            moving.set_target(ref, commit, who, f"merge request {record.number}")
+            moving.set_target(ref, commit, message=f"merge request {record.number}")
         return str(commit)
 
     def _signature(self) -> pygit2.Signature:
@@ -246,16 +246,17 @@ def _seen(store: pygit2.Repository, record: Record) -> Record:
     """An open one with its branch as it is now; merged, when someone merged it with plain Git."""
     if record.state != "open":
         return record
-    head = _tip(store, record.branch) or record.head
+    tip = _tip(store, record.branch) or record.head
     base = _tip(store, record.base)
-    record = record.model_copy(update={"head": head})
-    if base is None or head not in store or not _contains(store, base, head):
-        return record
-    found = _where_merged(store, base, head)
+    # the commit last seen counts too: its branch may have gone on after it was merged
+    merged = [head for head in (tip, record.head) if base and head in store and _contains(store, base, head)]
+    if base is None or not merged:
+        return record.model_copy(update={"head": tip})
+    found = _where_merged(store, base, merged[0])
     event = Event(at=found.commit_time, by=found.committer.name, what="merged")
-    return record.model_copy(
-        update={"state": "merged", "merge_commit": str(found.id), "events": (*record.events, event)}
-    )
+    events = (*record.events, event)
+    changed = {"state": "merged", "head": merged[0], "merge_commit": str(found.id), "events": events}
+    return record.model_copy(update=changed)
 
 
 def _where_merged(store: pygit2.Repository, base: str, head: str) -> pygit2.Commit:
