@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from functools import lru_cache
+from typing import NamedTuple
 
 from reconciler.model import (
     Container,
@@ -19,8 +20,6 @@ from reconciler.model import (
 from reconciler.source.facts import FileFacts, FoundContainer
 from reconciler.source.layout import folder
 from reconciler.source.manifests import PATHS
-
-_TAILS: Final[tuple[tuple[Field, tuple[Key, ...]], ...]] = tuple(zip(Field, PATHS, strict=True))
 
 
 class UnitSetting(NamedTuple):
@@ -57,19 +56,13 @@ def _is_within(where: str, path: str) -> bool:
 
 def compose(facts: FileFacts, path: str, places: Places, refused: Refused | None) -> Iterator[Workload]:
     cluster, default = places.of(path)
+    unit = folder(path)
     for found in facts.workloads:
         namespace = found.namespace or default
-        containers = tuple(
-            _container(
-                each,
-                ContainerRef(cluster, namespace, found.kind, found.name, each.name),
-                (places.repository, path, found.document),
-                refused,
-            )
-            for each in found.containers
-        )
+        who = (cluster, namespace, found.kind, found.name)
+        at = (places.repository, path, found.document)
         yield Workload(
-            unit=folder(path),
+            unit=unit,
             cluster=cluster,
             namespace=namespace,
             kind=found.kind,
@@ -78,28 +71,38 @@ def compose(facts: FileFacts, path: str, places: Places, refused: Refused | None
             path=path,
             line=found.line,
             replicas=found.replicas,
-            labels=found.labels,
-            annotations=found.annotations,
+            labels=tuple(found.labels.items()),
+            annotations=tuple(found.annotations.items()),
             scalers=(),
-            containers=containers,
+            containers=tuple([_container(each, who, at, refused) for each in found.containers]),
         )
 
 
 def _container(
-    found: FoundContainer, ref: ContainerRef, at: tuple[str, str, int], refused: Refused | None
+    found: FoundContainer, who: tuple[str, str, str, str], at: tuple[str, str, int], refused: Refused | None
 ) -> Container:
-    consumers = (ref,)
-    keys = found.keys
+    new = tuple.__new__  # what the records' own constructors do, without a call around it
+    ref = new(ContainerRef, (*who, found.name))
+    repository, path, document = at
     slots = [
-        Slot(
-            Place(*at, keys + tail),
-            line,
-            field,
-            value,
-            consumers,
-            "manifest",
-            refused or (Refused(Reason(reason), detail) if reason else None),
+        new(
+            Slot,
+            (
+                new(Place, (repository, path, document, keys, ())),
+                line,
+                field,
+                value,
+                (ref,),
+                "manifest",
+                refused or (own and Refused(Reason(own[0]), own[1])),
+            ),
         )
-        for (field, tail), (line, value, reason, detail) in zip(_TAILS, found.slots, strict=True)
+        for (field, keys), (line, value, own) in zip(_ways(found.keys), found.slots, strict=True)
     ]
-    return Container(ref, found.init, found.sidecar, tuple(slots))
+    return new(Container, (ref, found.init, found.sidecar, tuple(slots)))
+
+
+@lru_cache(maxsize=1000)
+def _ways(keys: tuple[Key, ...]) -> tuple[tuple[Field, tuple[Key, ...]], ...]:
+    """Each field with the keys that lead to it; most containers of a repository share theirs."""
+    return tuple((field, keys + tail) for field, tail in zip(Field, PATHS, strict=True))

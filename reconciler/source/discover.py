@@ -7,8 +7,10 @@ rest of the repository: kustomizations, scalers, and a second definition of the 
 
 from __future__ import annotations
 
+import gc
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.resources import files
 from typing import Final
 
@@ -34,6 +36,25 @@ def discover(
     snapshot: Snapshot, units: Sequence[UnitSetting], clusters: Sequence[str], cache: Cache | None = None
 ) -> Discovery:
     """Everything found, and everything that could not be read; the one never hides the other."""
+    with _collector_paused():
+        return _discover(snapshot, units, clusters, cache)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """What is made here holds no circles and lives on: to look for garbage in it takes half the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _discover(
+    snapshot: Snapshot, units: Sequence[UnitSetting], clusters: Sequence[str], cache: Cache | None
+) -> Discovery:
     layout = lay_out(snapshot)
     library = _Library(snapshot, cache)
     found = [(entry, library.facts(entry)) for entry in layout.manifests]

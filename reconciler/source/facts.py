@@ -7,6 +7,7 @@ that equal files are read once.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from reconciler.model import Key
@@ -17,8 +18,7 @@ from reconciler.source.scalers import Claim, FoundScaler
 class FoundSlot(NamedTuple):
     line: int
     value: str | None
-    reason: str = ""  # why it can't be edited; "" when it can
-    detail: str = ""
+    refused: tuple[str, str] | None = None  # reason and detail, when it can't be edited
 
 
 class FoundContainer(NamedTuple):
@@ -26,7 +26,7 @@ class FoundContainer(NamedTuple):
     init: bool
     sidecar: bool
     keys: tuple[Key, ...]  # where its mapping stands in the document
-    slots: tuple[FoundSlot, ...]  # in the order of model.Field
+    slots: Sequence[FoundSlot]  # in the order of model.Field; to be unpacked, never asked by name
 
 
 class FoundWorkload(NamedTuple):
@@ -36,8 +36,8 @@ class FoundWorkload(NamedTuple):
     name: str
     namespace: str
     replicas: int | None
-    labels: tuple[tuple[str, str], ...]
-    annotations: tuple[tuple[str, str], ...]
+    labels: dict[str, str]
+    annotations: dict[str, str]
     containers: tuple[FoundContainer, ...]
 
 
@@ -94,18 +94,6 @@ def load(text: str) -> FileFacts:
 
 
 def _workload(row: list[Any]) -> FoundWorkload:
-    document, line, kind, name, namespace, replicas, labels, annotations, containers = row
-    return FoundWorkload(
-        document,
-        line,
-        kind,
-        name,
-        namespace,
-        replicas,
-        tuple(map(tuple, labels)),
-        tuple(map(tuple, annotations)),
-        tuple(
-            FoundContainer(named, init, sidecar, tuple(keys), tuple(FoundSlot(*slot) for slot in slots))
-            for named, init, sidecar, keys, slots in containers
-        ),
-    )
+    """Of a large repository there are fifty thousand slots: they stay the lists that JSON has."""
+    containers = tuple(FoundContainer._make((*head, tuple(keys), slots)) for *head, keys, slots in row[-1])
+    return FoundWorkload._make((*row[:-1], containers))

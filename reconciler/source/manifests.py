@@ -28,6 +28,8 @@ from reconciler.source.yamledit.tree import Document, Mapping, Node, Scalar, Seq
 
 _TEMPLATE: Final = ("spec", "template", "spec")
 
+_KNATIVE: Final = "serving.knative.dev"  # most files with a `kind: Service` don't mean this one
+
 # kind -> the API groups that mean it, and where its pods' spec stands.
 KINDS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "Deployment": (("apps", "extensions"), _TEMPLATE),
@@ -39,18 +41,21 @@ KINDS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "CronJob": (("batch",), ("spec", "jobTemplate", *_TEMPLATE)),
     "Pod": (("",), ("spec",)),
     "Rollout": (("argoproj.io",), _TEMPLATE),
-    "Service": (("serving.knative.dev",), _TEMPLATE),
+    "Service": ((_KNATIVE,), _TEMPLATE),
     "DeploymentConfig": (("apps.openshift.io", ""), _TEMPLATE),
 }
 _KNATIVE_CONTAINER: Final = "user-container"  # the name that Knative gives to one without
 _DEEPEST_LIST: Final = 4
 _LISTS: Final = (("initContainers", True), ("containers", False))
 
+_KIND: Final = rb"\bkind\b[\"']?\s*:\s*(?:[!&][^\s,]*\s+)*"
 _WANTED: Final = re.compile(
-    rb"\bkind\b[\"']?\s*:\s*(?:[!&][^\s,]*\s+)*(?:\*|[\"']?(?:"
-    + "|".join((*KINDS, *scalers.KINDS)).encode()
+    _KIND
+    + rb"(?:\*|[\"']?(?:"
+    + "|".join((*(KINDS.keys() - {"Service"}), *scalers.KINDS)).encode()
     + rb"|[A-Za-z]*List)\b)"
 )
+_WANTED_SERVICE: Final = re.compile(_KIND + rb"[\"']?Service\b")
 PATHS: Final[tuple[tuple[Key, ...], ...]] = tuple(
     ("image",) if field is Field.IMAGE else ("resources", *field.value.split(".")) for field in Field
 )
@@ -88,7 +93,13 @@ def _may_hold(data: bytes) -> bool:
     """Whether a kind of ours is named anywhere. Wrong only in saying yes."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]:
         data = data.replace(b"\0", b"")  # UTF-16 and UTF-32, near enough to find a word in
-    return _WANTED.search(data) is not None
+    return _names_a_kind(data)
+
+
+def _names_a_kind(data: bytes) -> bool:
+    if _WANTED.search(data) is not None:
+        return True
+    return _KNATIVE.encode() in data and _WANTED_SERVICE.search(data) is not None
 
 
 def _broken(document: Document, what: str) -> Trouble:
@@ -124,7 +135,7 @@ class _Finder:
 
     def _look_at_broken(self, document: Document) -> None:
         text = self._text[document.start : document.end]
-        if _WANTED.search(text.encode("utf-8", "surrogatepass")) is None:
+        if not _names_a_kind(text.encode("utf-8", "surrogatepass")):
             return
         if "{{" in text:
             words = "is a template: render it first, or leave it to the chart that it belongs to"
@@ -245,9 +256,9 @@ class _Object:
     def _fail(self, words: str, line: int) -> str:
         raise _UnreadableError(f"{self.kind} {words}", line)
 
-    def _words(self, key: str) -> tuple[tuple[str, str], ...]:
+    def _words(self, key: str) -> dict[str, str]:
         pairs = self.view.entries(self.metadata.get(key)).items()
-        return tuple((name, _word(self.view.followed(value))) for name, value in pairs)
+        return {name: _word(self.view.followed(value)) for name, value in pairs}
 
     def _containers(self) -> Iterator[FoundContainer]:
         path = KINDS[self.kind][1]
@@ -281,12 +292,10 @@ class _Object:
     def _slots(self, keys: tuple[Key, ...]) -> Iterator[FoundSlot]:
         for path in PATHS:
             found = where(self.document, self.text, keys + path)
-            if found.refused is not None:
-                yield FoundSlot(found.line, found.value, found.refused.reason.value, found.refused.detail)
-            elif found.value is not None and "{{" in found.value:
-                yield FoundSlot(found.line, found.value, Reason.TEMPLATE.value, "the value is a template")
-            else:
-                yield FoundSlot(found.line, found.value)
+            refused = found.refused and (found.refused.reason.value, found.refused.detail)
+            if not refused and found.value is not None and "{{" in found.value:
+                refused = (Reason.TEMPLATE.value, "the value is a template")
+            yield FoundSlot(found.line, found.value, refused)
 
 
 def _word(node: Node | None) -> str:

@@ -92,6 +92,8 @@ def _refused(workload: Workload, same: Sequence[Workload]) -> Workload:
 
 def _named_once(workload: Workload) -> Workload:
     """Two containers of one name: Kubernetes takes neither, and nothing can be said of either."""
+    if len(workload.containers) < 2:
+        return workload
     times = Counter(container.ref.container for container in workload.containers)
     if len(times) == len(workload.containers):
         return workload
