@@ -1,0 +1,281 @@
+"""`reconcile.yaml` as records."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_validator
+
+from reconciler.config import templates
+from reconciler.config.fields import (
+    API_VERSION,
+    File,
+    Flag,
+    InnerPath,
+    Line,
+    Name,
+    RepositoryRef,
+    RepositoryUrl,
+    Variable,
+    Web,
+    Written,
+)
+from reconciler.config.tokens import TokenSource
+from reconciler.model import Note
+
+Grouping = Literal["application", "namespace", "workload", "all"]
+
+
+class _WithToken(Written):
+    token_file: File | None = Field(
+        default=None, description="File that holds the token, e.g. a mounted Secret."
+    )
+    token_env: Variable | None = Field(default=None, description="Environment variable that holds the token.")
+
+    @property
+    def token(self) -> TokenSource | None:
+        if self.token_file is None and self.token_env is None:
+            return None
+        return TokenSource(self.token_file, self.token_env)
+
+
+class Repository(Written):
+    """A deployment repository that is to be kept right."""
+
+    url: RepositoryUrl = Field(description="Address to fetch from and push to: https, ssh, or a folder.")
+    branch: Line | None = Field(
+        default=None, description="Branch that is deployed. Without: the default one."
+    )
+    name: Name | None = Field(default=None, description="Short name for reports, instead of the address.")
+    aliases: tuple[RepositoryUrl, ...] = Field(
+        default=(), description="Other addresses of the same repository."
+    )
+    policies: InnerPath | None = Field(default=None, description="Folder in it where teams keep policies.")
+
+    @property
+    def shown(self) -> str:
+        return self.name or self.url
+
+
+class Forge(_WithToken):
+    """The server where merge requests are opened; its token also authenticates Git to that host."""
+
+    kind: Literal["local", "github", "gitlab", "gitea"] = Field(description="What the server runs.")
+    url: RepositoryUrl | None = Field(
+        default=None,
+        description="Address of the server. A local forge needs none.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if info.data.get("kind") == "local" or value is None:
+            return value
+        return _server(value)
+
+
+def _server(text: str) -> str:
+    parts = urlsplit(text) if "://" in text else None
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("expected the address of a server, like https://git.example.com")
+    return text.rstrip("/")
+
+
+class Metrics(_WithToken):
+    """Where utilization is read."""
+
+    name: Name = Field(default="main", description="Name by which clusters refer to it.")
+    kind: Literal["prometheus", "recording"] = Field(description="A server that speaks PromQL, or a folder.")
+    url: Web | None = Field(default=None, description="Address of the server (kind prometheus).")
+    path: File | None = Field(default=None, description="Folder with a recording (kind recording).")
+
+
+class Cluster(Written):
+    """A cluster that Argo CD deploys to."""
+
+    name: Name = Field(description="Name as Argo CD and policies know it.")
+    server: Web | None = Field(
+        default=None, description="Address of its API server, as Applications name it."
+    )
+    metrics: Name | None = Field(
+        default=None, description="Which metrics source knows it. Without it: the first."
+    )
+    metrics_labels: Mapping[Line, str] = Field(
+        default={}, description="Labels that its series carry in that source."
+    )
+    kube_version: Line | None = Field(
+        default=None, description="Kubernetes version that charts are rendered for."
+    )
+    api_versions: tuple[Line, ...] = Field(
+        default=(), description="Further API versions that charts may ask for."
+    )
+    labels: Mapping[Line, str] = Field(default={}, description="Labels for Argo CD's cluster generator.")
+
+
+class ArgoCD(_WithToken):
+    """An Argo CD server; it is only read."""
+
+    url: Web = Field(description="Address of the Argo CD server.")
+
+
+class Unit(Written):
+    """A folder or chart that no Application in a known repository deploys."""
+
+    repository: RepositoryRef | None = Field(
+        default=None, description="Address or name of its repository. Needed where there are several."
+    )
+    path: InnerPath = Field(description="Folder in the repository. Manifests below it belong to the unit.")
+    namespace: Line | None = Field(default=None, description="Namespace for manifests that name none.")
+    cluster: Name | None = Field(default=None, description="Cluster that it runs in.")
+    value_files: tuple[Line, ...] = Field(default=(), description="Value files of a chart, in order.")
+    release_name: Name | None = Field(default=None, description="Release name of a chart.")
+
+
+class Proposals(Written):
+    """How merge requests are cut and called."""
+
+    group: Grouping | None = Field(
+        default=None, description="What shares a merge request, where no policy says it."
+    )
+    branch: Annotated[str, AfterValidator(templates.branch)] = Field(
+        default="reconcile/{class}/{group}", description="Branch. Must have {class} and {group} in it."
+    )
+    title: Annotated[str, AfterValidator(templates.title)] = Field(
+        default="{type}(resources): {subject}", description="Title: {class} {group} {type} {subject} {count}."
+    )
+    message: Annotated[str, AfterValidator(templates.message)] = Field(
+        default="{title}\n\n{body}", description="Commit message: as the title, and {title} {body}."
+    )
+
+
+class Author(Written):
+    """Who the commits are from."""
+
+    name: Line = Field(default="Reconciler", description="Name in the commits.")
+    email: Line = Field(default="reconciler@localhost", description="E-mail address in the commits.")
+
+    @field_validator("name", "email")
+    @classmethod
+    def _no_brackets(cls, value: str) -> str:
+        if re.search(r"[<>]", value):
+            raise ValueError("'<' and '>' can't stand in an author")
+        return value
+
+
+class Signing(Written):
+    """How commits are signed."""
+
+    format: Literal["ssh", "gpg"] = Field(description="Kind of the key.")
+    key: Line = Field(description="Path of the private SSH key, or the id of the GPG key.")
+
+    @field_validator("key")
+    @classmethod
+    def _from_settings(cls, value: str, info: ValidationInfo) -> str:
+        base = (info.context or {}).get("base")
+        if info.data.get("format") != "ssh":
+            return value
+        return str(base / Path(value).expanduser() if base else Path(value).expanduser())
+
+
+class Commits(Written):
+    """What the commits carry."""
+
+    author: Author = Field(default=Author(), description="Who the commits are from.")
+    sign_off: Flag = Field(default=False, description="Add a Signed-off-by trailer of the author.")
+    trailers: Mapping[Line, Annotated[str, AfterValidator(templates.trailer)]] = Field(
+        default={}, description="Further trailers, e.g. a ticket: {class} {group} {type} {subject} {count}."
+    )
+    signing: Signing | None = Field(default=None, description="Sign the commits. Without it: unsigned.")
+
+    @field_validator("trailers")
+    @classmethod
+    def _trailer_names(cls, value: Mapping[str, str]) -> Mapping[str, str]:
+        for name in value:
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,63}", name):
+                raise ValueError("the name of a trailer has letters, digits and '-'")
+            if name.lower().startswith("reconcile-") or name.lower() == "signed-off-by":
+                raise ValueError("trailers Reconcile-… and Signed-off-by are written by Reconciler itself")
+        return value
+
+
+class Network(Written):
+    """How servers are reached, Git included."""
+
+    ca_bundle: File | None = Field(default=None, description="PEM file of certificate authorities to trust.")
+    proxy: Web | None = Field(
+        default=None, description="Proxy for HTTP and HTTPS. Without it: HTTPS_PROXY and kin."
+    )
+    ssh_key: File | None = Field(default=None, description="Private key for Git over SSH.")
+    known_hosts: File | None = Field(default=None, description="Host keys to expect for Git over SSH.")
+
+
+class Settings(Written):
+    """Everything an operator decides. Built from a file, or for a single clone without one."""
+
+    api_version: Literal["reconciler/v1"] = Field(description="Version of this file's format.")
+    repositories: tuple[Repository, ...] = Field(description="The deployment repositories.")
+    forges: tuple[Forge, ...] = Field(default=(), description="Servers where merge requests are opened.")
+    metrics: tuple[Metrics, ...] = Field(default=(), description="Sources of utilization.")
+    clusters: tuple[Cluster, ...] = Field(
+        default=(), description="Clusters. Without them: one, called nothing."
+    )
+    argocd: tuple[ArgoCD, ...] = Field(default=(), description="Argo CD servers, read only.", alias="argocd")
+    units: tuple[Unit, ...] = Field(default=(), description="Folders and charts that no Application deploys.")
+    policies: File | None = Field(
+        default=None, description="Folder of policies, or one file. Without: balanced."
+    )
+    proposals: Proposals = Field(default=Proposals(), description="How merge requests are cut and called.")
+    commits: Commits = Field(default=Commits(), description="What the commits carry.")
+    cache: File | None = Field(
+        default=None, description="Folder for what may be lost: mirrors and parsed files."
+    )
+    network: Network = Field(default=Network(), description="How servers are reached.")
+
+    _path: Path | None = PrivateAttr(None)
+    _trusted: bool = PrivateAttr(True)
+    _notes: tuple[Note, ...] = PrivateAttr(())
+
+    @property
+    def path(self) -> Path | None:
+        """The file they come from."""
+        return self._path
+
+    @property
+    def trusted(self) -> bool:
+        """False when nobody named the file and it may be a stranger's: good for dry runs only."""
+        return self._trusted
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        return self._notes
+
+    def read_from(self, path: Path, *, trusted: bool, notes: Sequence[Note]) -> Settings:
+        copy = self.model_copy()
+        copy._path, copy._trusted, copy._notes = path, trusted, tuple(notes)
+        return copy
+
+    @classmethod
+    def for_clone(cls, url: str | Path, *, branch: str | None = None, metrics: str | None = None) -> Settings:
+        """Settings for one repository without a file. `metrics` is an address or a recording's folder."""
+        return cls.model_validate(
+            {
+                "apiVersion": API_VERSION,
+                "repositories": [{"url": str(url), "branch": branch}],
+                "metrics": [metrics_entry(metrics)] if metrics else [],
+            }
+        )
+
+    def with_metrics(self, source: str) -> Settings:
+        """The same, reading utilization from that address or folder instead."""
+        return self.model_copy(update={"metrics": (Metrics.model_validate(metrics_entry(source)),)})
+
+
+def metrics_entry(source: str) -> dict[str, str]:
+    """`--metrics URL|FOLDER` as an entry of `metrics`."""
+    if source.startswith(("http://", "https://")):
+        return {"name": "main", "kind": "prometheus", "url": source}
+    return {"name": "main", "kind": "recording", "path": source}

@@ -1,0 +1,51 @@
+"""Where a token lies. Only the place is kept with the settings, never the token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from reconciler.errors import Misconfigured
+from reconciler.model import Secret
+
+_LONGEST = 16_384
+
+
+class TokenSource(NamedTuple):
+    """A file or an environment variable that holds a token."""
+
+    file: Path | None = None
+    env: str | None = None
+
+    def read(self, environ: Mapping[str, str]) -> Secret:
+        """The token, without the line end a file usually has; Misconfigured says what is amiss."""
+        text = self._from_file(self.file) if self.file is not None else self._from_env(environ)
+        token = text.removesuffix("\n").removesuffix("\r")
+        if not token.strip():
+            raise self._bad("is empty: put the token into it")
+        if not token.isprintable() or " " in token or not token.isascii():
+            raise self._bad("holds a space, a line break or another character that no token has")
+        return Secret(token)
+
+    def __str__(self) -> str:
+        return f"the token file {self.file}" if self.file is not None else f"the variable {self.env}"
+
+    def _from_file(self, file: Path) -> str:
+        try:
+            with file.open("rb") as opened:
+                raw = opened.read(_LONGEST + 1)
+        except OSError as error:
+            raise self._bad(f"can't be read: {error.strerror or 'unknown error'}") from None
+        if len(raw) > _LONGEST:
+            raise self._bad("is too long for a token")
+        return raw.decode("utf-8", "replace")
+
+    def _from_env(self, environ: Mapping[str, str]) -> str:
+        text = environ.get(self.env or "")
+        if text is None:
+            raise self._bad("is not set")
+        return text
+
+    def _bad(self, what: str) -> Misconfigured:
+        return Misconfigured(str(self), f"{self} {what}", path=str(self.file or ""))
