@@ -347,9 +347,14 @@ def _inside(text: str, at: Spot, group: list[Assignment]) -> list[Placed] | Refu
     block = literal.block(text, at.node)
     if isinstance(block, Refused):
         return block
-    if len(parse(block.text)) != 1:
+    documents = parse(block.text)
+    if any(document.template for document in documents):
+        return Refused(Reason.TEMPLATE, "the block holds a template")
+    if len(documents) != 1:
         return Refused(Reason.BLOCK_SCALAR, "the block doesn't hold exactly one document")
-    inner = plan(block.text, [one._replace(document=0, keys=one.inner, inner=()) for one in group])
+    inner = plan_in(
+        documents, block.text, [one._replace(document=0, keys=one.inner, inner=()) for one in group]
+    )
     if isinstance(inner, Refused):
         return inner
     return [Placed(0, block.outside(edit)) for edit in inner]

@@ -31,7 +31,7 @@ def spot(document: Document, text: str, keys: tuple[Key, ...]) -> Spot | Refused
     """Follow `keys` from the document's root."""
     if (refused := _unreadable(document)) is not None:
         return refused
-    node = cast("Node", document.root)  # a document that can be read has a root
+    node: Node = cast("Node", document.root)  # a document that can be read has a root
     key: Scalar | None = None
     parents: list[Mapping | Sequence] = []
     for depth, step in enumerate(keys):
@@ -56,9 +56,9 @@ def spot(document: Document, text: str, keys: tuple[Key, ...]) -> Spot | Refused
         if isinstance(found, Refused):
             return found
         if found is None:
-            source = _merged(document, node, str(step), set())
-            value = None if source is None else effective(document, source, rest[1:])
-            return Spot(tuple(parents), None, None, rest, source, value)
+            supply = _merged(document, node, str(step), set())
+            value = None if supply is None else effective(document, supply, rest[1:])
+            return Spot(tuple(parents), None, None, rest, supply, value)
         key, node = found
     if (refused := _guarded(document, node)) is not None:
         return refused
@@ -130,25 +130,21 @@ def _find(document: Document, text: str, mapping: Mapping, step: Key) -> tuple[S
     """The one pair of that key, None when there is none, or why it can't be told."""
     if not isinstance(step, str):
         return _refuse(Reason.NOT_A_SCALAR, mapping, f"is a mapping, so it has no item {step}")
-    found: list[int] = []
-    merging: list[int] = []
-    for at, (key, _) in enumerate(mapping.pairs):
-        if not isinstance(key, Scalar):
-            return _refuse(Reason.COMPLEX_KEY, key, "is a key that is no plain word")
-        if key.value == step:
-            found.append(at)
-        elif is_merge(key):
-            merging.append(at)
-    if len(found) > 1:
-        lines = " and ".join(str(mapping.pairs[at][0].line) for at in found)
-        return Refused(Reason.DUPLICATE_KEY, f"`{step}` stands twice in one mapping, in lines {lines}")
+    try:
+        names = [key.value for key, _ in mapping.pairs]  # type: ignore[union-attr]
+    except AttributeError:
+        return _refuse(Reason.COMPLEX_KEY, mapping, "begins a mapping with a key that is no plain word")
+    merging = [at for at, (key, _) in enumerate(mapping.pairs) if is_merge(key)] if "<<" in names else []
     if len(merging) > 1:
         return _refuse(Reason.DUPLICATE_KEY, mapping.pairs[merging[1]][0], "is a second `<<` of one mapping")
-    if not found:
+    if step not in names:
         return None
-    key, value = mapping.pairs[found[0]]
-    assert isinstance(key, Scalar)
-    if merging and merging[0] > found[0] and _merged(document, mapping, step, set()) is not None:
+    if names.count(step) > 1:
+        lines = " and ".join(str(key.line) for key, _ in mapping.pairs if cast("Scalar", key).value == step)
+        return Refused(Reason.DUPLICATE_KEY, f"`{step}` stands twice in one mapping, in lines {lines}")
+    at = names.index(step)
+    key, value = cast("tuple[Scalar, Node]", mapping.pairs[at])
+    if merging and merging[0] > at and _merged(document, mapping, step, set()) is not None:
         return _refuse(Reason.DUPLICATE_KEY, key, f"sets `{step}` before a `<<` that sets it, too")
     if not _has_colon(text, key, value):
         return _refuse(Reason.COMPLEX_KEY, key, f"writes the key as `? {step}`, or without a colon")
@@ -157,9 +153,10 @@ def _find(document: Document, text: str, mapping: Mapping, step: Key) -> tuple[S
 
 def _has_colon(text: str, key: Scalar, value: Node) -> bool:
     """Whether a pair is written `key: value`, without a `?` before it."""
-    head = text[text.rfind("\n", 0, key.start) + 1 : key.start].rstrip(" \t")
-    between = text[key.end : value.start].lstrip(" \t")
-    return between.startswith(":") and not head.endswith("?")
+    head = text[text.rfind("\n", 0, key.start) + 1 : key.start]
+    if "?" in head and head.rstrip(" \t").endswith("?"):
+        return False
+    return text[key.end : value.start].lstrip(" \t").startswith(":")
 
 
 def _unreadable(document: Document) -> Refused | None:
@@ -172,7 +169,7 @@ def _unreadable(document: Document) -> Refused | None:
 
 def _guarded(document: Document, node: Node) -> Refused | None:
     """Refuses what can't be changed alone, or isn't what it looks like."""
-    if isinstance(node, Alias):
+    if isinstance(node, Alias) or (not node.anchor and not node.tag and type(node) is Scalar):
         return None
     if node.anchor and node.start in document.shared:
         return _refuse(Reason.SHARED_ANCHOR, node, "has an anchor that is used elsewhere, too")

@@ -54,6 +54,10 @@ def _inside(text: str, at: Spot, inner: tuple[Key, ...]) -> Where:
     if isinstance(block, Refused):
         return Where(line, None, block)
     documents = parse(block.text)
+    if any(document.template for document in documents):
+        return Where(
+            line, None, Refused(Reason.TEMPLATE, f"line {line} begins a block that holds a template")
+        )
     if len(documents) != 1:
         return Where(line, None, Refused(Reason.BLOCK_SCALAR, "the block doesn't hold exactly one document"))
     found = where(documents[0], block.text, inner)
