@@ -19,7 +19,7 @@ from reconciler.model import (
 )
 from reconciler.source.facts import FileFacts, FoundContainer
 from reconciler.source.layout import folder
-from reconciler.source.manifests import PATHS
+from reconciler.source.objects import PATHS
 
 
 class UnitSetting(NamedTuple):

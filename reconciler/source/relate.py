@@ -12,7 +12,7 @@ from reconciler.source import scalers
 from reconciler.source.compose import Places
 from reconciler.source.facts import FileFacts
 from reconciler.source.layout import folder
-from reconciler.source.manifests import KINDS
+from reconciler.source.objects import KINDS
 from reconciler.source.scalers import FoundScaler
 
 _MOST_NAMED: Final = 3

@@ -1,0 +1,177 @@
+"""One Kubernetes object with a pod template: its name, and what its containers set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from reconciler.model import Field, Key
+from reconciler.source.facts import FoundContainer, FoundSlot, FoundWorkload
+from reconciler.source.view import View, is_null, is_text
+from reconciler.source.yamledit import Document, Mapping, Node, Scalar, Sequence, where
+from reconciler.source.yamledit.paths import Spot, spot
+
+_TEMPLATE: Final = ("spec", "template", "spec")
+
+KNATIVE: Final = "serving.knative.dev"  # most files with a `kind: Service` don't mean this one
+
+# kind -> the API groups that mean it, and where its pods' spec stands.
+KINDS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "Deployment": (("apps", "extensions"), _TEMPLATE),
+    "StatefulSet": (("apps",), _TEMPLATE),
+    "DaemonSet": (("apps", "extensions"), _TEMPLATE),
+    "ReplicaSet": (("apps", "extensions"), _TEMPLATE),
+    "ReplicationController": (("",), _TEMPLATE),
+    "Job": (("batch",), _TEMPLATE),
+    "CronJob": (("batch",), ("spec", "jobTemplate", *_TEMPLATE)),
+    "Pod": (("",), ("spec",)),
+    "Rollout": (("argoproj.io",), _TEMPLATE),
+    "Service": ((KNATIVE,), _TEMPLATE),
+    "DeploymentConfig": (("apps.openshift.io", ""), _TEMPLATE),
+}
+_KNATIVE_CONTAINER: Final = "user-container"  # the name that Knative gives to one without
+_LISTS: Final = (("initContainers", True), ("containers", False))
+PATHS: Final[tuple[tuple[str, ...], ...]] = tuple(
+    ("image",) if field is Field.IMAGE else ("resources", *field.value.split(".")) for field in Field
+)
+
+
+class UnreadableError(Exception):
+    """An object of a workload's kind that isn't shaped like one."""
+
+    def __init__(self, words: str, line: int) -> None:
+        super().__init__(words)
+        self.line = line
+
+
+class ManifestObject:
+    """An object in a document, maybe an item of a list."""
+
+    def __init__(
+        self,
+        document: Document,
+        text: str,
+        view: View,
+        node: Node | None,
+        keys: tuple[Key, ...],
+        defaults: tuple[str, str] = ("", ""),
+    ) -> None:
+        self.document = document
+        self.text = text
+        self.view = view
+        self.node = node
+        self.keys = keys
+        self.line = node.line if node is not None else document.line
+        entries = view.entries(node)
+        self.kind = _word(view.followed(entries.get("kind"))) or defaults[0]
+        self.version = _word(view.followed(entries.get("apiVersion"))) or defaults[1]
+        self.group = self.version.rpartition("/")[0] if self.version else "?"
+        self.metadata = view.entries(entries.get("metadata"))
+
+    def items(self) -> Iterator[ManifestObject]:
+        """The objects of a `List`; those of a `DeploymentList` may leave out what they are."""
+        found = self.view.get(self.node, "items")
+        kind = self.kind.removesuffix("List")
+        defaults = (kind, self.version) if kind else ("", "")
+        for at, item in enumerate(found.items if isinstance(found, Sequence) else ()):
+            yield ManifestObject(
+                self.document, self.text, self.view, item, (*self.keys, "items", at), defaults
+            )
+
+    def loose(self, key: str) -> str:
+        """A piece of the metadata, "" when it isn't text."""
+        return _word(self.view.followed(self.metadata.get(key)))
+
+    def has_pods(self) -> bool:
+        """Whether there is a pod template with containers; a patch may lack them."""
+        pods = self.view.entries(self.view.get(self.node, *KINDS[self.kind][1]))
+        return any(not is_null(self.view.followed(pods[key])) for key, _ in _LISTS if key in pods)
+
+    def workload(self) -> FoundWorkload:
+        spec = self.view.entries(self.view.entries(self.node).get("spec"))
+        return FoundWorkload(
+            self.document.index,
+            self.line,
+            self.kind,
+            self._text("name", self._text("generateName", ""))
+            or self._fail("has no metadata.name", self.line),
+            self._text("namespace", ""),
+            _number(self.view.followed(spec.get("replicas"))),
+            self._words("labels"),
+            self._words("annotations"),
+            tuple(self._containers()),
+        )
+
+    def _text(self, key: str, default: str) -> str:
+        node = self.view.followed(self.metadata.get(key))
+        if node is None or is_null(node):
+            return default
+        if isinstance(node, Scalar) and is_text(node):
+            return node.value
+        return self._fail(f"has a metadata.{key} that isn't text: put it in quotes", node.line)
+
+    def _fail(self, words: str, line: int) -> str:
+        raise UnreadableError(f"{self.kind} {words}", line)
+
+    def _words(self, key: str) -> dict[str, str]:
+        pairs = self.view.entries(self.metadata.get(key)).items()
+        return {name: _word(self.view.followed(value)) for name, value in pairs}
+
+    def _containers(self) -> Iterator[FoundContainer]:
+        path = KINDS[self.kind][1]
+        pods = self.view.entries(self.view.get(self.node, *path))
+        for key, init in _LISTS:
+            found = self.view.followed(pods.get(key))
+            if found is None or is_null(found):
+                continue
+            if not isinstance(found, Sequence):
+                self._fail(f"has {key} that are no list", found.line)
+                continue
+            for at, item in enumerate(found.items):
+                yield self._container(item, init, (*self.keys, *path, key, at))
+
+    def _container(self, node: Node, init: bool, keys: tuple[Key, ...]) -> FoundContainer:
+        if not isinstance(self.view.followed(node), Mapping):
+            self._fail(f"has a container that is no mapping ({keys[-2]}[{keys[-1]}])", node.line)
+        entries = self.view.entries(node)
+        name = self.view.followed(entries.get("name"))
+        if name is None and self.kind == "Service":
+            text = _KNATIVE_CONTAINER
+        elif isinstance(name, Scalar) and name.value and is_text(name):
+            text = name.value
+        else:
+            text = self._fail(
+                f"has a container whose name is missing or no text ({keys[-2]}[{keys[-1]}])", node.line
+            )
+        sidecar = init and _word(self.view.followed(entries.get("restartPolicy"))) == "Always"
+        return FoundContainer(text, init, sidecar, keys, self._slots(node, keys))
+
+    def _slots(self, node: Node, keys: tuple[Key, ...]) -> tuple[FoundSlot, ...]:
+        """Where each field is set, or would be. The way to the container is walked only once."""
+        document, found = self.document, spot(self.document, self.text, keys)
+        if isinstance(found, Spot) and not found.rest and isinstance(found.node, Mapping):
+            document, keys = document._replace(root=found.node), ()
+        return tuple([self._slot(document, node, keys, path) for path in PATHS])
+
+    def _slot(
+        self, document: Document, node: Node, keys: tuple[Key, ...], path: tuple[str, ...]
+    ) -> FoundSlot:
+        if document.targets:
+            self.view.get(node, *path)  # raises where merges are nested too deep to be followed
+        found = where(document, self.text, keys + path)
+        if found.refused is None:
+            return FoundSlot(found.line, found.value)
+        value = self.view.get(node, *path)  # can't be edited there, but is in force
+        refused = (found.refused.reason.value, found.refused.detail)
+        if isinstance(value, Scalar) and not is_null(value):
+            return FoundSlot(value.line, value.value, refused)
+        return FoundSlot(found.line if found.line > node.line else node.line, found.value, refused)
+
+
+def _word(node: Node | None) -> str:
+    return node.value if isinstance(node, Scalar) and not is_null(node) else ""
+
+
+def _number(node: Node | None) -> int | None:
+    text = _word(node)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
