@@ -32,10 +32,7 @@ class Case(NamedTuple):
     consumers: tuple[Consumer, ...]  # ordered, so that the order of the evidence doesn't matter
     stated: int | None  # the request as the file has it
     limit: int | None
-
-    @property
-    def resource(self) -> str:
-        return self.slot.field.resource
+    resource: str  # cpu | memory
 
     @property
     def in_force(self) -> int | None:
@@ -72,7 +69,7 @@ def open_case(evidence: Evidence, slot: Slot) -> Case | Refused:
     sizing = evidence.policy.sizing
     level = sizing.cpu if slot.field is Field.CPU_REQUEST else sizing.memory
     consumers = _consumers(evidence, slot)
-    return Case(evidence, slot, limit_slot, level, consumers, stated, limit)
+    return Case(evidence, slot, limit_slot, level, consumers, stated, limit, slot.field.resource)
 
 
 def _read(slot: Slot) -> int | Refused | None:
@@ -98,7 +95,7 @@ def _with_samples(one: Consumer, slot: Slot) -> Consumer:
     if isinstance(one.usage, NoUsage):
         return one
     sketch = one.usage.cpu if slot.field is Field.CPU_REQUEST else one.usage.memory
-    if sum(sketch.counts) > 0:
+    if any(sketch.counts):
         return one
     detail = f"{one.usage.source} has no {slot.field.resource} samples of {one.ref} within the window"
     return one._replace(usage=NoUsage(Reason.NO_METRICS, detail))

@@ -23,7 +23,9 @@ def peak(sketch: Sketch, policy: LevelPolicy) -> int:
 
 
 def largest(sketch: Sketch) -> int:
-    return max((value for value, count in zip(sketch.values, sketch.counts, strict=True) if count), default=0)
+    """The peak; from the end, because the values ascend and there are hundreds."""
+    filled = zip(reversed(sketch.values), reversed(sketch.counts), strict=True)
+    return next((value for value, count in filled if count), 0)
 
 
 ESTIMATORS: dict[str, Callable[[Sketch, LevelPolicy], int]] = {"percentile": percentile, "peak": peak}
@@ -41,10 +43,7 @@ class Need(NamedTuple):
     peak: int
     kills: int
     killed_at: int  # the highest limit that a kill is known of; 0 without one
-
-    @property
-    def days(self) -> int:
-        return sum(1 for day in self.usage.days if day.samples > 0)
+    days: int  # with samples
 
 
 def needs_of(case: Case) -> tuple[Need, ...]:
@@ -61,15 +60,14 @@ def _need(case: Case, consumer: Consumer, usage: Usage) -> Need:
     memory = case.resource == "memory"
     sketch = usage.memory if memory else usage.cpu
     top = largest(sketch)
-    estimated = (
-        top if case.level.estimator == "peak" else ESTIMATORS[case.level.estimator](sketch, case.level)
-    )
+    estimated = ESTIMATORS[case.level.estimator](sketch, case.level)
     level = max(estimated, usage.rss_max) if memory else estimated
     roomy = -(-level * (100 + case.level.headroom_percent) // 100)
     kills = sum(kill.kills for kill in usage.oom_kills) if memory else 0
     proven = _proven_by_kills(usage, top) if kills else 0
     killed_at = max((kill.limit for kill in usage.oom_kills if kill.kills), default=0) if memory else 0
-    return Need(consumer, usage, estimated, level, roomy, max(roomy, proven), top, kills, killed_at)
+    days = sum(1 for day in usage.days if day.samples > 0)
+    return Need(consumer, usage, estimated, level, roomy, max(roomy, proven), top, kills, killed_at, days)
 
 
 def _proven_by_kills(usage: Usage, top: int) -> int:

@@ -96,6 +96,5 @@ def _step_down(way: Way, current: int) -> Step:
     low = -(-current * (100 - percent) // 100)
     if value >= low:
         return Step(value, None)
-    stepped = rounding.up_under(low, case.level.round_to, current)
-    caps = [bound for bound in (_ceiling(case), limits.cap(case)) if bound is not None and bound >= low]
-    return Step(min([stepped, *caps]), percent)
+    stepped, ceiling = rounding.up_under(low, case.level.round_to, current), _ceiling(case)
+    return Step(min(stepped, ceiling) if ceiling >= low else stepped, percent)

@@ -154,6 +154,12 @@ def test_step_up_is_bounded_and_said_to_be() -> None:
     assert "up at most 100 % a step, so 200m" in found.because
 
 
+def test_step_down_does_not_round_over_the_ceiling() -> None:
+    sizing = levels(ceiling=83, smallest_change=0)
+
+    assert new(evidence(cpu="102m", consumers=(consumer(used(cpu=5)),), sizing=sizing), CPU) == "83m"
+
+
 def test_floor_is_reached_in_one_step() -> None:
     given = evidence(cpu="1m", consumers=(consumer(used(cpu=3)),), sizing=levels(floor=50))
 
@@ -344,6 +350,23 @@ def test_unmeasured_neighbour_forbids_lowering_but_not_raising() -> None:
 
     assert kept(given, CPU).reason is Reason.CONSUMER_WITHOUT_METRICS
     assert new(given, MEMORY) == "480Mi"
+
+
+def test_thin_neighbour_neither_raises_nor_is_forgotten() -> None:
+    """What is well measured says that it must rise; then it rises for all."""
+    thin = consumer(used(cpu=195, days=2), API)
+
+    assert kept(evidence(cpu="200m", consumers=(thin,)), CPU).reason is Reason.THIN_EVIDENCE
+    well = consumer(used(cpu=190), WEB)
+    assert new(evidence(cpu="200m", consumers=(well, thin)), CPU) == "225m"
+
+
+def test_step_counts_from_the_limit_that_anyone_was_killed_at() -> None:
+    victim = consumer(used(memory=100 * MI, oom_kills=(killed(512 * MI),)), API)
+    larger = consumer(used(memory=900 * MI))
+    given = evidence(memory="100Mi", memory_limit="2Gi", consumers=(larger, victim))
+
+    assert new(given, MEMORY) == "1024Mi"
 
 
 def test_consumer_that_the_evidence_does_not_know_counts_as_unmeasured() -> None:
