@@ -8,7 +8,7 @@ from reconciler.sizing.case import Case
 from reconciler.sizing.estimate import Need
 from reconciler.sizing.guards import kills_in_words, replicas
 from reconciler.sizing.target import Step, Way
-from reconciler.sizing.words import count, figure, permille
+from reconciler.sizing.words import count, figure, permille, span
 
 # ---------------------------------------------------------------------------------------------
 # Stages
@@ -16,7 +16,7 @@ from reconciler.sizing.words import count, figure, permille
 
 
 def of(way: Way, step: Step | None) -> tuple[Stage, ...]:
-    told = [*_need_stages(way), *_target_stages(way), *_gate_stages(way)]
+    told = [*_need_stages(way), *_target_stages(way), *_gate_stages(way), *_time_stages(way)]
     if step is not None:
         told.append(_step_stage(way, step))
     return tuple(told)
@@ -27,7 +27,7 @@ def _need_stages(way: Way) -> list[Stage]:
     told = [Stage("measured", need.level, _measured(way))]
     told.append(Stage("headroom", need.roomy, f"{case.level.headroom_percent} % over the measured level"))
     if need.kills:
-        words = f"{kills_in_words(need)}: at least 20 % and 100Mi above that"
+        words = f"{kills_in_words(need)}: 20 % above that, at least 100Mi"
         told.append(Stage("oom", need.wanted, words))
     return told
 
@@ -76,6 +76,22 @@ def _gate_stages(way: Way) -> list[Stage]:
     ]
 
 
+def _time_stages(way: Way) -> list[Stage]:
+    sizing, usage, last = way.case.evidence.policy.sizing, way.top.usage, way.case.last_change
+    share, least = permille(usage.coverage_permille), permille(sizing.min_coverage_permille)
+    known = (
+        f"{count(usage.samples, 'sample')} on {count(way.top.days, 'day')} (at least {sizing.min_days}), "
+        f"{share} of those expected (at least {least})"
+    )
+    told = [Stage("evidence", None, known)]
+    if last is not None:
+        ago = span(max(0, way.case.evidence.now - last.at))
+        told.append(
+            Stage("cool-down", None, f"last changed {ago} ago; {span(sizing.cool_down)} between changes")
+        )
+    return told
+
+
 def _step_stage(way: Way, step: Step) -> Stage:
     if step.percent is None:
         return Stage("step", step.value, "all the way at once")
@@ -90,7 +106,7 @@ def _step_stage(way: Way, step: Step) -> Stage:
 
 def because(way: Way, step: Step, alarms: tuple[str, ...], new: str, limit: int | None) -> str:
     """`p95 over 14 days is 182m with 3 pods; 15 % headroom gives 210m; …, so 400m`"""
-    parts = [*alarms, _measured(way), _gives(way)]
+    parts = [*alarms, *_unset(way.case), _measured(way), _gives(way)]
     bound = _bound(way)
     if bound:
         parts.append(bound)
@@ -99,6 +115,14 @@ def because(way: Way, step: Step, alarms: tuple[str, ...], new: str, limit: int 
     if limit is not None:
         parts.append(f"the limit goes along to {figure(way.case.resource, limit)}")
     return "; ".join(parts)
+
+
+def _unset(case: Case) -> list[str]:
+    if case.stated is not None:
+        return []
+    if case.limit is None:
+        return ["no request is set"]
+    return [f"no request is set, so the limit of {figure(case.resource, case.limit)} counts as one"]
 
 
 def _measured(way: Way) -> str:
@@ -125,7 +149,8 @@ def _name(case: Case, need: Need) -> str:
 def _gives(way: Way) -> str:
     case, need = way.case, way.top
     if need.wanted > need.roomy:
-        return f"20 % and 100Mi more than it was killed at gives {figure(case.resource, way.target.free)}"
+        base = "the limit it was killed at" if need.killed_at else "its peak"
+        return f"20 % above {base}, at least 100Mi, gives {figure(case.resource, way.target.free)}"
     return f"{case.level.headroom_percent} % headroom gives {figure(case.resource, way.target.free)}"
 
 

@@ -187,7 +187,7 @@ def later(found: Evidence, days: int) -> Evidence:
 # ---------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(evidences())
 def test_same_evidence_same_decision(found: Evidence) -> None:
     """Also read back from its canonical text, and in any order."""
@@ -203,7 +203,7 @@ def test_same_evidence_same_decision(found: Evidence) -> None:
     assert [type(row) for row in decide(turned)] == [type(row) for row in decide(found)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(evidences())
 def test_one_row_a_request(found: Evidence) -> None:
     fields = [row.slot.field if isinstance(row, Keep) else row.values[0].slot.field for row in decide(found)]
@@ -212,7 +212,7 @@ def test_one_row_a_request(found: Evidence) -> None:
     assert all(row.detail for row in decide(found) if isinstance(row, Keep))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(evidences(), st.integers(0, 3000), st.sampled_from([CPU, MEMORY]), st.integers(0, 1))
 def test_more_usage_never_gives_less(found: Evidence, more: int, field: Field, who: int) -> None:
     scale = CORES if field is CPU else BYTES
@@ -231,7 +231,7 @@ def test_more_usage_never_gives_less(found: Evidence, more: int, field: Field, w
     assert after >= before
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(evidences(), st.sampled_from([0, 1, 7, 30, 400]))
 def test_twice_is_once(found: Evidence, days: int) -> None:
     rows = decide(found)
@@ -246,7 +246,7 @@ def test_twice_is_once(found: Evidence, days: int) -> None:
             assert kept.reason in SETTLED, kept.detail
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(evidences())
 def test_steps_arrive(found: Evidence) -> None:
     """However small the steps, after enough cool-downs nothing is left to do."""
@@ -260,7 +260,7 @@ def test_steps_arrive(found: Evidence) -> None:
     raise AssertionError("it never settles")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(evidences())
 def test_bounds(found: Evidence) -> None:
     sizing = found.policy.sizing
@@ -282,7 +282,7 @@ def test_bounds(found: Evidence) -> None:
             assert value <= highest
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(evidences())
 def test_nothing_is_lowered_on_thin_or_censored_evidence(found: Evidence) -> None:
     lowered = {field for field, value in news(decide(found)).items() if value < in_force(found, field)}
@@ -304,7 +304,7 @@ def test_nothing_is_lowered_on_thin_or_censored_evidence(found: Evidence) -> Non
             assert limit is None or peak * 100 < limit * 95
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(evidences())
 def test_limits_move_only_as_the_policy_says(found: Evidence) -> None:
     for row in decide(found):
@@ -320,7 +320,7 @@ def test_limits_move_only_as_the_policy_says(found: Evidence) -> None:
             assert new > old or (value.slot.field is Field.CPU_LIMIT and level.limit == "equal")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(evidences())
 def test_a_change_is_worth_it_or_urgent(found: Evidence) -> None:
     for row in decide(found):
