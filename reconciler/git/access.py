@@ -45,13 +45,14 @@ _ALWAYS: Final = (
 
 
 class Access(NamedTuple):
-    """What opens a repository. Proxies come from the environment, as everywhere."""
+    """What opens a repository. Without a proxy here, the environment's hold, as everywhere."""
 
     token: Secret | None = None
     username: str = "x-access-token"  # GitHub asks for this one; GitLab and Gitea take any
     ca_bundle: Path | None = None
     ssh_key: Path | None = None
     known_hosts: Path | None = None
+    proxy: str = ""
     timeout: int = 600  # seconds that one git command may take
 
 
@@ -89,10 +90,11 @@ def withheld(added: Mapping[str, str], given: Mapping[str, str]) -> list[str]:
 
 
 def _http(remote: Remote, access: Access) -> list[tuple[str, str]]:
-    if access.token is None:
-        return []
-    basic = _basic(access.token, remote.user or access.username)
-    return [(f"http.{remote.origin}/.extraHeader", f"Authorization: Basic {basic}")]
+    pairs = [("http.proxy", access.proxy)] if access.proxy else []
+    if access.token is not None:
+        basic = _basic(access.token, remote.user or access.username)
+        pairs.append((f"http.{remote.origin}/.extraHeader", f"Authorization: Basic {basic}"))
+    return pairs
 
 
 def _basic(token: Secret, username: str) -> str:

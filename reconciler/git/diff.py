@@ -15,7 +15,7 @@ def request_diff(repository: Path, base: str, head: str) -> str:
         store = pygit2.Repository(str(repository), pygit2.enums.RepositoryOpenFlag.NO_SEARCH)
         tip = store.lookup_reference(f"refs/heads/{base}").target
         parted = store.merge_base(tip, head)
-        found = store.diff(store[parted], store[head]) if parted is not None else None
+        found = store.diff(str(parted), head) if parted is not None else None
     except (KeyError, ValueError, pygit2.GitError) as error:
         raise Problem(head, f"the diff of {head[:12]} against {base} can't be read: {error}.") from error
     return (found.patch or "") if isinstance(found, pygit2.Diff) else ""

@@ -110,7 +110,7 @@ def write_ledger(
 
 
 def _snapshot(mirror: Mirror) -> GitSnapshot | None:
-    tip = mirror.branches(BRANCH).get(BRANCH)
+    tip = mirror.tip(BRANCH)
     return mirror.at(tip, limit=_LIMIT) if tip else None
 
 

@@ -21,6 +21,7 @@ from reconciler.errors import Problem
 from reconciler.git.access import Access, cautions
 from reconciler.git.command import Ran, explained, git_version, may_be_damage, run
 from reconciler.git.commits import CommitRequest, write_commit
+from reconciler.git.desk import Desk
 from reconciler.git.lock import locked
 from reconciler.git.push import Outcome, Pushed, arguments, batches, checked_update, results
 from reconciler.git.snapshot import READ_LIMIT, GitSnapshot
@@ -60,6 +61,7 @@ class Mirror:
         self.repository = remote.url  # the name that places carry
         self.folder = cache / _folder_name(remote.url)
         self._open: pygit2.Repository | None = None
+        self._desk = Desk()
 
     # -- keeping it -------------------------------------------------------------------------
 
@@ -114,9 +116,8 @@ class Mirror:
     def _is_sound(self) -> bool:
         """Whether every branch leads to a readable tree. Deeper damage shows when it is read."""
         try:
-            self._open = pygit2.Repository(str(self.folder), pygit2.enums.RepositoryOpenFlag.BARE)
             for oid in set(self.branches().values()):
-                self._open[oid].peel(pygit2.Tree)
+                self._store[oid].peel(pygit2.Tree)
         except (KeyError, OSError, pygit2.GitError):
             self._open = None
             return False
@@ -138,6 +139,7 @@ class Mirror:
     def _store(self) -> pygit2.Repository:
         if self._open is None:
             self._open = pygit2.Repository(str(self.folder), pygit2.enums.RepositoryOpenFlag.BARE)
+            self._desk.attach(self._open)
         return self._open
 
     # -- reading ----------------------------------------------------------------------------
@@ -152,6 +154,14 @@ class Mirror:
                 found[name.removeprefix(_HEADS)] = str(self._store.lookup_reference(name).target)
         return found
 
+    def tip(self, branch: str) -> str:
+        """The commit of one branch; "" when there is no such branch."""
+        try:
+            reference = self._store.references.get(_HEADS + branch)
+        except ValueError:  # no name that a branch can have
+            return ""
+        return "" if reference is None else str(reference.target)
+
     def default_branch(self) -> str:
         """The branch that the server's HEAD names; "" when it says none."""
         words = ["ls-remote", "--symref", "--", self._remote.url, "HEAD"]
@@ -162,12 +172,13 @@ class Mirror:
         return named[1] if named else ""
 
     def snapshot(self, branch: str) -> GitSnapshot:
+        tip = self.tip(branch)
+        if tip:
+            return self.at(tip)
         found = self.branches()
         if not found:
             raise self._problem(branch, "the repository is empty: push a first commit to it")
-        if branch not in found:
-            raise self._problem(branch, f"there is no branch {branch!r}: {_existing(branch, sorted(found))}")
-        return self.at(found[branch])
+        raise self._problem(branch, f"there is no branch {branch!r}: {_existing(branch, sorted(found))}")
 
     def at(self, commit: str, *, limit: int = READ_LIMIT) -> GitSnapshot:
         return GitSnapshot(self.repository, self._store, commit, limit=limit, on_damage=self._mark_damaged)
@@ -230,17 +241,24 @@ class Mirror:
     # -- writing ----------------------------------------------------------------------------
 
     def commit(self, request: CommitRequest) -> str:
-        """Build a commit here. Nobody sees it before it is pushed."""
+        """Build a commit, in memory. It is written when it is pushed."""
         if request.base:
             self._commit(request.base)
+        commit = write_commit(self._store, request, self.repository)
+        if self._desk.is_full():
+            self._write_desk()
+        return commit
+
+    def _write_desk(self) -> None:
         try:
-            return write_commit(self._store, request, self.repository)
-        except OSError as error:
-            text = f"the commit can't be written to the cache folder: {error}; make room there"
-            raise self._problem(request.base, text) from error
+            self._desk.clear_into(self._store, self.folder)
+        except (OSError, pygit2.GitError) as error:
+            text = f"commits can't be written to the cache folder {self.folder} ({error}): make room there"
+            raise self._problem(str(self.folder), text) from error
 
     def push(self, updates: Sequence[RefUpdate]) -> tuple[Pushed, ...]:
         """Move branches, all in one push. Answers for each; raises when the server can't be reached."""
+        self._write_desk()
         done: list[Pushed] = []
         for batch in batches([checked_update(update, self.repository) for update in updates]):
             words = arguments(self._remote.url, batch)

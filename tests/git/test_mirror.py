@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 
+import pygit2
 import pytest
 from servers.git_http import GitServer
 from servers.repositories import Bare, git
@@ -89,6 +90,8 @@ def test_deleted_and_renamed_branches_go_away(mirror: Mirror, deploy: Bare) -> N
     mirror.fetch()
     assert set(mirror.branches()) == {"main", "feature/one"}
     assert set(mirror.branches("feat")) == {"feature/one"}
+    assert mirror.tip("feature/one") == deploy.tip("feature/one")
+    assert [mirror.tip(name) for name in ("feature", "", "a b", "../x")] == ["", "", "", ""]
 
 
 def test_rewritten_history_is_followed(mirror: Mirror, deploy: Bare) -> None:
@@ -118,6 +121,54 @@ def test_names_that_no_file_may_have_are_left_out_and_told(deploy: Bare, tmp_pat
     snapshot = open_mirror(deploy.url, tmp_path / "cache").snapshot("evil")
     assert [entry.path for entry in snapshot.entries()] == ["ok.yaml"]
     assert len(snapshot.notes()) == 5
+
+
+def test_a_tree_that_holds_itself_many_times_over(
+    deploy: Bare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten levels of ten: a handful of objects, ten billion files."""
+    monkeypatch.setattr("reconciler.git.snapshot._MOST", 10_000)
+    store = deploy.store
+    oid, mode = store.create_blob(b"kind: Pod\n"), 0o100644
+    for _ in range(10):
+        builder = store.TreeBuilder()
+        for name in "abcdefghij":
+            builder.insert(name, oid, mode)
+        oid, mode = builder.write(), 0o040000
+    who = pygit2.Signature("x", "x@y", 1, 0)
+    store.create_commit("refs/heads/bomb", who, who, "m", oid, [])
+    snapshot = open_mirror(deploy.url, tmp_path / "cache").snapshot("bomb")
+    with pytest.raises(Problem, match="over 10,000 files"):
+        snapshot.entries()
+
+
+def test_commits_survive_a_fetch_and_a_full_desk(
+    mirror: Mirror, deploy: Bare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They lie in memory until they are pushed."""
+    monkeypatch.setattr("reconciler.git.desk._ROOM", 2000)
+    base = deploy.tip()
+    made = []
+    for number in range(20):
+        made.append(change(mirror, base, b"%d\n" % number))
+        if number % 3 == 0:
+            mirror.fetch()
+        assert mirror.message(made[-1]) == "ours\n"
+    assert {
+        each.outcome for each in mirror.push([RefUpdate(f"b{n}", c, "") for n, c in enumerate(made)])
+    } == {Outcome.DONE}
+    git("fsck", "--strict", folder=deploy.path)
+
+
+def test_commits_leave_no_file_before_they_are_pushed(mirror: Mirror, deploy: Bare) -> None:
+    def files() -> set[Path]:
+        return {path for path in mirror.folder.rglob("*") if path.is_file()}
+
+    before = files()
+    ours = change(mirror, deploy.tip())
+    assert files() == before
+    mirror.push([RefUpdate("bot", ours, "")])
+    assert {path.suffix for path in files() - before} >= {".pack", ".idx"}
 
 
 def _checkout(deploy: Bare, tmp_path: Path) -> Path:
