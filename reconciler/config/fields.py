@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_origin
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -18,8 +18,10 @@ from pydantic import (
     StrictInt,
     ValidationInfo,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
 
 from reconciler.config import units
 from reconciler.quantity import BadQuantity, parse_cpu, parse_memory
@@ -39,6 +41,20 @@ class Written(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, hide_input_in_errors=True
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_sections(cls, data: object) -> object:
+        """A section with all its lines commented out says nothing, and is no mistake."""
+        if not isinstance(data, dict):
+            return data
+        sections = {field.alias or name for name, field in cls.model_fields.items() if _is_section(field)}
+        return {key: value for key, value in data.items() if value is not None or key not in sections}
+
+
+def _is_section(field: FieldInfo) -> bool:
+    kind = get_origin(field.annotation) or field.annotation
+    return isinstance(kind, type) and issubclass(kind, tuple | Mapping | BaseModel)
 
 
 def _before(read: Callable[[str], int], **schema: object) -> tuple[BeforeValidator, WithJsonSchema]:

@@ -1,0 +1,81 @@
+"""Which policies are about a workload."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+from reconciler.config.globs import any_kind, any_name, any_path
+from reconciler.config.policy import Match
+from reconciler.config.written import WrittenPolicy
+from reconciler.model import Workload
+
+_Test = Callable[[Any], bool]
+
+
+class Matcher:
+    """The policies that match a workload, as a number with one bit a policy.
+
+    Asked one attribute at a time and remembered: ten thousand containers have far fewer
+    namespaces, kinds and folders.
+    """
+
+    def __init__(self, policies: Sequence[WrittenPolicy]) -> None:
+        matches = [policy.match for policy in policies]
+        self._cluster = _Attribute([_test(one, "clusters", any_name) for one in matches])
+        self._namespace = _Attribute([_test(one, "namespaces", any_name) for one in matches])
+        self._kind = _Attribute([_test(one, "kinds", any_kind) for one in matches])
+        self._name = _Attribute([_test(one, "names", any_name) for one in matches])
+        self._path = _Attribute([_test(one, "paths", any_path) for one in matches])
+        self._labels = _Attribute([_label_test(one) for one in matches])
+        self._repository = _Attribute([_only_in(policy.repository) for policy in policies])
+
+    def bits(self, workload: Workload) -> int:
+        return (
+            self._repository.bits(workload.repository)
+            & self._cluster.bits(workload.cluster)
+            & self._namespace.bits(workload.namespace)
+            & self._kind.bits(workload.kind)
+            & self._name.bits(workload.name)
+            & self._path.bits(workload.path)
+            & self._labels.bits(workload.labels)
+        )
+
+
+class _Attribute:
+    def __init__(self, tests: Sequence[_Test | None]) -> None:
+        self._tests = [(1 << index, test) for index, test in enumerate(tests) if test is not None]
+        self._free = sum(1 << index for index, test in enumerate(tests) if test is None)
+        self._known: dict[Hashable, int] = {}
+
+    def bits(self, value: Hashable) -> int:
+        """The policies that this value does not rule out."""
+        if not self._tests:
+            return self._free
+        found = self._known.get(value)
+        if found is None:
+            found = self._free | sum(bit for bit, test in self._tests if test(value))
+            self._known[value] = found
+        return found
+
+
+def _test(match: Match | None, key: str, of: Callable[[Sequence[str]], _Test]) -> _Test | None:
+    patterns = getattr(match, key) if match is not None else None
+    return of(patterns) if patterns is not None else None
+
+
+def _only_in(repository: str) -> _Test | None:
+    """A team's policy is about its own repository and no other."""
+    return (lambda found: found == repository) if repository else None
+
+
+def _label_test(match: Match | None) -> _Test | None:
+    if match is None or match.labels is None:
+        return None
+    tests = {label: any_name(patterns) for label, patterns in match.labels.items()}
+
+    def all_there(labels: tuple[tuple[str, str], ...]) -> bool:
+        found = dict(labels)
+        return all(label in found and test(found[label]) for label, test in tests.items())
+
+    return all_there

@@ -1,0 +1,290 @@
+"""A policy as it is written: every key optional, so that it is known which ones were said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, model_validator
+
+from reconciler.config import units
+from reconciler.config.fields import (
+    UNSET,
+    Cpu,
+    Days,
+    Duration,
+    Glob,
+    Line,
+    Memory,
+    Name,
+    Percent,
+    Percentile,
+    Permille,
+    Priority,
+    Written,
+)
+from reconciler.config.globs import full_kind
+from reconciler.config.settings import Grouping
+from reconciler.model import Freeze, Mode
+
+
+def _some(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value:
+        raise ValueError("an empty list matches nothing: leave the key out to match everything")
+    return value
+
+
+def _path_glob(text: str) -> str:
+    if text.startswith("!") or not text.strip("/"):
+        raise ValueError("expected a path like teams/payments/**; '!' is not known here")
+    return text
+
+
+def _kind(text: str) -> str:
+    return full_kind(text)
+
+
+def _bounded(low: int, high: int, words: str) -> AfterValidator:
+    def bounded(value: int) -> int:
+        if not low <= value <= high:
+            raise ValueError(f"expected {words}")
+        return value
+
+    return AfterValidator(bounded)
+
+
+Globs = Annotated[tuple[Glob, ...], AfterValidator(_some)]
+PathGlobs = Annotated[tuple[Annotated[Glob, AfterValidator(_path_glob)], ...], AfterValidator(_some)]
+Estimator = Literal["percentile", "peak"]
+Missing = Literal["add", "keep"]
+Limit = Literal["keep", "raise", "equal"]
+Headroom = Annotated[Percent, _bounded(0, 1000, "a headroom from 0% to 1000%")]
+
+_ESTIMATOR = "percentile: what a share of all samples stays under. peak: the highest sample."
+_PERCENTILE = "Which percentile, for estimator percentile: 95, or 99.5."
+_HEADROOM = "Added to the estimate."
+_FLOOR = "The request is never set lower than this."
+_CEILING = "The request is never set higher than this; null for no bound."
+_ROUND = "Requests are rounded up to a multiple of this; large ones to a coarser one."
+_SMALLEST = "Savings worth less than this, over all replicas together, are left alone."
+_MISSING = "A container without a request: add one, or keep it so."
+_LIMIT = (
+    "What happens to a limit. keep: nothing, and the request stays at or below it. raise: it goes up with "
+    "a request that passes it. equal: as raise, and a pair that is equal stays equal. Memory limits are "
+    "never lowered."
+)
+
+
+class CpuLevel(Written):
+    """How the CPU request is worked out."""
+
+    estimator: Estimator = Field(default=UNSET, description=_ESTIMATOR)
+    percentile: Percentile = Field(default=UNSET, description=_PERCENTILE)
+    headroom: Headroom = Field(default=UNSET, description=_HEADROOM)
+    floor: Annotated[Cpu, _bounded(1, 1 << 62, "at least 1m")] = Field(default=UNSET, description=_FLOOR)
+    ceiling: Cpu | None = Field(default=None, description=_CEILING)
+    round: Annotated[Cpu, _bounded(1, 1 << 62, "at least 1m")] = Field(default=UNSET, description=_ROUND)
+    smallest_change: Cpu = Field(default=UNSET, description=_SMALLEST)
+    missing: Missing = Field(default=UNSET, description=_MISSING)
+    limit: Limit = Field(default=UNSET, description=_LIMIT)
+
+
+class MemoryLevel(Written):
+    """How the memory request is worked out."""
+
+    estimator: Estimator = Field(default=UNSET, description=_ESTIMATOR)
+    percentile: Percentile = Field(default=UNSET, description=_PERCENTILE)
+    headroom: Headroom = Field(default=UNSET, description=_HEADROOM)
+    floor: Annotated[Memory, _bounded(1, 1 << 62, "at least 1 byte")] = Field(
+        default=UNSET, description=_FLOOR
+    )
+    ceiling: Memory | None = Field(default=None, description=_CEILING)
+    round: Annotated[Memory, _bounded(1, 1 << 62, "at least 1 byte")] = Field(
+        default=UNSET, description=_ROUND
+    )
+    smallest_change: Memory = Field(default=UNSET, description=_SMALLEST)
+    missing: Missing = Field(default=UNSET, description=_MISSING)
+    limit: Limit = Field(default=UNSET, description=_LIMIT)
+
+
+class Sufficiency(Written):
+    """How much must be known before anything is lowered."""
+
+    days: Annotated[StrictInt, Field(ge=1, le=366)] = Field(
+        default=UNSET, description="Days within the window that must have samples."
+    )
+    coverage: Annotated[Permille, _bounded(0, 1000, "from 0% to 100%")] = Field(
+        default=UNSET, description="Share of the expected samples that must be there."
+    )
+
+
+class Band(Written):
+    """Within it, a request is near enough to what is needed."""
+
+    up: Annotated[Percent, _bounded(0, 1000, "from 0% to 1000%")] = Field(
+        default=UNSET, description="Nothing is raised by this much or less."
+    )
+    down: Annotated[Percent, _bounded(0, 99, "from 0% to 99%")] = Field(
+        default=UNSET, description="Nothing is lowered by this much or less."
+    )
+
+
+class Step(Written):
+    """How far one merge request goes."""
+
+    up: Annotated[Percent, _bounded(1, 100_000, "at least 1%")] = Field(
+        default=UNSET, description="At most this much up at once."
+    )
+    down: Annotated[Percent, _bounded(1, 99, "from 1% to 99%")] = Field(
+        default=UNSET, description="At most this much down at once; the rest waits for the cool-down."
+    )
+
+
+class Resources(Written):
+    """How requests are worked out."""
+
+    window: Annotated[Days, _bounded(1, 366, "from 1d to 366d")] = Field(
+        default=UNSET, description="How far back utilization is looked at."
+    )
+    evidence: Sufficiency = Field(default=UNSET, description="How much must be known to lower a request.")
+    cpu: CpuLevel = Field(default=UNSET, description="The CPU request.")
+    memory: MemoryLevel = Field(default=UNSET, description="The memory request.")
+    band: Band = Field(default=UNSET, description="How near to the need is near enough.")
+    step: Step = Field(default=UNSET, description="How far one merge request goes.")
+    cool_down: Annotated[Duration, _bounded(0, 366 * 86_400, "at most 366d")] = Field(
+        default=UNSET, description="How long after a change the next step down waits."
+    )
+    throttled: Annotated[Permille, _bounded(0, 1000, "from 0% to 100%")] = Field(
+        default=UNSET,
+        description="A container throttled in more of its CPU periods is raised, never lowered.",
+    )
+    raise_only_kinds: tuple[Annotated[Glob, AfterValidator(_kind)], ...] = Field(
+        default=UNSET, description="Kinds whose requests are never lowered."
+    )
+    init_containers: Literal["keep", "manage"] = Field(
+        default=UNSET, description="Init containers run for moments, so their use is hardly measured."
+    )
+
+
+class Images(Written):
+    """How images are updated. There is nothing to say about them yet."""
+
+
+class Modes(Written):
+    """How far Reconciler goes by itself."""
+
+    resources: Mode = Field(default=UNSET, description="For requests and limits.")
+    images: Mode = Field(default=UNSET, description="For images.")
+
+
+def _one_word(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    words = [mode.value for mode in Mode]
+    if value not in words:
+        raise ValueError(f"expected {', '.join(words)}, or {{resources: ..., images: ...}}")
+    return {"resources": value, "images": value}
+
+
+def _moment(text: str) -> str:
+    units.moment(text)
+    return text
+
+
+class FreezeEntry(Written):
+    """A time in which nothing is proposed or merged."""
+
+    start: Annotated[Line, AfterValidator(_moment)] = Field(
+        alias="from", description="First day or moment: 2026-12-20, 2026-12-20T18:00+01:00. UTC without zone."
+    )
+    end: Annotated[Line, AfterValidator(_moment)] = Field(
+        alias="to", description="Last day, which counts in full, or moment."
+    )
+    why: Line = Field(description="The reason, for reports.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> FreezeEntry:
+        if self.freeze.end <= self.freeze.start:
+            raise ValueError("the freeze ends before it begins")
+        return self
+
+    @property
+    def freeze(self) -> Freeze:
+        return Freeze(units.moment(self.start), units.moment(self.end, end=True), self.why)
+
+
+def _label(text: str) -> str:
+    if "," in text or len(text) > 50:
+        raise ValueError("expected a label of at most 50 characters, without ','")
+    return text
+
+
+class Requests(Written):
+    """How merge requests are cut and marked, and when there are none."""
+
+    group: Grouping = Field(default=UNSET, description="What shares a merge request.")
+    freeze: tuple[FreezeEntry, ...] = Field(
+        default=UNSET, description="Times in which nothing is proposed or merged, safety included."
+    )
+    labels: tuple[Annotated[Line, AfterValidator(_label)], ...] = Field(
+        default=UNSET, description="Labels of its merge requests."
+    )
+
+
+def _one_or_many(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: [one] if isinstance(one, str) else one for key, one in value.items()}
+    return value
+
+
+class Match(Written):
+    """What a policy is about. All keys must hold; of a list any entry."""
+
+    clusters: Globs = Field(default=UNSET, description="Names of clusters.")
+    namespaces: Globs = Field(default=UNSET, description="Namespaces.")
+    kinds: Globs = Field(default=UNSET, description="Kinds, in any case; kubectl's short names do.")
+    names: Globs = Field(default=UNSET, description="Names of workloads.")
+    labels: Annotated[Mapping[Line, Globs], BeforeValidator(_one_or_many)] = Field(
+        default=UNSET, description="Labels of workloads. All of them must be there; values are patterns."
+    )
+    paths: PathGlobs = Field(
+        default=UNSET, description="Files in the repository, as in a .gitignore: teams/payments/**."
+    )
+
+
+class Metadata(Written):
+    name: Name = Field(description="Name of the policy, for extends and for reports.")
+
+
+class PolicyFile(Written):
+    """A policy: which containers it is about, and what holds for them."""
+
+    api_version: Literal["reconciler/v1"] = Field(description="Version of this file's format.")
+    kind: Literal["Policy"] = Field(description="Always Policy.")
+    metadata: Metadata = Field(description="What the policy is called.")
+    extends: tuple[Name, ...] = Field(
+        default=(), description="Policies to start from; a later one wins over an earlier one."
+    )
+    priority: Priority = Field(
+        default=0, description="Of two policies the one with the higher priority wins."
+    )
+    match: Match = Field(default=UNSET, description="What the policy is about. Without it: everything.")
+    mode: Annotated[Modes, BeforeValidator(_one_word)] = Field(
+        default=UNSET,
+        description="observe (report only), propose (merge requests) or merge; one word sets both.",
+    )
+    resources: Resources = Field(default=UNSET, description="How requests are worked out.")
+    images: Images = Field(default=UNSET, description="How images are updated.")
+    proposals: Requests = Field(default=UNSET, description="How merge requests are cut and marked.")
+
+
+def said(model: Written, where: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """Every value that is written in it, by its keys."""
+    found: dict[tuple[str, ...], Any] = {}
+    for name in sorted(model.model_fields_set):
+        value, alias = getattr(model, name), type(model).model_fields[name].alias or name
+        if isinstance(value, Written):
+            found |= said(value, (*where, alias))
+        else:
+            found[(*where, alias)] = value
+    return found

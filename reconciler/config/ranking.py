@@ -1,0 +1,159 @@
+"""Which policy decides what: priorities, what `extends` brings, and contradictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from reconciler.config.mistakes import BadFile, Mistake, nearest
+from reconciler.config.written import Key, Said, WrittenPolicy
+
+DEFAULT = "balanced"
+
+
+Heritage = tuple[Mapping[Key, tuple[Said, WrittenPolicy]], tuple[str, ...]]
+
+
+class Ranked(NamedTuple):
+    """A policy with all that its `extends` brings, and the names it comes from, nearest first."""
+
+    policy: WrittenPolicy
+    brought: Mapping[Key, tuple[Said, WrittenPolicy]]
+    lineage: tuple[str, ...]
+
+
+class Claim(NamedTuple):
+    """One policy's word on one key. `holder` is the policy that says it, maybe an extended one."""
+
+    value: Any
+    line: int
+    holder: WrittenPolicy
+    by: WrittenPolicy
+
+    def __str__(self) -> str:
+        via = f", which {self.by.name} ({self.by.where}) extends" if self.by is not self.holder else ""
+        return f"{self.holder.name} ({self.holder.path}:{self.line}{via})"
+
+
+class Conflict(NamedTuple):
+    key: Key
+    one: Claim
+    other: Claim
+
+    def __str__(self) -> str:
+        return (
+            f"{'.'.join(self.key)} is said differently by {self.one} and {self.other}, and both have "
+            f"priority {self.one.by.priority}: give one of them a higher priority"
+        )
+
+
+def rank(policies: Sequence[WrittenPolicy], known: Sequence[WrittenPolicy]) -> tuple[Ranked, ...]:
+    """Each of the policies with what it extends, out of themselves and `known`."""
+    _reject(_taken_twice(policies, known), policies)
+    by_name = {policy.name: policy for policy in (*known, *policies)}
+    _reject(_unknown_or_in_circles(policies, by_name), policies)
+    heritages: dict[str, Heritage] = {}
+    return tuple(Ranked(policy, *_heritage(policy, by_name, heritages)) for policy in policies)
+
+
+def _reject(mistakes: Iterable[Mistake], policies: Sequence[WrittenPolicy]) -> None:
+    found = list(mistakes)
+    if found:
+        raise BadFile("policies", found, policies[0].repository)
+
+
+def _taken_twice(policies: Sequence[WrittenPolicy], known: Sequence[WrittenPolicy]) -> Iterable[Mistake]:
+    seen = {policy.name: policy for policy in known}
+    for policy in policies:
+        first = seen.setdefault(policy.name, policy)
+        if first is not policy:
+            message = f'the name "{policy.name}" is taken by the policy at {first.where}: choose another'
+            yield Mistake(policy.path, policy.line, 1, message)
+
+
+def _unknown_or_in_circles(
+    policies: Sequence[WrittenPolicy], by_name: Mapping[str, WrittenPolicy]
+) -> Iterable[Mistake]:
+    for policy in policies:
+        for name, line in policy.extends:
+            if name not in by_name:
+                yield Mistake(
+                    policy.path, line, 1, f'no policy is called "{name}"{nearest(name, [*by_name])}'
+                )
+            elif circle := _circle(policy, by_name[name], by_name):
+                yield Mistake(policy.path, line, 1, f"extends goes in a circle: {' -> '.join(circle)}")
+
+
+def _circle(start: WrittenPolicy, at: WrittenPolicy, by_name: Mapping[str, WrittenPolicy]) -> list[str]:
+    """The way from `at` back to `start`, if there is one."""
+    ways = [[start.name, at.name]]
+    seen: set[str] = set()
+    while ways:
+        way = ways.pop()
+        if way[-1] == start.name:
+            return way
+        if way[-1] not in seen and way[-1] in by_name:
+            seen.add(way[-1])
+            ways += [[*way, said.value] for said in by_name[way[-1]].extends]
+    return []
+
+
+def _heritage(
+    policy: WrittenPolicy, by_name: Mapping[str, WrittenPolicy], known: dict[str, Heritage]
+) -> Heritage:
+    """What `extends` brings: a base's own words over what that base extends, later bases over earlier."""
+    if policy.name not in known:
+        brought: dict[Key, tuple[Said, WrittenPolicy]] = {}
+        lineage: list[str] = []
+        for name in dict.fromkeys(said.value for said in policy.extends):
+            base = by_name[name]
+            inherited, names = _heritage(base, by_name, known)
+            brought |= inherited
+            brought |= {key: (said, base) for key, said in base.says.items()}
+            lineage = [name, *names, *lineage]
+        known[policy.name] = (brought, tuple(dict.fromkeys(lineage)))
+    return known[policy.name]
+
+
+def settle(
+    matching: Sequence[Ranked], default: WrittenPolicy
+) -> tuple[dict[Key, Claim], tuple[Conflict, ...]]:
+    """What holds, key by key: own words first, then what is brought, then the default."""
+    held = {key: Claim(said.value, said.line, default, default) for key, said in default.says.items()}
+    conflicts: dict[Key, Conflict] = {}
+    for claims in (_brought(matching), _own(matching)):  # the later layer lies over the earlier one
+        for key, all_of_key in claims.items():
+            top = max(claim.by.priority for claim in all_of_key)
+            best = [claim for claim in all_of_key if claim.by.priority == top]
+            held[key] = best[0]
+            conflicts.pop(key, None)
+            other = next((claim for claim in best[1:] if claim.value != best[0].value), None)
+            if other:
+                conflicts[key] = Conflict(key, best[0], other)
+    return held, tuple(conflicts[key] for key in sorted(conflicts))
+
+
+def _own(matching: Sequence[Ranked]) -> dict[Key, list[Claim]]:
+    claims: dict[Key, list[Claim]] = {}
+    for policy, _, _ in matching:
+        for key, said in policy.says.items():
+            claims.setdefault(key, []).append(Claim(said.value, said.line, policy, policy))
+    return claims
+
+
+def _brought(matching: Sequence[Ranked]) -> dict[Key, list[Claim]]:
+    """Without what comes from the default: it ranks lowest, named or not."""
+    claims: dict[Key, list[Claim]] = {}
+    for policy, brought, _ in matching:
+        for key, (said, base) in brought.items():
+            if base.name != DEFAULT:
+                claims.setdefault(key, []).append(Claim(said.value, said.line, base, policy))
+    return claims
+
+
+def names(matching: Sequence[Ranked]) -> tuple[str, ...]:
+    """Highest rank first: those that match, then what they extend, then the default."""
+    ordered = sorted(matching, key=lambda ranked: -ranked.policy.priority)
+    own = [ranked.policy.name for ranked in ordered]
+    extended = [name for ranked in ordered for name in ranked.lineage]
+    return tuple(dict.fromkeys([*own, *(name for name in extended if name != DEFAULT), DEFAULT]))
