@@ -17,7 +17,7 @@ from reconciler.model import (
     Slot,
     Workload,
 )
-from reconciler.source.facts import FileFacts, FoundContainer
+from reconciler.source.facts import FileFacts, FoundContainer, unpacked
 from reconciler.source.layout import folder
 from reconciler.source.objects import PATHS
 
@@ -84,25 +84,16 @@ def _container(
     new = tuple.__new__  # what the records' own constructors do, without a call around it
     ref = new(ContainerRef, (*who, found.name))
     repository, path, document = at
-    slots = [
-        new(
-            Slot,
-            (
-                new(Place, (repository, path, document, keys, ())),
-                line,
-                field,
-                value,
-                (ref,),
-                "manifest",
-                refused or (own and Refused(Reason(own[0]), own[1])),
-            ),
-        )
-        for (field, keys), (line, value, own) in zip(_ways(found.keys), found.slots, strict=True)
-    ]
+    consumers, traced = (ref,), "manifest"
+    slots = []
+    for (field, keys), (line, value, own) in zip(_ways(found.keys), found.slots, strict=True):
+        why = refused or (own and Refused(Reason(own[0]), own[1]))
+        place = new(Place, (repository, path, document, keys, ()))
+        slots.append(new(Slot, (place, line, field, value, consumers, traced, why)))
     return new(Container, (ref, found.init, found.sidecar, tuple(slots)))
 
 
 @lru_cache(maxsize=1000)
-def _ways(keys: tuple[Key, ...]) -> tuple[tuple[Field, tuple[Key, ...]], ...]:
+def _ways(container: str) -> tuple[tuple[Field, tuple[Key, ...]], ...]:
     """Each field with the keys that lead to it; most containers of a repository share theirs."""
-    return tuple((field, keys + tail) for field, tail in zip(Field, PATHS, strict=True))
+    return tuple((field, unpacked(container) + path) for field, path in zip(Field, PATHS, strict=True))

@@ -123,16 +123,19 @@ class _Library:
         self._fingerprint = _fingerprint() if cache else ""
         self._stored = cache.load(snapshot.repository, self._fingerprint) if cache else {}
         self._known: dict[str, FileFacts] = {}
-        self._new: dict[str, str] = {}
+        self._fresh = False  # whether anything was read that the cache doesn't have
 
     def facts(self, entry: Entry, *, kustomization: bool = False) -> FileFacts:
-        key = f"{entry.blob}:k" if kustomization else entry.blob
-        if entry.blob and key in self._known:
-            return self._known[key]
-        stored = self._stored.get(key) if entry.blob else None
-        if stored is None:
+        key = entry.blob
+        if not key:  # a file that the snapshot could not take the id of
             return self._read(entry, key, kustomization)
-        found = self._known[key] = records.load(stored)
+        if kustomization:
+            key += ":k"
+        found = self._known.get(key)
+        if found is None:
+            stored = self._stored.get(key)
+            found = self._read(entry, key, kustomization) if stored is None else records.load(stored)
+            self._known[key] = found
         return found
 
     def _read(self, entry: Entry, key: str, kustomization: bool) -> FileFacts:
@@ -142,16 +145,16 @@ class _Library:
             self.notes.append(Note("too-large", words, self._snapshot.repository, entry.path))
             return records.NOTHING
         found = manifests.read_kustomization_file(data) if kustomization else manifests.read(data)
-        self._known[key] = found
-        if entry.blob:
-            self._new[key] = records.dump(found)
+        if key:
+            self._stored[key] = records.dump(found)
+            self._fresh = True
         return found
 
     def close(self) -> None:
         """Hand what is new to the cache. A cache that can't be written only costs time."""
-        if self._cache is None or not self._new:
+        if self._cache is None or not self._fresh:
             return
-        error = self._cache.save(self._snapshot.repository, self._fingerprint, self._new, self._known)
+        error = self._cache.save(self._snapshot.repository, self._fingerprint, self._stored, self._known)
         if error:
             words = f"what was found can't be remembered, so the next run takes as long: {error}"
             self.notes.append(Note("cache", words, self._snapshot.repository))

@@ -6,8 +6,7 @@ that equal files are read once.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from reconciler.model import Key
@@ -25,7 +24,7 @@ class FoundContainer(NamedTuple):
     name: str
     init: bool
     sidecar: bool
-    keys: tuple[Key, ...]  # where its mapping stands in the document
+    keys: str  # where its mapping stands in the document: see `packed` and `unpacked`
     slots: Sequence[FoundSlot]  # in the order of model.Field; to be unpacked, never asked by name
 
 
@@ -38,7 +37,7 @@ class FoundWorkload(NamedTuple):
     replicas: int | None
     labels: dict[str, str]
     annotations: dict[str, str]
-    containers: tuple[FoundContainer, ...]
+    containers: Sequence[FoundContainer]
 
 
 class Stand(NamedTuple):
@@ -61,39 +60,52 @@ class Trouble(NamedTuple):
 
 
 class FileFacts(NamedTuple):
-    workloads: tuple[FoundWorkload, ...] = ()
-    scalers: tuple[FoundScaler, ...] = ()
-    stands: tuple[Stand, ...] = ()
-    troubles: tuple[Trouble, ...] = ()
+    workloads: Sequence[FoundWorkload] = ()
+    scalers: Sequence[FoundScaler] = ()
+    stands: Sequence[Stand] = ()
+    troubles: Sequence[Trouble] = ()
     kustomization: Kustomization | None = None
 
 
 NOTHING = FileFacts()
+Row = Any  # JSON, as the cache has it
 
 
-def dump(facts: FileFacts) -> str:
-    """As JSON text; nothing found is an empty text, for most files of a repository are that."""
-    return "" if facts == NOTHING else json.dumps(facts, separators=(",", ":"))
+def dump(facts: FileFacts) -> Row:
+    """As JSON; nothing found is the shortest, for most files of a repository are that."""
+    return list(facts) if any(facts) else 0
 
 
-def load(text: str) -> FileFacts:
-    """What `dump` wrote."""
-    if not text:
+def load(row: Row) -> FileFacts:
+    """What `dump` made."""
+    if not row:
         return NOTHING
-    workloads, scalers, stands, troubles, kustomization = json.loads(text)
+    workloads, scalers, stands, troubles, kustomization = row
+    found = [_workload(each) for each in workloads]
+    if not (scalers or stands or troubles or kustomization):
+        return FileFacts(found)
     return FileFacts(
-        tuple(map(_workload, workloads)),
-        tuple(
+        found,
+        [
             FoundScaler._make((*scaler[:-1], tuple(Claim(name, tuple(has)) for name, has in scaler[-1])))
             for scaler in scalers
-        ),
-        tuple(Stand(*stand) for stand in stands),
-        tuple(Trouble(*trouble) for trouble in troubles),
+        ],
+        [Stand(*stand) for stand in stands],
+        [Trouble(*trouble) for trouble in troubles],
         Kustomization(*map(tuple, kustomization)) if kustomization else None,
     )
 
 
 def _workload(row: list[Any]) -> FoundWorkload:
     """Of a large repository there are fifty thousand slots: they stay the lists that JSON has."""
-    containers = tuple(FoundContainer._make((*head, tuple(keys), slots)) for *head, keys, slots in row[-1])
-    return FoundWorkload._make((*row[:-1], containers))
+    return FoundWorkload._make((*row[:-1], [FoundContainer._make(each) for each in row[-1]]))
+
+
+def packed(keys: Iterable[Key]) -> str:
+    """Keys as one text. They are words of ours and positions, so that no key holds a slash."""
+    return "/".join(map(str, keys))
+
+
+def unpacked(keys: str) -> tuple[Key, ...]:
+    """What `packed` made one text of."""
+    return tuple(int(key) if key.isdigit() else key for key in keys.split("/"))

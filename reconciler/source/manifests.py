@@ -85,9 +85,7 @@ class _Finder:
         self._troubles: list[Trouble] = []
 
     def facts(self) -> FileFacts:
-        return FileFacts(
-            tuple(self._workloads), tuple(self._scalers), tuple(self._stands), tuple(self._troubles)
-        )
+        return FileFacts(self._workloads, self._scalers, self._stands, self._troubles)
 
     def look_at(self, document: Document) -> None:
         if document.error:

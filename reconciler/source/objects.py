@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from reconciler.model import Field, Key
-from reconciler.source.facts import FoundContainer, FoundSlot, FoundWorkload
+from reconciler.source.facts import FoundContainer, FoundSlot, FoundWorkload, packed
 from reconciler.source.view import View, is_null, is_text
 from reconciler.source.yamledit import Document, Mapping, Node, Scalar, Sequence, where
-from reconciler.source.yamledit.paths import Spot, spot
+from reconciler.source.yamledit.paths import Spot, is_templated, spot
 
 _TEMPLATE: Final = ("spec", "template", "spec")
 
@@ -144,28 +144,39 @@ class ManifestObject:
                 f"has a container whose name is missing or no text ({keys[-2]}[{keys[-1]}])", node.line
             )
         sidecar = init and _word(self.view.followed(entries.get("restartPolicy"))) == "Always"
-        return FoundContainer(text, init, sidecar, keys, self._slots(node, keys))
+        return FoundContainer(text, init, sidecar, packed(keys), self._slots(node, keys))
 
     def _slots(self, node: Node, keys: tuple[Key, ...]) -> tuple[FoundSlot, ...]:
         """Where each field is set, or would be. The way to the container is walked only once."""
-        document, found = self.document, spot(self.document, self.text, keys)
-        if isinstance(found, Spot) and not found.rest and isinstance(found.node, Mapping):
-            document, keys = document._replace(root=found.node), ()
-        return tuple([self._slot(document, node, keys, path) for path in PATHS])
+        values = [self.view.get(node, *path) for path in PATHS]
+        simple = self.view.simple and "?" not in self.text  # `? key` is another way to write a key
+        document, found = self.document, None if simple else spot(self.document, self.text, keys)
+        if simple or (isinstance(found, Spot) and not found.rest and isinstance(found.node, Mapping)):
+            document, keys = document._replace(root=self.view.followed(node)), ()
+        return tuple(
+            [
+                FoundSlot(value.line, value.value)
+                if simple and isinstance(value, Scalar) and _is_simple(value)
+                else self._slot(document, keys + path, value, node.line)
+                for path, value in zip(PATHS, values, strict=True)
+            ]
+        )
 
-    def _slot(
-        self, document: Document, node: Node, keys: tuple[Key, ...], path: tuple[str, ...]
-    ) -> FoundSlot:
-        if document.targets:
-            self.view.get(node, *path)  # raises where merges are nested too deep to be followed
-        found = where(document, self.text, keys + path)
+    def _slot(self, document: Document, keys: tuple[Key, ...], value: Node | None, line: int) -> FoundSlot:
+        found = where(document, self.text, keys)
         if found.refused is None:
             return FoundSlot(found.line, found.value)
-        value = self.view.get(node, *path)  # can't be edited there, but is in force
         refused = (found.refused.reason.value, found.refused.detail)
-        if isinstance(value, Scalar) and not is_null(value):
+        if isinstance(value, Scalar) and not is_null(value):  # in force, though it can't be edited
             return FoundSlot(value.line, value.value, refused)
-        return FoundSlot(found.line if found.line > node.line else node.line, found.value, refused)
+        return FoundSlot(max(found.line, line), found.value, refused)
+
+
+def _is_simple(value: Scalar) -> bool:
+    """Whether a value is nothing but its text: `where` would find the same, and no reason against it."""
+    return value.style not in ("|", ">") and not (
+        value.tag or is_templated(value.value) or (not value.style and is_null(value))
+    )
 
 
 def _word(node: Node | None) -> str:

@@ -33,17 +33,17 @@ class _Aim(NamedTuple):
 
 def defined_once(workloads: Sequence[Workload]) -> list[Workload]:
     """Refuse what stands twice: which of the two is applied last is not for us to guess."""
+    once = [_named_once(each) if len(each.containers) > 1 else each for each in workloads]
+    if len(set(map(_name, once))) == len(once):
+        return once
     at: dict[_Name, list[Workload]] = {}
-    for workload in workloads:
+    for workload in once:
         if not _is_rendered(workload):
             at.setdefault(_name(workload), []).append(workload)
-    twice = {name for name, same in at.items() if len(same) > 1}
-    found = []
-    for workload in workloads:
-        if _name(workload) in twice and not _is_rendered(workload):
-            workload = _refused(workload, at[_name(workload)])
-        found.append(_named_once(workload))
-    return found
+    return [
+        _refused(each, at[_name(each)]) if not _is_rendered(each) and len(at[_name(each)]) > 1 else each
+        for each in once
+    ]
 
 
 def scaled(
@@ -69,7 +69,7 @@ def scaled(
 
 
 def _name(workload: Workload) -> _Name:
-    return (workload.cluster, workload.namespace, workload.kind, workload.name)
+    return workload[1:5]  # its cluster, namespace, kind and name, quicker than by name
 
 
 def _is_rendered(workload: Workload) -> bool:
@@ -92,8 +92,6 @@ def _refused(workload: Workload, same: Sequence[Workload]) -> Workload:
 
 def _named_once(workload: Workload) -> Workload:
     """Two containers of one name: Kubernetes takes neither, and nothing can be said of either."""
-    if len(workload.containers) < 2:
-        return workload
     times = Counter(container.ref.container for container in workload.containers)
     if len(times) == len(workload.containers):
         return workload

@@ -35,6 +35,9 @@ class View:
         self._targets = document.targets
         self._entries: dict[int, dict[str, Node]] = {}  # by id: two mappings can start at one place
         self._left = 0
+        # Whether every mapping asked for is of the plain kind: each key a word that stands there
+        # once, nothing merged, tagged, aliased or templated. Then a value stands where it seems to.
+        self.simple = not document.targets and not document.template
 
     def followed(self, node: Node | None) -> Scalar | Mapping | Sequence | None:
         while isinstance(node, Alias):
@@ -49,6 +52,8 @@ class View:
         found = self._entries.get(id(node))
         if found is None:
             found = {key.value: value for key, value in node.pairs if isinstance(key, Scalar)}
+            if len(found) != len(node.pairs) or node.tag or "<<" in found:
+                self.simple = False
             if "<<" in found:
                 found = self._merged(node, depth)
             self._entries[id(node)] = found
