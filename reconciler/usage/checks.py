@@ -153,4 +153,4 @@ def _every(footer: Footer, sound: Flags, words: str) -> None:
 
 
 def _refuse_row(footer: Footer, row: int, words: str) -> None:
-    refuse(footer.path, f"row {row + 1}: {words}; record it anew, or mend what wrote it")
+    refuse(footer.path, f"row {footer.before + row + 1}: {words}; record it anew, or mend what wrote it")

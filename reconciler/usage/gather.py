@@ -13,15 +13,16 @@ import numpy as np
 from reconciler.errors import Problem
 from reconciler.model import Failure, Sketch
 from reconciler.usage import sketch
-from reconciler.usage.checks import check_keys, check_numbers, check_sketches, lasts
+from reconciler.usage.checks import check_numbers, check_sketches, lasts
 from reconciler.usage.days import COLUMNS, SKETCHES
 from reconciler.usage.index import Index, Rows
-from reconciler.usage.parquet import Columns, Footer, Lists, read_columns
+from reconciler.usage.parquet import Columns, Footer, Lists, read_groups
 from reconciler.usage.sketch import Ints
 
-# The hours are for later questions; not reading them saves a third of the time.
-READ = [column.name for column in COLUMNS if not column.is_hours]
-_AT_ONCE = 4_000_000  # entries that wait to be added up
+# Names were read with the index. Hours are for later questions.
+READ = [column.name for column in COLUMNS if column.kind != "text" and not column.is_hours]
+_AT_ONCE = 1_000_000  # entries that wait to be added up
+_BLOCK = 256  # containers that are added up together
 _P95 = 950
 
 
@@ -37,32 +38,44 @@ class Sums:
     """Counts by container and bucket, added up in between so that they don't pile up."""
 
     def __init__(self, containers: int) -> None:
-        self._keys: list[Ints] = []
-        self._counts: list[Ints] = []
+        self._parts: list[tuple[Ints, Ints]] = []  # keys and counts; the keys of each part ascend
+        # Half the memory where it suffices: for a million containers.
+        self._kind = np.int32 if (containers + _BLOCK) * sketch.BUCKETS < 1 << 31 else np.int64
         self._waiting = 0
         self._tops = np.zeros(containers, np.int64)
 
     def add(self, containers: Ints, values: Lists, counts: Ints) -> None:
-        """`containers` has one entry a row of `values`."""
-        buckets = sketch.buckets_of(values.values)
-        keys = np.repeat(containers, np.diff(values.offsets)) * sketch.BUCKETS + buckets
+        """`containers` has one entry a row of `values`, ascending."""
+        keys = np.repeat(containers * sketch.BUCKETS, np.diff(values.offsets))
+        keys += sketch.buckets_of(values.values)
         np.maximum.at(self._tops, containers, lasts(values))
-        self._keys.append(keys)
-        self._counts.append(counts)
+        self._parts.append((keys.astype(self._kind), counts.astype(np.int32)))
         self._waiting += len(keys)
         if self._waiting > _AT_ONCE:
             self._add_up()
 
     def _add_up(self) -> None:
-        if self._keys:
-            keys, counts = sketch.add_up(np.concatenate(self._keys), np.concatenate(self._counts))
-            self._keys, self._counts, self._waiting = [keys], [counts], 0
+        """Count in a table of a few containers at a time: sorting all would take far longer."""
+        edges = np.arange(0, len(self._tops) + _BLOCK, _BLOCK) * sketch.BUCKETS
+        cuts = [np.searchsorted(keys, edges.astype(self._kind)) for keys, _ in self._parts]
+        found = []
+        for block in range(len(edges) - 1):
+            parts = [
+                (keys[cut[block] : cut[block + 1]], counts[cut[block] : cut[block + 1]])
+                for (keys, counts), cut in zip(self._parts, cuts, strict=True)
+            ]
+            keys, counts = (np.concatenate(column) for column in zip(*parts, strict=True))
+            table = np.bincount(keys - edges[block], counts)  # floats, exact far beyond any count
+            used = np.flatnonzero(table > 0)
+            found.append(((used + edges[block]).astype(self._kind), table[used].astype(np.int64)))
+        keys, counts = (np.concatenate(column) for column in zip(*found, strict=True))
+        self._parts, self._waiting = [(keys, counts)], 0
 
     def sketches(self) -> dict[int, Sketch]:
-        self._add_up()
-        if not self._keys:
+        if not self._parts:
             return {}
-        keys, counts = self._keys[0], self._counts[0]
+        self._add_up()
+        keys, counts = self._parts.pop()
         owners, buckets = np.divmod(keys, sketch.BUCKETS)
         cuts = np.flatnonzero(np.diff(owners)) + 1
         begins = [0, *cuts.tolist()]
@@ -83,25 +96,24 @@ def gather(index: Index, rows: Rows) -> tuple[Gathered, dict[int, Failure]]:
     broken: dict[int, Failure] = {}
     for file in np.unique(rows.file).tolist():
         mine = rows.take(rows.file == file)
-        mine = mine.take(np.argsort(mine.row))
         try:
-            columns = _read(index.footers[file])
+            for footer, columns in read_groups(index.footers[file], READ):
+                check_sketches(footer, columns)
+                check_numbers(footer, columns)
+                parts.append(_add(mine, footer, columns, sums))
         except Problem as problem:
             broken[file] = problem.failure
-            continue
-        parts.append((mine, _numbers(columns, mine)))
-        for name, (values, counts) in SKETCHES.items():
-            found = _take(columns.lists[values], mine.row)
-            sums[name].add(mine.ref, found, _take(columns.lists[counts], mine.row).values)
     return _together(parts, sums), broken
 
 
-def _read(footer: Footer) -> Columns:
-    columns = read_columns(footer, READ)
-    check_keys(footer, columns)
-    check_sketches(footer, columns)
-    check_numbers(footer, columns)
-    return columns
+def _add(rows: Rows, footer: Footer, columns: Columns, sums: dict[str, Sums]) -> tuple[Rows, dict[str, Ints]]:
+    """Add the sketches of the rows in this part of a file, and hand back their other numbers."""
+    here = rows.take((rows.row >= footer.before) & (rows.row < footer.before + footer.rows))
+    here = here.take(np.argsort(here.ref, kind="stable"))
+    at = here.row - footer.before
+    for name, (values, counts) in SKETCHES.items():
+        sums[name].add(here.ref, _take(columns.lists[values], at), _take(columns.lists[counts], at).values)
+    return here, _numbers(columns, at)
 
 
 def _together(parts: list[tuple[Rows, dict[str, Ints]]], sums: dict[str, Sums]) -> Gathered:
@@ -114,10 +126,10 @@ def _together(parts: list[tuple[Rows, dict[str, Ints]]], sums: dict[str, Sums]) 
     return Gathered(rows.take(order), {name: column[order] for name, column in numbers.items()}, sketches)
 
 
-def _numbers(columns: Columns, rows: Rows) -> dict[str, Ints]:
-    found = {name: column[rows.row] for name, column in columns.ints.items()}
+def _numbers(columns: Columns, at: Ints) -> dict[str, Ints]:
+    found = {name: column[at] for name, column in columns.ints.items()}
     values, counts = SKETCHES["cpu"]
-    found["cpu_p95"] = quantiles(columns.lists[values], columns.lists[counts], _P95)[rows.row]
+    found["cpu_p95"] = quantiles(columns.lists[values], columns.lists[counts], _P95)[at]
     return found
 
 
@@ -137,7 +149,7 @@ def _take(lists: Lists, rows: Ints) -> Lists:
     """These rows, in this order."""
     lengths = np.diff(lists.offsets)[rows]
     offsets = np.concatenate(([0], np.cumsum(lengths)))
-    if len(rows) == len(lists.offsets) - 1 and offsets[-1] == len(lists.values):
-        return Lists(offsets, lists.values)  # all of them: rows are ascending
+    if np.array_equal(rows, np.arange(len(lists.offsets) - 1)):
+        return lists
     entries = np.arange(offsets[-1]) + np.repeat(lists.offsets[:-1][rows] - offsets[:-1], lengths)
     return Lists(offsets, lists.values[entries])

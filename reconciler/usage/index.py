@@ -72,7 +72,7 @@ def build_index(paths: Sequence[Path]) -> tuple[Index, tuple[Failure, ...]]:
     footers: list[Footer] = []
     parts: list[Rows] = []
     failures: list[Failure] = []
-    refs: dict[ContainerRef, int] = {}
+    refs: dict[tuple[str, ...], int] = {}
     queries: dict[str, int] = {}
     for path in paths:
         try:
@@ -86,13 +86,14 @@ def build_index(paths: Sequence[Path]) -> tuple[Index, tuple[Failure, ...]]:
         parts.append(_rows(columns, len(footers), refs, query))
         footers.append(footer)
     rows = Rows(*(np.concatenate(column) for column in zip(*parts, strict=True))) if parts else _NO_ROWS
-    return Index(tuple(footers), tuple(refs), tuple(queries), rows), tuple(failures)
+    names = tuple(map(ContainerRef._make, refs))
+    return Index(tuple(footers), names, tuple(queries), rows), tuple(failures)
 
 
 _NO_ROWS = Rows(*(np.zeros(0, np.int64) for _ in Rows._fields))
 
 
-def _rows(columns: Columns, file: int, refs: dict[ContainerRef, int], query: int) -> Rows:
+def _rows(columns: Columns, file: int, refs: dict[tuple[str, ...], int], query: int) -> Rows:
     codes = _identities(columns, refs)
     count = len(codes)
     return Rows(
@@ -106,18 +107,20 @@ def _rows(columns: Columns, file: int, refs: dict[ContainerRef, int], query: int
     )
 
 
-def _identities(columns: Columns, refs: dict[ContainerRef, int]) -> Ints:
+def _identities(found: Columns, refs: dict[tuple[str, ...], int]) -> Ints:
     """The number of each row's container; Python sees every container once, not every row."""
-    texts = [columns.texts[name] for name in IDENTITY]
+    texts = [found.texts[name] for name in IDENTITY]
     combined = np.zeros(len(texts[0].codes), np.int64)
     for text in texts:
         _, combined = np.unique(combined * max(1, len(text.strings)) + text.codes, return_inverse=True)
     _, first = np.unique(combined, return_index=True)
-    numbers = [
-        refs.setdefault(ContainerRef(*(text.strings[text.codes[row]] for text in texts)), len(refs))
-        for row in first.tolist()
-    ]
-    return np.array(numbers, np.int64)[combined]
+    columns = (np.array(text.strings, object)[text.codes[first]].tolist() for text in texts)
+    numbers = np.zeros(len(first), np.int64)
+    # In the order of the rows: files are sorted alike, so later files need no sorting.
+    names = list(zip(*columns, strict=True))
+    for position in np.argsort(first).tolist():
+        numbers[position] = refs.setdefault(names[position], len(refs))
+    return numbers[combined]
 
 
 def rows_that_count(index: Index, wanted: Sequence[int], window: Window) -> Rows:

@@ -25,6 +25,7 @@ from reconciler.usage.sketch import BUCKETS, Ints
 NONE = -1
 MAX_ROWS = 5_000_000
 MAX_NUMBERS = 100_000_000  # in one column of one file, all lists together
+GROUP = 4096  # rows that are written, and later read, together
 WHAT = "a recording of utilization"
 
 
@@ -38,6 +39,7 @@ class Footer(NamedTuple):
     first_day: int  # the days that it speaks for; none when the last is before the first
     last_day: int
     stamp: tuple[int, int, int]  # to notice that another file took its place
+    before: int = 0  # rows of the file that come before the ones at hand
 
 
 class Texts(NamedTuple):
@@ -90,17 +92,29 @@ def open_footer(path: Path) -> Footer:
 
 
 def read_columns(footer: Footer, names: Sequence[str]) -> Columns:
-    """These columns of all rows. Refused when the file is no longer the one that was looked at."""
-    with _opened(footer.path) as (file, handle):
-        if _stamp(handle) != footer.stamp:
-            refuse(footer.path, "it was replaced while it was being read; run again")
-        table = file.read(columns=list(names))
-        if table.num_rows != footer.rows:
-            refuse(footer.path, f"it announces {footer.rows} rows and has {table.num_rows}; record it anew")
-        columns = Columns({}, {}, {})
-        for name in names:
-            _read_column(footer.path, BY_NAME[name], table.column(name).combine_chunks(), columns)
-        return columns
+    """These columns of all rows."""
+    with _reopened(footer) as file:
+        return _columns_of(footer, file.read(columns=list(names)), names)
+
+
+def read_groups(footer: Footer, names: Sequence[str]) -> Iterator[tuple[Footer, Columns]]:
+    """The same a few thousand rows at a time, as they were written."""
+    with _reopened(footer) as file:
+        before = 0
+        for group in range(file.metadata.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            part = footer._replace(rows=rows, before=before)
+            yield part, _columns_of(part, file.read_row_group(group, columns=list(names)), names)
+            before += rows
+
+
+def _columns_of(footer: Footer, table: Any, names: Sequence[str]) -> Columns:
+    if table.num_rows != footer.rows:
+        refuse(footer.path, f"it announces {footer.rows} rows and has {table.num_rows}; record it anew")
+    columns = Columns({}, {}, {})
+    for name in names:
+        _read_column(footer.path, BY_NAME[name], table.column(name).combine_chunks(), columns)
+    return columns
 
 
 _DO = "record one with `reconcile record`, or see docs/recording.md"
@@ -124,6 +138,15 @@ def _opened(path: Path) -> Iterator[tuple[Any, IO[bytes]]]:
         refuse(path, "it may not be read; change its permissions")
     except (OSError, pyarrow.ArrowException) as error:
         refuse(path, f"it can't be read as Parquet ({_first_line(error)}); copy or record it again")
+
+
+@contextmanager
+def _reopened(footer: Footer) -> Iterator[Any]:
+    """Refused when it is no longer the file that was looked at: its rows would be others."""
+    with _opened(footer.path) as (file, handle):
+        if _stamp(handle) != footer.stamp:
+            refuse(footer.path, "it was replaced while it was being read; run again")
+        yield file
 
 
 def _first_line(error: BaseException) -> str:
@@ -290,7 +313,7 @@ def write_table(path: Path, columns: dict[str, list[Any]], metadata: dict[str, s
     waiting = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
         with waiting.open("xb") as handle:
-            parquet.write_table(table, handle, compression="zstd")
+            parquet.write_table(table, handle, compression="zstd", row_group_size=GROUP)
             handle.flush()
             os.fsync(handle.fileno())
         waiting.replace(path)
