@@ -1,0 +1,39 @@
+# Every target works from a fresh clone: it needs Python 3.11 or newer, git, make, and a Python
+# package registry. `make` alone tells what there is.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench clean
+# The interpreter for .venv, as in: make test PYTHON=python3.12
+PYTHON ?=
+# More words for pytest, as in: make test ARGS="-x tests/git"
+ARGS ?=
+export PYTHON
+
+BIN := .venv/bin
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s%s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: ## the project and all that its tests need, in .venv
+	@.ci/setup test
+
+demo: ## the whole way on a repository made for it: dry run, merge request, merge, and nothing left to do
+	@.ci/setup runtime
+	@$(BIN)/reconcile demo
+
+lint: setup ## style, types, and the picture of imports
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --quiet --check
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo --quiet 2>&1
+
+test: lint ## lint, then every test, with real servers (ARGS goes to pytest)
+	@.ci/servers
+	@$(BIN)/python -m pytest -n auto --dist worksteal -rs $(ARGS)
+
+bench: setup ## every promise about speed, against the obvious alternative
+	@.ci/bench
+
+clean: ## remove everything that the others made
+	@rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
