@@ -92,7 +92,8 @@ def plan(proposals: Sequence[Proposal], past: Past, known: Judged) -> list[Plann
         seen = _seen(past, proposal.branch)
         planned.append(Planned(proposal.key, proposal.branch, proposal, seen, decide(proposal, seen)))
     wanted = {proposal.branch for proposal in proposals}
-    ours = {request.branch for request in past.requests if request.state == "open"} | set(past.branches)
+    ours = {request.branch for request in past.requests if request.state == "open" and find(request.body)}
+    ours |= set(past.branches)
     for branch in sorted(ours - wanted):
         seen = _seen(past, branch)
         step = retire(seen, _is_settled(branch, seen, past, known))

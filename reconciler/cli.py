@@ -88,7 +88,7 @@ def ended(arguments: Sequence[str]) -> int:
     except Interrupted:
         _say("interrupted; what was written is whole, and the next run goes on from there.")
         return Exit.INTERRUPTED
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the only catch-all there is
         _say(_bug(error))
         return Exit.BUG
     return Exit.DONE

@@ -20,13 +20,23 @@ from reconciler.git.message import message, trailers
 from reconciler.git.mirror import Mirror, open_mirror
 from reconciler.git.push import Outcome
 from reconciler.git.signing import Signing
-from reconciler.model import Discovery, FileChange, LedgerEntry, Note, RefUpdate, Whose
+from reconciler.model import Discovery, FileChange, LedgerEntry, MergeRequest, Note, RefUpdate, Whose
 from reconciler.ports import BranchTip, Past
 from reconciler.source.cache import Cache
-from reconciler.source.discover import UnitSetting, discover
+from reconciler.source.compose import UnitSetting
+from reconciler.source.discover import discover
 from reconciler.source.snapshot import Snapshot
 
-OURS = "reconcile/"
+
+def ours_of(template: str) -> str:
+    """What all branches of ours begin with: the template up to its first placeholder."""
+    return template.partition("{")[0]
+
+
+class NoForge(NamedTuple):
+    """No merge request can be opened here, and why."""
+
+    why: str
 
 
 class Layout(NamedTuple):
@@ -54,9 +64,7 @@ class SnapshotFiles:
         cache = Cache(self._layout.cache) if self._layout.cache else None
         found = discover(self._snapshot, self._layout.units, self._layout.clusters, cache)
         notes = (*self._notes, *self._snapshot.notes(), *found.notes)
-        return Discovery(
-            found.repository, found.commit, found.workloads, found.failures, notes, found.blobs
-        )
+        return Discovery(found.repository, found.commit, found.workloads, found.failures, notes, found.blobs)
 
     def paths(self, folder: str) -> list[str]:
         """The files below a folder."""
@@ -88,10 +96,12 @@ class MirrorRepository:
         branch: str,
         cache: Path,
         access: Callable[[], Access],
-        forge: Callable[[], Forge] | None,
+        forge: Callable[[], Forge] | NoForge,
         layout: Layout,
         identity: Identity,
+        ours: str,
     ) -> None:
+        self._ours = ours
         self._url = url
         self._branch = branch
         self._cache = cache
@@ -115,8 +125,10 @@ class MirrorRepository:
     def past(self) -> Past:
         mirror = self._mirror
         ledger = read_ledger(mirror).entries
-        requests = tuple(self._make_forge().mine(OURS)) if self._make_forge else ()
-        tips = {name: tip for name, tip in mirror.branches(OURS).items() if name != LEDGER}
+        requests: tuple[MergeRequest, ...] = ()
+        if not isinstance(self._make_forge, NoForge):
+            requests = tuple(self._make_forge().mine(self._ours))
+        tips = {name: tip for name, tip in mirror.branches(self._ours).items() if name != LEDGER}
         base = mirror.branches()[self.base]
         pushed = _pushed(ledger)
         author = f"{self._identity.author.name} <{self._identity.author.email}>"
@@ -126,13 +138,8 @@ class MirrorRepository:
         return Past(requests, ledger, branches)
 
     def write(self) -> MirrorWriter:
-        if self._make_forge is None:
-            raise Problem(
-                self.name,
-                "no forge is configured for this repository, so no merge request can be opened: "
-                "add its host under `forges` in the settings, or use --dry-run.",
-                repository=self.name,
-            )
+        if isinstance(self._make_forge, NoForge):
+            raise Problem(self.name, f"{self._make_forge.why}.", repository=self.name)
         return MirrorWriter(self._mirror, self.base, self._make_forge(), self._identity)
 
     @property
@@ -152,9 +159,7 @@ def _pushed(ledger: Sequence[LedgerEntry]) -> dict[str, dict[str, str]]:
     return found
 
 
-def _branch_tip(
-    mirror: Mirror, tip: str, base: str, pushed: Mapping[str, str], author: str
-) -> BranchTip:
+def _branch_tip(mirror: Mirror, tip: str, base: str, pushed: Mapping[str, str], author: str) -> BranchTip:
     """Untouched is what the ledger says was pushed. Should the ledger be lost, the commit must
     look like ours: one commit on top of the base's history, by us, with our trailers."""
     info = mirror.info(tip)

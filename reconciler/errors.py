@@ -5,7 +5,7 @@ from __future__ import annotations
 from reconciler.model import Failure, Whose
 
 
-class Problem(Exception):
+class Problem(Exception):  # noqa: N818 - named in the user's words
     """Something a user can read: what, whose fault, where, and what to do next.
 
     `failure` is the row of the report; raised where a whole target can't be handled, and

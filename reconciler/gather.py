@@ -21,8 +21,9 @@ from reconciler.model import (
     Workload,
     containers,
 )
-from reconciler.ports import Policies, Progress, UsageSource
+from reconciler.ports import Policies, Progress
 from reconciler.proposals.history import History
+from reconciler.usage.port import Reading, UsageSource
 
 RESOURCE_FIELDS = (Field.CPU_REQUEST, Field.MEMORY_REQUEST, Field.CPU_LIMIT, Field.MEMORY_LIMIT)
 DAY = 86_400
@@ -45,9 +46,6 @@ class Sources(NamedTuple):
     def of(self, cluster: str) -> UsageSource | None:
         return self.by_cluster.get(cluster) or self.by_cluster.get("")
 
-    def all(self) -> list[UsageSource]:
-        return list({id(source): source for source in self.by_cluster.values()}.values())
-
 
 def subjects(
     discovery: Discovery, policies: Policies, opted_out: Mapping[Workload, str] | None = None
@@ -64,15 +62,14 @@ def subjects(
     return found, failed
 
 
-def measure(
-    wanted: Sequence[Subject], sources: Sources, now: int, progress: Progress
-) -> dict[ContainerRef, Usage | NoUsage]:
+def measure(wanted: Sequence[Subject], sources: Sources, now: int, progress: Progress) -> Reading:
     """What every container used, within the window of its own policy."""
     batches: dict[tuple[str, int], list[ContainerRef]] = defaultdict(list)
     for subject in wanted:
         for ref in _consumers(subject.container):
             batches[ref.cluster, subject.policy.sizing.window_days].append(ref)
     measured: dict[ContainerRef, Usage | NoUsage] = {}
+    failures: dict[Failure, None] = {}
     advance = progress.step("Reading utilization", sum(map(len, batches.values())))
     for (cluster, days), refs in sorted(batches.items()):
         source = sources.of(cluster)
@@ -80,9 +77,11 @@ def measure(
             silence = NoUsage(Reason.NO_METRICS, "no metrics source is configured for it")
             measured.update(dict.fromkeys(refs, silence))
         else:
-            measured.update(source.read(list(dict.fromkeys(refs)), now - days * DAY, now))
+            reading = source.read(list(dict.fromkeys(refs)), now - days * DAY, now)
+            measured.update(reading.usage)
+            failures.update(dict.fromkeys(reading.failures))
         advance(len(refs))
-    return measured
+    return Reading(measured, tuple(failures))
 
 
 def evidence(
@@ -118,9 +117,7 @@ def _consumers(container: Container) -> list[ContainerRef]:
     return [container.ref, *sorted(others)]
 
 
-def _consumer(
-    ref: ContainerRef, subject: Subject, usage: Mapping[ContainerRef, Usage | NoUsage]
-) -> Consumer:
+def _consumer(ref: ContainerRef, subject: Subject, usage: Mapping[ContainerRef, Usage | NoUsage]) -> Consumer:
     used = usage.get(ref, NoUsage(Reason.NO_METRICS, "it was not asked for"))
     seen = used.replicas if isinstance(used, Usage) else 0
     return Consumer(
@@ -131,5 +128,3 @@ def _consumer(
         sidecar=subject.container.sidecar,
         scalers=subject.workload.scalers,
     )
-
-

@@ -501,6 +501,7 @@ class Proposal(NamedTuple):
     title: str
     body: str
     message: str
+    trailers: tuple[tuple[str, str], ...]  # of the operator's own, e.g. a ticket
     labels: tuple[str, ...]
     files: tuple[FileChange, ...]
     changes: tuple[Change, ...]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from reconciler.model import Container as ModelContainer
 from reconciler.forges.port import Forge
+from reconciler.model import Container as ModelContainer
 from reconciler.model import (
     Discovery,
     Failure,
@@ -36,6 +36,8 @@ class Files(Protocol):
     def commit(self) -> str: ...
 
     def discover(self) -> Discovery: ...
+
+    def paths(self, folder: str) -> Sequence[str]: ...
 
     def read(self, path: str) -> bytes: ...
 

@@ -47,7 +47,7 @@ class Job(NamedTuple):
 
     repositories: Sequence[Repository]
     sources: gather.Sources
-    policies: Callable[[Files], Policies]  # the operator's, and those the repository's teams keep in it
+    policies: Callable[[Repository, Files], Policies]  # the operator's, and those that teams keep in it
     templates: Templates
     now: int
     only: Only
@@ -55,6 +55,7 @@ class Job(NamedTuple):
     write: bool
     progress: Progress
     failed: tuple[Failure, ...] = ()  # targets that could not even be set up
+    notes: tuple[Note, ...] = ()
 
 
 class Site(NamedTuple):
@@ -96,7 +97,7 @@ def reconcile(job: Job) -> Report:
         proposals=proposals,
         actions=tuple(actions),
         failed=(*job.failed, *failed),
-        notes=tuple(notes),
+        notes=(*job.notes, *notes),
         stats=_stats(sites, settled),
     )
 
@@ -122,7 +123,7 @@ def _discover(job: Job) -> tuple[list[Site], list[Failure], list[Note]]:
 def _open(job: Job, repository: Repository) -> tuple[Site, list[Failure]]:
     files = repository.open()
     discovery = files.discover()
-    policies = job.policies(files)
+    policies = job.policies(repository, files)
     past = repository.past()
     told = (*past.ledger, *events_of(past.requests, past.ledger))
     wanted = [
@@ -145,7 +146,8 @@ def weigh(job: Job) -> tuple[list[Evidence], list[Failure]]:
     sites, failed, _ = _discover(job)
     wanted = [subject for site in sites for subject in site.subjects]
     usage, unread = gather.measure(wanted, job.sources, job.now, job.progress)
-    return [seen for site in sites for _, seen in _evidence(job, site, usage)], [*job.failed, *failed, *unread]
+    found = [seen for site in sites for _, seen in _evidence(job, site, usage)]
+    return found, [*job.failed, *failed, *unread]
 
 
 def _evidence(
@@ -207,10 +209,10 @@ def _rewrite(site: Site, one: Group, base: Base, templates: Templates) -> tuple[
 def _act(job: Job, one: Settled, *, partial: bool) -> tuple[list[Action], list[Failure]]:
     repository, past = one.site.repository, one.site.past
     planned = plan(one.proposals, past, judged(one.decisions, partial))
-    writer = repository.write() if job.write else None
-    if writer is None:
-        return intended(repository.name, planned), []
     try:
+        writer = repository.write() if job.write else None
+        if writer is None:
+            return intended(repository.name, planned), []
         return carry_out(repository, writer, past, planned, job.now, job.progress)
     except Problem as problem:
         return [], [problem.failure]

@@ -57,7 +57,9 @@ Config = Annotated[
 Metrics = Annotated[
     str | None,
     typer.Option(
-        "--metrics", metavar="URL|FOLDER", help="Where utilization comes from, instead of the settings' sources."
+        "--metrics",
+        metavar="URL|FOLDER",
+        help="Where utilization comes from, instead of the settings' sources.",
     ),
 ]
 Now = Annotated[

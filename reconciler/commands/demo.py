@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,16 +10,20 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
-from rich.rule import Rule
 from rich.text import Text
 
 from reconciler.commands.common import Exit
+from reconciler.demo import END, START, demo_files, record_story, settings_text, story
 from reconciler.errors import Misconfigured
-from reconciler.report.text import console
-from reconciler.wiring import Stage, build_demo
+from reconciler.git.commits import Author
+from reconciler.git.create import create_bare
+from reconciler.report.text import console, heading
+
+HOUR = 3_600
+_EXPLAINED = "deploy/web"
 
 
 def demo(
@@ -42,24 +47,42 @@ def demo(
     _show(folder.resolve(), kept=True)
 
 
+class Stage(NamedTuple):
+    """The demo's folder, ready to be played on."""
+
+    folder: Path
+    story: Sequence[tuple[str, str]]
+
+
+def build(folder: Path) -> Stage:
+    """A bare repository, a recording and settings for both."""
+    author = Author("Dana Developer", "dana@example.com")
+    bare = folder / "deploy.git"
+    create_bare(bare, demo_files(), branch="main", message="Everything we run", author=author, when=START)
+    record_story(folder / "usage")
+    text = settings_text(str(bare), "usage") + f"cache: {json.dumps(str(folder / 'cache'))}\n"
+    (folder / "reconcile.yaml").write_text(text, encoding="utf-8")
+    return Stage(folder, story())
+
+
 def _show(folder: Path, *, kept: bool) -> None:
     began = time.monotonic()
     out = console()
     out.print(Text("Building a deployment repository and four weeks of recorded utilization …", style="dim"))
-    stage = build_demo(folder)
+    stage = build(folder)
     for name, sentence in stage.story:
         out.print(Text.assemble((f"  {name:<28}", "bold"), sentence))
     _say(stage, "What would it do?", "--dry-run", "--no-diff")
-    _say(stage, "Why, for one of them?", "explain", stage.explained)
+    _say(stage, "Why, for one of them?", "explain", _EXPLAINED)
     _say(stage, "Do it: branches are pushed, merge requests opened.", "run", "--no-diff")
     _say(stage, "The merge requests, as their reviewer finds them.", "mr", "list")
     _say(stage, "One of them, whole.", "mr", "show", "1")
-    for number in stage.merged:
-        _say(stage, "The reviewer agrees.", "mr", "merge", str(number), "--now", stage.merged_at)
-    _say(stage, "A run an hour later: the merges are noted in the ledger, and nothing else is left to do.",
-         "run", "--no-diff", "--now", stage.second_run)  # fmt: skip
-    _say(stage, "And once more: nothing is written at all.", "run", "--no-diff", "--now", stage.second_run)
-    out.print(Rule(style="dim"))
+    _say(stage, "The reviewer agrees with that one.", "mr", "merge", "1", "--now", str(END + HOUR))
+    later = str(END + 2 * HOUR)
+    _say(stage, "An hour later: the merge is noted in the ledger; the rest waits for its reviewer.",
+         "run", "--no-diff", "--now", later)  # fmt: skip
+    _say(stage, "And once more: nothing is written at all.", "run", "--no-diff", "--now", later)
+    out.print()
     out.print(Text(f"That was the whole way, in {time.monotonic() - began:.0f} s.", style="bold"))
     if kept:
         out.print(f"It is all in {folder}: cd there and try the commands above yourself.")
@@ -71,7 +94,7 @@ def _say(stage: Stage, words: str, *arguments: str) -> None:
     """One command as a person would type it, and what it prints."""
     out = console()
     out.print()
-    out.print(Rule(Text(words, style="bold"), align="left", style="dim"))
+    heading(out, words)
     out.print(Text(f"$ reconcile {' '.join(arguments)}", style="bold cyan"))
     out.file.flush()
     code = _run(arguments, stage.folder)

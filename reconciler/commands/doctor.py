@@ -2,45 +2,170 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from reconciler.commands.common import Config, Exit, Metrics, Output, OutputOption, print_json
+from reconciler.config import Settings, load_policies, load_settings
+from reconciler.errors import Problem
+from reconciler.git.clone import open_clone
+from reconciler.git.command import git_version
+from reconciler.git.reach import remote_branches
 from reconciler.report.diffs import shown
 from reconciler.report.rows import API_VERSION
 from reconciler.report.text import console
-from reconciler.wiring import Check, Verdict, checks
+from reconciler.wiring import access_of, forge_of, found_settings, open_source
 
-_STYLE = {Verdict.OK: "green", Verdict.MISSING: "yellow", Verdict.BROKEN: "bold red"}
+_PATIENCE = 20
 
 
-class _Mark(StrEnum):
-    OK = "✓"
-    MISSING = "–"
-    BROKEN = "✗"
+class Verdict(StrEnum):
+    OK = "ok"
+    MISSING = "missing"  # not needed for what works today, or only for some repositories
+    BROKEN = "broken"
+
+
+_MARKS = {
+    Verdict.OK: ("✓", "green"),
+    Verdict.MISSING: ("–", "yellow"),
+    Verdict.BROKEN: ("✗", "bold red"),
+}
+
+
+class Check(NamedTuple):
+    what: str
+    verdict: Verdict
+    told: str
 
 
 def doctor(config: Config = None, metrics: Metrics = None, output: OutputOption = Output.TEXT) -> None:
     """Check programs, settings, policies, tokens and servers, and say what to do about each.
 
-    Exits with 1 when something that the settings ask for is broken; what is only missing and not
-    needed for plain manifests is no failure.
+    Exits with 1 when something is broken that a run needs. What is only missing, and not needed
+    for plain manifests, is no failure.
     """
-    found = checks(config, metrics)
+    found = [*_programs(), *_settings(config, metrics)]
     if output is Output.JSON:
-        print_json({"apiVersion": API_VERSION, "checks": [dict(check._asdict()) for check in found]})
+        print_json({"apiVersion": API_VERSION, "checks": [check._asdict() for check in found]})
     else:
         _print(found)
     broken = any(check.verdict is Verdict.BROKEN for check in found)
     raise typer.Exit(Exit.SOME_FAILED if broken else Exit.DONE)
 
 
-def _print(found: list[Check]) -> None:
+def _print(found: Sequence[Check]) -> None:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for check in found:
-        mark = Text(_Mark[check.verdict.name].value, style=_STYLE[check.verdict])
-        table.add_row(mark, Text(shown(check.what)), Text(shown(check.told)))
+        mark, style = _MARKS[check.verdict]
+        table.add_row(Text(mark, style=style), Text(shown(check.what)), Text(shown(check.told)))
     console().print(table)
+
+
+def _programs() -> Iterator[Check]:
+    try:
+        yield Check("git", Verdict.OK, ".".join(map(str, git_version())))
+    except Problem as problem:
+        yield Check("git", Verdict.BROKEN, str(problem))
+    for name, arguments in (("helm", ("version", "--short")), ("kubectl", ("version", "--client"))):
+        yield _program(name, arguments)
+
+
+def _program(name: str, arguments: Sequence[str]) -> Check:
+    """Renderers: plain manifests need none of them."""
+    path = shutil.which(name)
+    if path is None:
+        return Check(name, Verdict.MISSING, "not on PATH; plain manifests do without it")
+    try:
+        ran = subprocess.run(  # noqa: S603 - a fixed argument list
+            [path, *arguments], capture_output=True, text=True, timeout=_PATIENCE, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Check(name, Verdict.MISSING, f"{path} does not run ({error}); plain manifests do without it")
+    first = (ran.stdout or ran.stderr).strip().partition("\n")[0]
+    return Check(name, Verdict.OK if ran.returncode == 0 else Verdict.MISSING, first or path)
+
+
+def _settings(config: Path | None, metrics: str | None) -> Iterator[Check]:
+    try:
+        found = found_settings(config, Path.cwd())
+        if found is None:
+            yield _no_settings()
+            return
+        settings = load_settings(found)
+    except Problem as problem:
+        yield Check("settings", Verdict.BROKEN, str(problem))
+        return
+    yield Check("settings", Verdict.OK, str(found.path))
+    for note in settings.notes:
+        yield Check("settings", Verdict.MISSING, note.detail)
+    yield from _policies(settings)
+    for each in settings.repositories:
+        yield from _repository(settings, each.url, each.branch or "")
+    yield from _metrics(settings.with_metrics(metrics) if metrics else settings)
+
+
+def _no_settings() -> Check:
+    clone = open_clone(Path.cwd())
+    if clone is None:
+        return Check(
+            "settings", Verdict.BROKEN, "no reconcile.yaml here or above; `reconcile init` writes it"
+        )
+    told = f"none; dry runs read this clone, {clone.root}. `reconcile init` writes a reconcile.yaml"
+    return Check("settings", Verdict.MISSING, told)
+
+
+def _policies(settings: Settings) -> Iterator[Check]:
+    try:
+        load_policies(settings.policies)
+    except Problem as problem:
+        yield Check("policies", Verdict.BROKEN, str(problem))
+    else:
+        told = str(settings.policies) if settings.policies else "none of yours; `balanced` holds"
+        yield Check("policies", Verdict.OK, told)
+
+
+def _repository(settings: Settings, url: str, branch: str) -> Iterator[Check]:
+    what = f"repository {url}"
+    try:
+        branches = remote_branches(url, access_of(settings, url))
+    except Problem as problem:
+        yield Check(what, Verdict.BROKEN, str(problem))
+        return
+    if branch and branch not in branches:
+        yield Check(what, Verdict.BROKEN, f"there is no branch {branch!r}; correct `branch` in the settings")
+    elif not branches:
+        yield Check(what, Verdict.BROKEN, "it is empty: push a first commit to it")
+    else:
+        yield Check(what, Verdict.OK, f"reachable, {len(branches)} branches")
+    forge = forge_of(settings, url, 0)
+    if callable(forge):
+        try:
+            told = len(forge().mine(""))
+        except Problem as problem:
+            yield Check(f"forge of {url}", Verdict.BROKEN, str(problem))
+        else:
+            yield Check(f"forge of {url}", Verdict.OK, f"reachable, {told} merge requests")
+    else:
+        yield Check(f"forge of {url}", Verdict.MISSING, forge.why)
+
+
+def _metrics(settings: Settings) -> Iterator[Check]:
+    if not settings.metrics:
+        yield Check("metrics", Verdict.MISSING, "no source: every value would be kept as no-metrics")
+    for each in settings.metrics:
+        what = f"metrics {each.name}"
+        try:
+            last = open_source(each).last_sample()
+        except Problem as problem:
+            yield Check(what, Verdict.BROKEN, str(problem))
+        else:
+            empty = Check(what, Verdict.BROKEN, "it has no sample at all")
+            yield empty if last is None else Check(what, Verdict.OK, f"last sample at {last} (Unix seconds)")

@@ -92,7 +92,9 @@ def print_request(record: Record, diff: str) -> None:
     out.print(Text(shown(f"{record.state}  {record.branch} → {record.base}{labels}"), style="dim"))
     out.print()
     visible = "\n".join(line for line in record.body.splitlines() if not line.startswith("<!--"))
-    text = shown(visible.replace("<details><summary>", "**").replace("</summary>", "**").replace("</details>", ""))
+    for tag, mark in (("<details><summary>", "**"), ("</summary>", "**"), ("</details>", "")):
+        visible = visible.replace(tag, mark)
+    text = shown(visible)
     out.print(Markdown(text) if out.is_terminal else Text(text))
     for said in record.comments:
         out.print(Text(shown(f"{_when(said.at)} {said.by}: {said.text}")))
@@ -132,9 +134,7 @@ def close(
 
 
 @app.command("reopen")
-def reopen(
-    number: _NUMBER, repository: _REPOSITORY = None, config: Config = None, now: Now = None
-) -> None:
+def reopen(number: _NUMBER, repository: _REPOSITORY = None, config: Config = None, now: Now = None) -> None:
     """Open a closed one again."""
     _forge(repository, config, now).reopen(number)
     console().print(f"Reopened !{number}.")

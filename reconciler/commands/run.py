@@ -37,9 +37,11 @@ def run(
         typer.Option("--remote", help="In a clone: read the configured branch of the remote, not this HEAD."),
     ] = False,
     now: Now = None,
-    output: Annotated[RunOutput, typer.Option("--output", "-o", help="How to print the report.")] = RunOutput.TEXT,
+    output: Annotated[
+        RunOutput, typer.Option("--output", "-o", help="How to print the report.")
+    ] = RunOutput.TEXT,
     detailed_exitcode: Annotated[
-        bool, typer.Option("--detailed-exitcode", help="With --dry-run: exit with 4 when changes are pending.")
+        bool, typer.Option("--detailed-exitcode", help="Exit with 4 when changes are pending or were made.")
     ] = False,
     diff: Annotated[bool, typer.Option("--diff/--no-diff", help="Print the diff of every change.")] = True,
     verbose: Annotated[

@@ -13,7 +13,7 @@ from reconciler.commands.common import Config, Exit, Output, OutputOption, print
 from reconciler.model import Discovery
 from reconciler.report.diffs import shown
 from reconciler.report.rows import API_VERSION, failure_row, note_row
-from reconciler.report.text import console, print_failures, print_notes
+from reconciler.report.text import console, counted, print_failures, print_notes
 from reconciler.source.rows import scan_rows
 from reconciler.wiring import discover_folder
 
@@ -61,7 +61,9 @@ def _print(found: Discovery) -> None:
     print_notes(out, found.notes)
     print_failures(out, found.failures)
     containers = len(workloads)
-    out.print(f"{containers} container{'' if containers == 1 else 's'} in {len(found.workloads)} workloads.", style="bold")
+    out.print(
+        f"{counted(containers, 'container')} in {counted(len(found.workloads), 'workload')}.", style="bold"
+    )
 
 
 def _line(row: dict[str, Any]) -> Text:

@@ -38,7 +38,7 @@ def set_values(
         bool, typer.Option("--shared", help="Also change a line that other containers share.")
     ] = False,
     cluster: Annotated[str, typer.Option("--cluster", help="Only in this cluster.")] = "",
-    unit: Annotated[str, typer.Option("--unit", help="Only in this unit, as `reconcile scan` names it.")] = "",
+    unit: Annotated[str, typer.Option("--unit", help="Only in this unit, as scan names it.")] = "",
     config: Config = None,
 ) -> None:
     """Change values of one container in place, and print the diff.
@@ -78,22 +78,22 @@ def _read(folder: Path, path: str) -> bytes:
 
 def _write(folder: Path, changed: Mapping[str, FileChange]) -> None:
     """Every new file is written whole beside the old one before the first one takes its place."""
-    ready: list[tuple[str, Path]] = []
+    ready: list[tuple[Path, Path]] = []
     try:
-        for change in changed.values():
-            ready.append((_beside(folder / change.path, change.after), folder / change.path))
+        for path, change in changed.items():
+            ready += [(_beside(folder / path, change.after), folder / path)]
         for fresh, path in ready:
             os.replace(fresh, path)
     except OSError as error:
         for fresh, _ in ready:
-            Path(fresh).unlink(missing_ok=True)
+            fresh.unlink(missing_ok=True)
         raise Misconfigured(str(folder), f"{folder} can't be written: {error.strerror}.") from error
 
 
-def _beside(path: Path, content: bytes) -> str:
+def _beside(path: Path, content: bytes) -> Path:
     descriptor, fresh = tempfile.mkstemp(prefix=".", suffix=".new", dir=path.parent)
     with open(descriptor, "wb") as file:
         file.write(content)
         os.fchmod(file.fileno(), path.stat().st_mode & 0o7777)
         os.fsync(file.fileno())
-    return fresh
+    return Path(fresh)

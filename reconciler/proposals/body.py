@@ -157,8 +157,8 @@ def _evidence(changes: Sequence[Change]) -> str:
         usage = _largest(change.evidence.consumers)
         if usage is not None:
             lines.append(f"- {code(str(first_consumer(change)))}: {evidence_words(usage)}")
-        lines.append(f"  evidence {code(canonical.digest(change.evidence)[:16])}, "
-                     f"policies {', '.join(code(name) for name in change.evidence.policy.names)}")  # fmt: skip
+        policies = ", ".join(code(name) for name in change.evidence.policy.names)
+        lines.append(f"  evidence {code(canonical.digest(change.evidence)[:16])}, policies {policies}")
     return "\n".join([*lines, "", "</details>"])
 
 

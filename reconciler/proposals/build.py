@@ -28,6 +28,7 @@ class Templates(NamedTuple):
     branch: str = "reconcile/{class}/{group}"
     title: str = "{type}(resources): {subject}"
     message: str = "{title}\n\n{body}"
+    trailers: tuple[tuple[str, str], ...] = ()
 
 
 class Base(NamedTuple):
@@ -55,6 +56,7 @@ def build(group: Group, files: Iterable[FileChange], base: Base, templates: Temp
         title=title,
         body=text,
         message=message,
+        trailers=tuple((name, fill(text, words | {"title": title})) for name, text in templates.trailers),
         labels=group.labels,
         files=tuple(files),
         changes=group.changes,
@@ -71,6 +73,7 @@ def trailers(proposal: Proposal) -> Mapping[str, str]:
         "Reconcile-Policy": canonical.digest(policies)[:16],
         "Reconcile-Evidence": canonical.digest(evidence),
         "Reconcile-Schema": SCHEMA,
+        **dict(proposal.trailers),
     }
 
 

@@ -50,12 +50,12 @@ def plan_of(changes: Iterable[Change]) -> str:
 
 
 def edits_of(changes: Iterable[Change]) -> list[list[object]]:
-    rows = [
-        [slot.place.path, slot.place.document, list(map(str, slot.place.keys)), list(map(str, slot.place.inner)),
-         slot.value, new]
+    """What is written where, and nothing else of a change, in one order."""
+    rows: list[list[object]] = [
+        [slot.place.path, slot.place.document, slot.place.keys, slot.place.inner, slot.value, new]
         for change in changes
         for slot, new in change.values
-    ]  # fmt: skip
+    ]
     return sorted(rows, key=canonical.dump)
 
 

@@ -37,7 +37,7 @@ def _document(title: str, properties: dict[str, Any]) -> dict[str, Any]:
 def scan() -> dict[str, Any]:
     row = {
         "unit": _STRING, **_IDENTITY, "init": {"type": "boolean"}, "field": _FIELD, "value": _OPTIONAL,
-        "path": _STRING, "line": _COUNT, "keys": _KEYS, "traced": {"type": "boolean"},
+        "path": _STRING, "line": _COUNT, "document": _COUNT, "keys": _KEYS, "traced": {"type": "boolean"},
         "shared_with": _rows(_object(_IDENTITY)), "reason": {"enum": [None, *_REASON["enum"]]},
     }  # fmt: skip
     return _document("reconcile scan", {"rows": _rows(_object(row)), "failed": _failed(), "notes": _notes()})

@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from typing import IO
 
 from rich.console import Console
+from rich.padding import Padding
+from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from reconciler.model import Action, Change, Do, Failure, Keep, Note, Proposal, Report
+from reconciler.model import Action, Change, Do, Failure, Keep, Note, Report
 from reconciler.proposals.body import verdict
 from reconciler.report.diffs import shown, unified
 
@@ -38,10 +40,17 @@ def console(file: IO[str] | None = None) -> Console:
     )  # fmt: skip
 
 
+def heading(out: Console, words: str) -> None:
+    """A line across the terminal; just the words when there is none."""
+    if out.is_terminal:
+        out.print(Rule(Text(words, style="bold"), align="left", style="dim"))
+    else:
+        out.print(f"## {words}")
+
+
 def print_report(out: Console, report: Report, *, wrote: bool, diffs: bool, verbose: bool) -> None:
-    if report.proposals:
-        out.print(_changes_table(report.proposals))
-        out.print()
+    if report.changes:
+        _print_changes(out, report.changes)
         if diffs:
             for proposal in report.proposals:
                 print_diff(out, unified(proposal.files))
@@ -53,27 +62,27 @@ def print_report(out: Console, report: Report, *, wrote: bool, diffs: bool, verb
     out.print(_verdict(report), style="bold")
 
 
-def _changes_table(proposals: Iterable[Proposal]) -> Table:
-    table = _table("CONTAINER", "FIELD", "NOW", "PROPOSED", "CLASS", "WHERE")
-    for proposal in proposals:
-        for change in proposal.changes:
-            _add_change(table, change)
-    return table
+def _print_changes(out: Console, changes: Sequence[Change]) -> None:
+    """A block a change: whom it is about, what moves and where, and why in one sentence."""
+    rows = [(str(slot.field), slot.value or "unset", new) for change in changes for slot, new in change.values]
+    widths = [max(len(shown(cell)) for cell in column) for column in zip(*rows, strict=True)]
+    for change in changes:
+        ref = min(ref for value in change.values for ref in value.slot.consumers)
+        out.print(Text(shown(str(ref)), style="bold"), _class_of(change))
+        for slot, new in change.values:
+            field, now, then = (
+                shown(cell).ljust(width)
+                for cell, width in zip((slot.field, slot.value or "unset", new), widths, strict=True)
+            )
+            others = f" (+{len(slot.consumers) - 1} more containers)" if len(slot.consumers) > 1 else ""
+            where = f"  {slot.place.path}:{slot.line}{others}"
+            out.print(Text.assemble(f"  {field}  {now} → ", (then, "bold"), (shown(where), "cyan")))
+        out.print(Padding(Text(shown(change.because), style="dim"), (0, 0, 0, 2)))
+    out.print()
 
 
-def _add_change(table: Table, change: Change) -> None:
-    for slot, new in change.values:
-        ref = min(slot.consumers)
-        others = f" (+{len(slot.consumers) - 1})" if len(slot.consumers) > 1 else ""
-        table.add_row(
-            Text(shown(f"{ref}{others}")),
-            slot.field.value,
-            Text(shown(slot.value or "unset")),
-            Text(new, style="bold"),
-            Text(change.klass.value, style=_CLASS_STYLE[change.klass.value]),
-            Text(shown(f"{slot.place.path}:{slot.line}"), style="dim"),
-        )
-    table.add_row(Text(f"  {shown(change.because)}", style="italic dim"))
+def _class_of(change: Change) -> Text:
+    return Text(change.klass.value, style=_CLASS_STYLE[change.klass.value])
 
 
 def print_diff(out: Console, diff: str) -> None:
@@ -90,13 +99,14 @@ def print_kept(out: Console, kept: Sequence[Keep], *, verbose: bool) -> None:
             ref = min(keep.slot.consumers, default=None)
             table.add_row(
                 Text(shown(str(ref or keep.slot.place.path))), keep.slot.field.value,
-                Text(shown(keep.slot.value or "unset")), keep.reason.value, Text(shown(keep.detail), style="dim"),
+                Text(shown(keep.slot.value or "unset")), keep.reason.value,
+                Text(shown(keep.detail), style="dim"),
             )  # fmt: skip
         out.print(table)
     else:
         reasons = Counter(keep.reason.value for keep in kept)
         told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-        out.print(Text.assemble(f"Kept {_count(len(kept), 'value')}: ", (told, "dim")))
+        out.print(Text.assemble(f"Kept {counted(len(kept), 'value')}: ", (told, "dim")))
         out.print(Text("  (each with its reason: --verbose)", style="dim"))
     out.print()
 
@@ -135,14 +145,14 @@ def _where(found: Note | Failure) -> str:
 
 def _verdict(report: Report) -> str:
     when = datetime.fromtimestamp(report.now, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    looked = f"{_count(report.stats.get('containers', 0), 'container')} looked at as of {when}"
-    failed = f", {_count(len(report.failed), 'target')} failed" if report.failed else ""
+    looked = f"{counted(report.stats.get('containers', 0), 'container')} looked at as of {when}"
+    failed = f", {counted(len(report.failed), 'target')} failed" if report.failed else ""
     if not report.changes:
         return f"Nothing to change: {looked}{failed}."
-    return f"{_count(len(report.changes), 'change')}: {verdict(report.changes)}; {looked}{failed}."
+    return f"{counted(len(report.changes), 'change')}: {verdict(report.changes)}; {looked}{failed}."
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 

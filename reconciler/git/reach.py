@@ -1,0 +1,24 @@
+"""Whether a repository can be reached, asked as cheaply as git can ask."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pygit2
+
+from reconciler.git.access import Access
+from reconciler.git.command import explained, run
+from reconciler.git.urls import parse_url
+
+
+def remote_branches(url: str, access: Access) -> list[str]:
+    """Names of the remote's branches; a Problem says why it can't be reached."""
+    remote = parse_url(url)
+    with tempfile.TemporaryDirectory(prefix="reconcile-") as made:
+        pygit2.init_repository(made, bare=True)
+        ran = run(["ls-remote", "--heads", "--", remote.url], remote, access, folder=Path(made))
+    if ran.status != 0:
+        raise explained("reaching it", remote, access, ran)
+    refs = (line.partition("\t")[2] for line in ran.out.splitlines())
+    return [ref.removeprefix("refs/heads/") for ref in refs if ref]
