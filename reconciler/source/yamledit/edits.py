@@ -15,7 +15,7 @@ from reconciler.model import Edit, Key, Reason, Refused
 from reconciler.source.yamledit import layout, literal, scalars
 from reconciler.source.yamledit.copies import copied
 from reconciler.source.yamledit.layout import New
-from reconciler.source.yamledit.paths import Spot, is_templated, spot
+from reconciler.source.yamledit.paths import Known, Spot, is_templated, spot
 from reconciler.source.yamledit.tree import Alias, Document, Mapping, Node, Scalar, Sequence, parse
 
 
@@ -94,8 +94,9 @@ def _in_document(document: Document, text: str, group: list[Assignment]) -> list
     placed: list[Placed] = []
     growths: dict[int, Growth] = {}
     blocks: dict[int, tuple[Spot, list[Assignment]]] = {}
+    known: Known = {}
     for assignment in group:
-        at = spot(document, text, assignment.keys)
+        at = spot(document, text, assignment.keys, known)
         if isinstance(at, Refused):
             return at
         if assignment.inner:
@@ -299,6 +300,8 @@ def _into_empty(text: str, at: Spot, parent: Mapping, new: New) -> list[Placed] 
         return _into_braces(text, at, parent, new)
     holder = outer[-1] if outer else None
     if isinstance(holder, Mapping) and not holder.flow and "\n" not in inside:
+        if not text[layout.line_start(text, parent.start) : parent.start].strip(" "):
+            return _on_its_line(text, at, parent, new)
         key = next(name for name, value in holder.pairs if value is parent)
         assert isinstance(key, Scalar)
         opened = _opened(text, Spot(outer, key, parent, at.rest, None, None), parent, new)
@@ -312,6 +315,18 @@ def _into_empty(text: str, at: Spot, parent: Mapping, new: New) -> list[Placed] 
         body = style.lines(new, margin + (unit or "  "), unit or "  ", newline)
         return [Placed(depth, Edit(parent.start, parent.end, "{" + newline + body + newline + margin + "}"))]
     return [Placed(depth, Edit(parent.start, parent.end, style.mapping(new)))]
+
+
+def _on_its_line(text: str, at: Spot, parent: Mapping, new: New) -> list[Placed]:
+    """`{}` below its key, as Helm writes it, becomes the first line of the block."""
+    first, *more = layout.block_lines(
+        new, layout.column(text, parent.start), layout.step(text, at.parents), quotes=False
+    )
+    end, newline = layout.line_end(text, parent.end), layout.line_break(text, parent.end)
+    placed = [Placed(len(at.parents), Edit(parent.start, parent.end, first.lstrip(" ")))]
+    if more:
+        placed.append(Placed(len(at.parents), Edit(end, end, "".join(newline + line for line in more))))
+    return placed
 
 
 def _into_braces(text: str, at: Spot, parent: Mapping, new: New) -> list[Placed] | Refused:

@@ -13,7 +13,7 @@ from reconciler.source.yamledit import scalars
 from reconciler.source.yamledit.tree import Alias, Document, Mapping, Node, Scalar, Sequence
 
 _TEMPLATES = ("{{", "{%", "${", "$(", "<%")
-_OWN_TAGS = ("", "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:str")
+_OWN_TAGS = ("!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:str")
 
 
 class Spot(NamedTuple):
@@ -27,43 +27,59 @@ class Spot(NamedTuple):
     value: Scalar | None  # the value in force at the end of the whole path
 
 
-def spot(document: Document, text: str, keys: tuple[Key, ...]) -> Spot | Refused:
-    """Follow `keys` from the document's root."""
-    if (refused := _unreadable(document)) is not None:
-        return refused
-    node: Node = cast("Node", document.root)  # a document that can be read has a root
-    key: Scalar | None = None
+class _Step(NamedTuple):
+    """One step on the way: what stands there, and under which key."""
+
+    key: Scalar | None
+    node: Node
+
+
+Known = dict[Key, "tuple[_Step | Spot | Refused, Known]"]
+
+
+def spot(document: Document, text: str, keys: tuple[Key, ...], known: Known | None = None) -> Spot | Refused:
+    """Follow `keys` from the document's root. `known`, kept between calls, spares walking a way twice."""
+    if document.template or document.root is None:
+        return _unreadable(document)
+    at = _Step(None, document.root)
     parents: list[Mapping | Sequence] = []
-    for depth, step in enumerate(keys):
-        rest = keys[depth:]
-        if (refused := _guarded(document, node)) is not None:
-            return refused
-        if isinstance(node, Alias):
-            source = document.targets[node.start]
-            return Spot(tuple(parents), key, node, rest, source, effective(document, source, rest))
-        if isinstance(node, Scalar):
-            if node.style or node.tag or not scalars.is_null(node.value):
-                return _refuse(Reason.NOT_A_SCALAR, node, f"is a single value, so it can't hold `{step}`")
-            return Spot(tuple(parents), key, node, rest, None, None)
-        parents.append(node)
-        if isinstance(node, Sequence):
-            if not isinstance(step, int) or not 0 <= step < len(node.items):
-                return _refuse(Reason.NOT_A_SCALAR, node, f"is a list without an item `{step}`")
-            key = None
-            node = node.items[step]
-            continue
-        found = _find(document, text, node, step)
+    known = {} if known is None else known
+    for depth, key in enumerate(keys):
+        if (next_known := known.get(key)) is None:
+            next_known = known[key] = (_next(document, text, at, key), {})
+        found, known = next_known
         if isinstance(found, Refused):
             return found
-        if found is None:
-            supply = _merged(document, node, str(step), set())
-            value = None if supply is None else effective(document, supply, rest[1:])
-            return Spot(tuple(parents), None, None, rest, supply, value)
-        key, node = found
+        if isinstance(found, Spot):  # the way ends before: the rest of the keys is still to be made
+            below = keys[depth:] if found.node is not None else keys[depth + 1 :]
+            value = None if found.source is None else effective(document, found.source, below)
+            return Spot((*parents, *found.parents), found.key, found.node, keys[depth:], found.source, value)
+        parents.append(cast("Mapping | Sequence", at.node))
+        at = found
+    if (refused := _guarded(document, at.node)) is not None:
+        return refused
+    return Spot(tuple(parents), at.key, at.node, (), None, effective(document, at.node, ()))
+
+
+def _next(document: Document, text: str, at: _Step, step: Key) -> _Step | Spot | Refused:
+    """One step further, or the end of the way with what stands there."""
+    node = at.node
     if (refused := _guarded(document, node)) is not None:
         return refused
-    value = effective(document, node, ())
-    return Spot(tuple(parents), key, node, (), None, value)
+    if isinstance(node, Mapping):
+        found = _find(document, text, node, step)
+        if found is None:
+            return Spot((node,), None, None, (), _merged(document, node, str(step), set()), None)
+        return found
+    if isinstance(node, Sequence):
+        if not isinstance(step, int) or not 0 <= step < len(node.items):
+            return _refuse(Reason.NOT_A_SCALAR, node, f"is a list without an item `{step}`")
+        return _Step(None, node.items[step])
+    if isinstance(node, Alias):
+        return Spot((), at.key, node, (), document.targets[node.start], None)
+    if node.style or node.tag or not scalars.is_null(node.value):
+        return _refuse(Reason.NOT_A_SCALAR, node, f"is a single value, so it can't hold `{step}`")
+    return Spot((), at.key, node, (), None, None)
 
 
 def effective(document: Document, node: Node, keys: tuple[Key, ...]) -> Scalar | None:
@@ -126,7 +142,7 @@ def merges(document: Document, mapping: Mapping) -> list[Mapping]:
     return sources
 
 
-def _find(document: Document, text: str, mapping: Mapping, step: Key) -> tuple[Scalar, Node] | Refused | None:
+def _find(document: Document, text: str, mapping: Mapping, step: Key) -> _Step | Refused | None:
     """The one pair of that key, None when there is none, or why it can't be told."""
     if not isinstance(step, str):
         return _refuse(Reason.NOT_A_SCALAR, mapping, f"is a mapping, so it has no item {step}")
@@ -148,35 +164,31 @@ def _find(document: Document, text: str, mapping: Mapping, step: Key) -> tuple[S
         return _refuse(Reason.DUPLICATE_KEY, key, f"sets `{step}` before a `<<` that sets it, too")
     if not _has_colon(text, key, value):
         return _refuse(Reason.COMPLEX_KEY, key, f"writes the key as `? {step}`, or without a colon")
-    return key, value
+    return _Step(key, value)
 
 
 def _has_colon(text: str, key: Scalar, value: Node) -> bool:
     """Whether a pair is written `key: value`, without a `?` before it."""
-    head = text[text.rfind("\n", 0, key.start) + 1 : key.start]
-    if "?" in head and head.rstrip(" \t").endswith("?"):
+    line = text.rfind("\n", 0, key.start) + 1
+    if text.find("?", line, key.start) >= 0 and text[line : key.start].rstrip(" \t").endswith("?"):
         return False
     return text[key.end : value.start].lstrip(" \t").startswith(":")
 
 
-def _unreadable(document: Document) -> Refused | None:
+def _unreadable(document: Document) -> Refused:
     if document.template:
         return Refused(Reason.TEMPLATE, f"line {document.template} is a template's, not YAML's")
-    if document.error:
-        return Refused(Reason.UNPROVEN, f"line {document.error_line} can't be read: {document.error}")
-    return None
+    return Refused(Reason.UNPROVEN, f"line {document.error_line} can't be read: {document.error}")
 
 
 def _guarded(document: Document, node: Node) -> Refused | None:
     """Refuses what can't be changed alone, or isn't what it looks like."""
-    if isinstance(node, Alias) or (not node.anchor and not node.tag and type(node) is Scalar):
+    if isinstance(node, Alias):
         return None
     if node.anchor and node.start in document.shared:
         return _refuse(Reason.SHARED_ANCHOR, node, "has an anchor that is used elsewhere, too")
-    if node.tag not in _OWN_TAGS:
+    if node.tag and node.tag not in _OWN_TAGS:
         return _refuse(Reason.NOT_A_SCALAR, node, f"carries the tag {node.tag}")
-    if isinstance(node, Mapping) and node.flow and node.pairs and isinstance(node.pairs[0][0], Mapping):
-        return _refuse(Reason.TEMPLATE, node, "is a template's, not YAML's")
     return None
 
 

@@ -7,8 +7,8 @@ py-yaml12 can't read the old text, or the two may see its lines differently, PyY
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import marshal
+from typing import Any, NamedTuple
 
 import yaml
 import yaml12
@@ -18,7 +18,16 @@ from reconciler.model import Key, Reason, Refused
 from reconciler.source.yamledit import scalars
 from reconciler.source.yamledit.edits import Assignment
 
-Reader = Callable[[str], Any]
+
+class _Leaf(NamedTuple):
+    """The value that a path is to end with."""
+
+    value: Any
+
+
+_ODD = "\x85\u2028\u2029\ufeff"  # line breaks, and blanks, to one of the parsers only
+
+Meant = dict[Key, Any]  # values to be, or more of the same, by key
 
 
 class _UnreadableError(Exception):
@@ -29,12 +38,15 @@ class _DiffersError(Exception):
     """The new text doesn't mean what it should: how."""
 
 
-def proven(before: str, after: str, group: list[Assignment]) -> Refused | None:
-    """None when the one document `after` is `before` with exactly these assignments; else why not."""
+def proven(before: str, after: str, group: list[Assignment], *, careful: bool = False) -> Refused | None:
+    """None when the one document `after` is `before` with exactly these assignments; else why not.
+
+    `careful`: the text ends in a way that the two parsers read differently, so both have to agree.
+    """
     try:
         CParser(after).raw_parse()
         readable = _compared_by_yaml12(before, after, group)
-        if not readable or _is_odd(before):
+        if not readable or careful or any(mark in before for mark in _ODD):
             _compare(_by_pyyaml(before), _by_pyyaml(after), group)
     except yaml.YAMLError as error:
         return Refused(Reason.UNPROVEN, f"the new text is no valid YAML: {' '.join(str(error).split())}")
@@ -55,11 +67,6 @@ def _compared_by_yaml12(before: str, after: str, group: list[Assignment]) -> boo
         return False
     _compare(old, _by_yaml12(after), group)
     return True
-
-
-def _is_odd(text: str) -> bool:
-    """Whether the two parsers may see lines differently: then both must agree to the edit."""
-    return not text.endswith("\n") or any(mark in text for mark in "\x85\u2028\u2029\ufeff")
 
 
 def _by_yaml12(text: str) -> Any:
@@ -89,15 +96,19 @@ def _first_line(error: Exception) -> str:
 
 
 def _compare(old: Any, new: Any, group: list[Assignment]) -> None:
-    wanted = old
+    meant: Meant = {}
     for assignment in group:
         found = _value_at(new, assignment.keys)
         if assignment.inner:
-            _compare_inside(_value_at(wanted, assignment.keys), found, group, assignment)
+            _compare_inside(_value_at(old, assignment.keys), found, group, assignment)
         elif not scalars.means(found, assignment.value, text=assignment.text):
             raise _DiffersError(f"{found!r} instead of {assignment.value!r}"[:300])
-        wanted = _with(wanted, assignment.keys, found)
-    if repr(wanted) != repr(new) and not _same(wanted, new):
+        below = meant
+        for key in assignment.keys[:-1]:
+            below = below.setdefault(key, {})
+        below[assignment.keys[-1]] = _Leaf(found)
+    wanted = _with(old, meant)
+    if not _is(wanted, new):
         raise _DiffersError("another value has changed, too")
 
 
@@ -106,14 +117,17 @@ def _compare_inside(old: Any, new: Any, group: list[Assignment], one: Assignment
     if not isinstance(old, str) or not isinstance(new, str):
         raise _DiffersError("the block is no text")
     inside = [other._replace(keys=other.inner, inner=()) for other in group if other.keys == one.keys]
-    if old != new and (refused := proven(old, new, inside)) is not None:
+    if old != new and (refused := proven(old, new, inside, careful=not old.endswith("\n"))) is not None:
         raise _DiffersError(refused.detail)
 
 
 def _value_at(value: Any, keys: tuple[Key, ...]) -> Any:
     for key in keys:
         if isinstance(value, dict):
-            value = value[_own_key(value, key)] if _has(value, key) else _merged(value, key)
+            if key in value:
+                value = value[key]
+            else:
+                value = value[_own_key(value, key)] if _has(value, key) else _merged(value, key)
         elif isinstance(value, list) and isinstance(key, int) and key < len(value):
             value = value[key]
         else:
@@ -121,22 +135,28 @@ def _value_at(value: Any, keys: tuple[Key, ...]) -> Any:
     return value
 
 
-def _with(value: Any, keys: tuple[Key, ...], new: Any) -> Any:
-    """A value with another one at the end of a path. What it shares with the old one stays untouched."""
-    if not keys:
-        return new
-    key, rest = keys[0], keys[1:]
-    if value is None and isinstance(key, str):
-        value = {}
-    if isinstance(value, list) and isinstance(key, int) and key < len(value):
-        return [*value[:key], _with(value[key], rest, new), *value[key + 1 :]]
-    if not isinstance(value, dict):
-        raise _DiffersError(f"there is no place for `{key}`")
-    if _has(value, key):
-        own = _own_key(value, key)
-        return {**value, own: _with(value[own], rest, new)}
-    below = _flat(_merged(value, key)) if rest else None
-    return {**value, key: _with(below, rest, new)}
+def _with(value: Any, meant: Meant) -> Any:
+    """A value with others at the ends of some paths. What it shares with the old one stays untouched."""
+    if isinstance(value, list):
+        changed: Any = list(value)
+    elif isinstance(value, dict) or value is None:
+        changed = dict(value or {})
+    else:
+        raise _DiffersError("there is a single value where others should go")
+    for key, below in meant.items():
+        if isinstance(value, list):
+            own: Any = key
+            if not isinstance(key, int) or key >= len(value):
+                raise _DiffersError(f"there is no item {key}")
+        else:
+            own = key if key in changed or not _has(changed, key) else _own_key(changed, key)
+        if isinstance(below, _Leaf):
+            changed[own] = below.value
+        elif isinstance(value, list) or own in changed:
+            changed[own] = _with(changed[own], below)
+        else:
+            changed[own] = _with(_merged(changed, key), below)
+    return changed
 
 
 def _has(value: dict[Any, Any], key: Key) -> bool:
@@ -165,6 +185,16 @@ def _flat(value: Any) -> Any:
         for key, own in _flat(source).items() if isinstance(source, dict) else ():
             flat.setdefault(key, own)
     return flat
+
+
+def _is(one: Any, other: Any) -> bool:
+    """Equal in value, type and order; `==` takes 1 for true. Version 2 of marshal has one form a value."""
+    try:
+        if marshal.dumps(one, 2) == marshal.dumps(other, 2):
+            return True
+    except ValueError:  # a tagged value or a date, which marshal doesn't know
+        pass
+    return _same(one, other)
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from reconciler.model import Edit, Reason, Refused
 from reconciler.source.yamledit.edits import Assignment, apply, plan_in
+from reconciler.source.yamledit.layout import last_leaf
 from reconciler.source.yamledit.proof import proven
-from reconciler.source.yamledit.tree import Document, decode, parse, split
+from reconciler.source.yamledit.tree import Document, Scalar, decode, parse_some, split
 
 
 def rewrite(data: bytes, assignments: Sequence[Assignment]) -> bytes | Refused:
@@ -18,7 +19,7 @@ def rewrite(data: bytes, assignments: Sequence[Assignment]) -> bytes | Refused:
     text = decode(data)
     if isinstance(text, Refused):
         return text
-    documents = parse(text)
+    documents = parse_some(text, {assignment.document for assignment in assignments})
     edits = plan_in(documents, text, assignments)
     if isinstance(edits, Refused):
         return edits
@@ -29,7 +30,7 @@ def rewrite(data: bytes, assignments: Sequence[Assignment]) -> bytes | Refused:
         group = [one for one in assignments if one.document == index]
         if (refused := _proven(documents[index], text, edits, group)) is not None:
             return refused
-    if len(split(after)) != len(split(text)):
+    if after.count("\n---") != text.count("\n---") and len(split(after)) != len(split(text)):
         return Refused(Reason.UNPROVEN, "the edit would change where documents begin")
     return after.encode("utf-8")
 
@@ -41,4 +42,7 @@ def _proven(
     before = text[start:end]
     own = [edit for edit in edits if start <= edit.start <= end]
     after = apply(before, [Edit(edit.start - start, edit.end - start, edit.text) for edit in own])
-    return proven(before, after, group)
+    # a block at the end of a file: whether its last line ends is a matter of opinion
+    leaf = last_leaf(document.root) if document.root is not None and before[-1:] != "\n" else None
+    careful = isinstance(leaf, Scalar) and leaf.style in ("|", ">")
+    return proven(before, after, group, careful=careful)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Any, NamedTuple, cast
 
 import yaml
@@ -109,33 +109,63 @@ def decode(data: bytes) -> str | Refused:
 
 def parse(text: str) -> tuple[Document, ...]:
     """All documents of a text, each read alone: a broken one doesn't hide the others."""
+    return _parse(text, None)
+
+
+def parse_some(text: str, wanted: Container[int]) -> tuple[Document, ...]:
+    """As `parse`, but documents other than the wanted may be left unread, with an error that says so."""
+    return _parse(text, wanted)
+
+
+def _parse(text: str, wanted: Container[int] | None) -> tuple[Document, ...]:
     if len(text) > MAX_CHARACTERS:
         error = f"the file has more than {MAX_CHARACTERS} characters"
         return (Document(0, 0, len(text), 1, None, error, 1),)
     lines = _Lines(text)
     documents: list[Document] = []
+    line = 1
     for start, end in split(text):
-        documents.extend(_read(text, start, end, len(documents), lines))
+        index = len(documents)
+        if wanted is not None and index not in wanted and _is_one(text, start, end):
+            documents.append(Document(index, start, end, 0, None, "it was not asked for"))
+        else:
+            documents.extend(_read(_Builder(text, start, end, index, line, lines)))
+        line += text.count("\n", start, end)
     if "{{" in text or "{%" in text:
-        return tuple(found._replace(template=template_line(text, found)) for found in documents)
+        return tuple(found if found.line == 0 else _marked(text, found) for found in documents)
     return tuple(documents)
 
 
-# A line that starts with `---` ends whatever is open, block scalars and quotes included.
-_MARKER = re.compile(r"^---(?=[ \t\r\n\x85\u2028\u2029]|\Z)", re.MULTILINE)
+def _marked(text: str, found: Document) -> Document:
+    line = template_line(text, found)
+    return found._replace(template=line) if line else found
+
+
+def _is_one(text: str, start: int, end: int) -> bool:
+    """Whether a chunk is exactly one document, if it can be read at all."""
+    return text.startswith("---", start) and text.find("\n...", start, end) < 0
 
 
 def split(text: str) -> list[tuple[int, int]]:
-    """Where each document's text starts and ends, its `---` included."""
+    """Where each document's text starts and ends, its `---` included.
+
+    A line that starts with `---` ends whatever is open, block scalars and quotes included.
+    """
     start = 1 if text.startswith(BOM) else 0
     found: list[tuple[int, int]] = []
     # %YAML and %TAG stand before the `---` of their document: then all is read in one go
-    if "\n---" in text and "\n%" not in text and not text.startswith("%", start):
-        for marker in _MARKER.finditer(text, start + 1):
-            found.append((start, marker.start()))
-            start = marker.start()
+    if "\n%" not in text and not text.startswith("%", start):
+        at = text.find("\n---", start)
+        while at >= 0:
+            if text[at + 4 : at + 5] in _AFTER_MARKER:
+                found.append((start, at + 1))
+                start = at + 1
+            at = text.find("\n---", at + 4)
     found.append((start, len(text)))
     return found
+
+
+_AFTER_MARKER = frozenset(("", " ", "\t", "\r", "\n", "\x85", "\u2028", "\u2029"))
 
 
 class _Lines:
@@ -162,15 +192,16 @@ class _BrokenError(Exception):
 class _Builder:
     """Turns the events of one chunk into documents."""
 
-    def __init__(self, text: str, start: int, end: int, index: int, lines: _Lines) -> None:
+    def __init__(self, text: str, start: int, end: int, index: int, line: int, lines: _Lines) -> None:
         self.chunk = chunk = text[start:end]
         self.base = start
-        self.index = index
+        self.first = self.index = index
         self.lines = lines
         # libyaml also ends lines at these; an editor and Git do not
         odd = "\x85" in chunk or "\u2028" in chunk or "\u2029" in chunk
         odd = odd or ("\r" in chunk and "\r" in chunk.replace("\r\n", ""))
-        self.first_line = 0 if odd else (lines.at(start) if start > 1 else 1)
+        self.first_line = 0 if odd else line
+        self.begins = line
         self.anchors: dict[str, Node | None] = {}  # None while its collection is still open
         self.targets: dict[int, Node] = {}
 
@@ -254,30 +285,36 @@ class _Builder:
         return found
 
 
-def _read(text: str, start: int, end: int, index: int, lines: _Lines) -> list[Document]:
-    builder = _Builder(text, start, end, index, lines)
+def _read(builder: _Builder) -> list[Document]:
     documents: list[Document] = []
     try:
         if builder.chunk.startswith(BOM):
-            raise _BrokenError("a second byte order mark", lines.at(start))
-        documents.extend(builder.documents())
-    except _BrokenError as broken:
-        documents.append(_failed(builder, str(broken), broken.line))
-    except yaml.MarkedYAMLError as broken:
-        mark = broken.problem_mark or broken.context_mark
-        line = builder.line(mark) if mark is not None else builder.first_line
-        why = " ".join(part for part in (broken.context, broken.problem) if part)
-        documents.append(_failed(builder, why, line))
-    except yaml.reader.ReaderError as broken:
-        read = builder.chunk.encode("utf-8")[: broken.position]
-        line = lines.at(start) + read.count(b"\n")
-        documents.append(_failed(builder, f"the character #x{broken.character:04x} is not allowed", line))
+            raise _BrokenError("a second byte order mark", builder.begins)
+        for document in builder.documents():
+            documents.append(document)  # noqa: PERF402 (what was read stays, when the next one fails)
+    except (_BrokenError, yaml.YAMLError) as broken:
+        why, line = _complaint(builder, broken)
+        if "\n---" not in builder.chunk and "\n..." not in builder.chunk:
+            documents.clear()  # then it is all one document, with something behind its end
+        start, end = builder.base, builder.base + len(builder.chunk)
+        documents.append(
+            Document(builder.first + len(documents), start, end, builder.begins, None, why, line)
+        )
     return documents
 
 
-def _failed(builder: _Builder, why: str, line: int) -> Document:
-    start, end = builder.base, builder.base + len(builder.chunk)
-    return Document(builder.index, start, end, builder.lines.at(start), None, why, line)
+def _complaint(builder: _Builder, broken: Exception) -> tuple[str, int]:
+    """What is wrong, and in which line."""
+    if isinstance(broken, _BrokenError):
+        return str(broken), broken.line
+    if isinstance(broken, yaml.reader.ReaderError):
+        read = builder.chunk.encode("utf-8")[: broken.position]
+        line = builder.begins + read.count(b"\n")
+        return f"the character #x{broken.character:04x} is not allowed", line
+    mark = getattr(broken, "problem_mark", None) or getattr(broken, "context_mark", None)
+    line = builder.line(mark) if mark is not None else builder.begins
+    parts = (getattr(broken, "context", None), getattr(broken, "problem", None))
+    return " ".join(part for part in parts if part) or "it is no YAML", line
 
 
 def expanded_size(root: Node, targets: dict[int, Node]) -> int:
@@ -308,6 +345,8 @@ def template_line(text: str, document: Document) -> int:
     if document.root is None:
         found = re.compile(r"\{[{%]").search(text, document.start, document.end)
         return text.count("\n", 0, found.start()) + 1 if found else 0
+    if text.find("{{", document.start, document.end) < 0 > text.find("{%", document.start, document.end):
+        return 0
     spans: list[tuple[int, int]] = []
     pending: list[Node] = [document.root]
     while pending:
