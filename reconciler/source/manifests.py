@@ -12,10 +12,10 @@ from reconciler.model import Refused
 from reconciler.source import scalers
 from reconciler.source.facts import NOTHING, FileFacts, FoundWorkload, Stand, Trouble
 from reconciler.source.kustomize import read as read_kustomization
-from reconciler.source.objects import KINDS, KNATIVE, ManifestObject, UnreadableError
+from reconciler.source.objects import KINDS, KNATIVE, ManifestObject, UnreadableError, word
 from reconciler.source.scalers import FoundScaler
 from reconciler.source.view import TooMuchError, View
-from reconciler.source.yamledit import Document, decode, parse
+from reconciler.source.yamledit import Document, Mapping, decode, parse
 
 _DEEPEST_LIST: Final = 4
 _KIND: Final = rb"\bkind\b[\"']?\s*:\s*(?:[!&][^\s,]*\s+)*"
@@ -52,7 +52,9 @@ def read_kustomization_file(data: bytes) -> FileFacts:
         try:
             return FileFacts(kustomization=read_kustomization(View(document).plain(document.root)))
         except TooMuchError as error:
-            return FileFacts(troubles=(Trouble(True, "kustomization", document.line, str(error)),))
+            return FileFacts(
+                troubles=(Trouble(True, "kustomization", document.line, f"this can't be read: {error}"),)
+            )
     return NOTHING
 
 
@@ -70,7 +72,8 @@ def _names_a_kind(data: bytes) -> bool:
 
 
 def _broken(document: Document, what: str) -> Trouble:
-    return Trouble(True, what, document.error_line, f"is not valid YAML: {document.error}")
+    words = f"this document can't be read as YAML ({document.error}): mend it, nothing in it is managed"
+    return Trouble(True, what, document.error_line, words)
 
 
 class _Finder:
@@ -78,7 +81,6 @@ class _Finder:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._templated = "{{" in text
         self._workloads: list[FoundWorkload] = []
         self._scalers: list[FoundScaler] = []
         self._stands: list[Stand] = []
@@ -95,7 +97,7 @@ class _Finder:
         try:
             self._look_at_object(ManifestObject(document, self._text, view, document.root, ()), 0)
         except TooMuchError as error:
-            words = f"is no manifest that can be read: {error}"
+            words = f"this document can't be read ({error}): write out what its aliases mean"
             self._troubles.append(Trouble(True, "too-much", document.line, words))
 
     def _look_at_broken(self, document: Document) -> None:
@@ -103,10 +105,15 @@ class _Finder:
         if not _names_a_kind(text.encode("utf-8", "surrogatepass")):
             return
         if "{{" in text:
-            words = "is a template: render it first, or leave it to the chart that it belongs to"
-            self._troubles.append(Trouble(False, "template", document.error_line, words))
+            self._is_template(document.error_line)
         else:
             self._troubles.append(_broken(document, "broken"))
+
+    def _is_template(self, line: int) -> None:
+        """Said once of a file, however many of its documents it is true of."""
+        words = "a template, not a manifest: it belongs to a chart, or has to be rendered first"
+        if not any(trouble.what == "template" for trouble in self._troubles):
+            self._troubles.append(Trouble(False, "template", line, words))
 
     def _look_at_object(self, found: ManifestObject, depth: int) -> None:
         if found.kind.endswith("List") and depth < _DEEPEST_LIST:
@@ -123,18 +130,18 @@ class _Finder:
         try:
             self._workloads.append(found.workload())
         except UnreadableError as error:
-            if self._templated and "{{" in self._text[found.document.start : found.document.end]:
-                words = "is a template: render it first, or leave it to the chart that it belongs to"
-                self._troubles.append(Trouble(False, "template", error.line, words))
+            if "{{" in self._text[found.document.start : found.document.end]:
+                self._is_template(error.line)
             else:
-                self._troubles.append(Trouble(True, "malformed", error.line, str(error)))
+                words = f"this {error}, so it is left alone"
+                self._troubles.append(Trouble(True, "malformed", error.line, words))
 
     def _is_stand(self, found: ManifestObject) -> bool:
         """A Rollout can run the pods of a Deployment, which then holds the values."""
-        reference = found.view.plain(found.view.get(found.node, "spec", "workloadRef"))
-        if found.kind != "Rollout" or not isinstance(reference, dict):
+        reference = found.view.get(found.node, "spec", "workloadRef") if found.kind == "Rollout" else None
+        if not isinstance(reference, Mapping):
             return False
-        other = (str(reference.get("kind")), str(reference.get("name")))
+        other = (word(found.view.get(reference, "kind")), word(found.view.get(reference, "name")))
         self._stands.append(Stand(found.loose("namespace"), found.kind, found.loose("name"), *other))
         return True
 

@@ -63,8 +63,8 @@ class ManifestObject:
         self.keys = keys
         self.line = node.line if node is not None else document.line
         entries = view.entries(node)
-        self.kind = _word(view.followed(entries.get("kind"))) or defaults[0]
-        self.version = _word(view.followed(entries.get("apiVersion"))) or defaults[1]
+        self.kind = word(view.followed(entries.get("kind"))) or defaults[0]
+        self.version = word(view.followed(entries.get("apiVersion"))) or defaults[1]
         self.group = self.version.rpartition("/")[0] if self.version else "?"
         self.metadata = view.entries(entries.get("metadata"))
 
@@ -80,7 +80,7 @@ class ManifestObject:
 
     def loose(self, key: str) -> str:
         """A piece of the metadata, "" when it isn't text."""
-        return _word(self.view.followed(self.metadata.get(key)))
+        return word(self.view.followed(self.metadata.get(key)))
 
     def has_pods(self) -> bool:
         """Whether there is a pod template with containers; a patch may lack them."""
@@ -115,7 +115,7 @@ class ManifestObject:
 
     def _words(self, key: str) -> dict[str, str]:
         pairs = self.view.entries(self.metadata.get(key)).items()
-        return {name: _word(self.view.followed(value)) for name, value in pairs}
+        return {name: word(self.view.followed(value)) for name, value in pairs}
 
     def _containers(self) -> Iterator[FoundContainer]:
         path = KINDS[self.kind][1]
@@ -143,7 +143,7 @@ class ManifestObject:
             text = self._fail(
                 f"has a container whose name is missing or no text ({keys[-2]}[{keys[-1]}])", node.line
             )
-        sidecar = init and _word(self.view.followed(entries.get("restartPolicy"))) == "Always"
+        sidecar = init and word(self.view.followed(entries.get("restartPolicy"))) == "Always"
         return FoundContainer(text, init, sidecar, packed(keys), self._slots(node, keys))
 
     def _slots(self, node: Node, keys: tuple[Key, ...]) -> tuple[FoundSlot, ...]:
@@ -179,10 +179,11 @@ def _is_simple(value: Scalar) -> bool:
     )
 
 
-def _word(node: Node | None) -> str:
+def word(node: Node | None) -> str:
+    """The text of a scalar, "" for anything else."""
     return node.value if isinstance(node, Scalar) and not is_null(node) else ""
 
 
 def _number(node: Node | None) -> int | None:
-    text = _word(node)
+    text = word(node)
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
