@@ -196,8 +196,10 @@ def _check_schema(path: Path, schema: Any) -> None:
     extra = [str(name) for name in found if name not in BY_NAME]
     if missing:
         refuse(path, f"it has no column {_names(missing)}; {FORMAT} has exactly those of docs/recording.md")
-    if extra or len(schema) != len(COLUMNS):
-        refuse(path, f"column {_names(extra) or 'twice'} is not one of {FORMAT}; remove it, or record anew")
+    if extra:
+        refuse(path, f"column {_names(extra)} is not one of {FORMAT}; remove it, or record anew")
+    if len(schema) != len(COLUMNS):
+        refuse(path, "a column is there twice; remove one, or record anew")
     for column in COLUMNS:
         if not _fits(column, found[column.name]):
             expected = _EXPECTED[column.kind]

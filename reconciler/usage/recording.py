@@ -7,16 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from reconciler.errors import Misconfigured
-from reconciler.model import ContainerRef, DayPeaks, Failure, NoUsage, OomKill, Reason, Usage
-from reconciler.usage import sketch
-from reconciler.usage.gather import Gathered, gather
+from reconciler.model import ContainerRef, Failure, NoUsage, Reason, Usage
+from reconciler.usage.gather import gather
 from reconciler.usage.index import Index, Window, build_index, holes, rows_that_count
-from reconciler.usage.parquet import NONE, WHAT
+from reconciler.usage.merge import merge_days
+from reconciler.usage.parquet import WHAT
 from reconciler.usage.port import Reading
-from reconciler.usage.sketch import Ints
 
 # A container as a recording without cluster names knows it.
 _Local = tuple[str, str, str, str]
@@ -47,7 +44,7 @@ class RecordingSource:
                 break
             # Their rows may stand in another file too, so choose again without them.
             index, failures = index.without(broken), failures + tuple(broken.values())
-        usages = _usages(self.name, index, gathered, holes(index, window))
+        usages = merge_days(self.name, index, gathered, holes(index, window))
         answers: dict[ContainerRef, Usage | NoUsage] = dict(found.refused)
         for ref, (number, guessed) in found.known.items():
             usage = usages.get(number)
@@ -150,78 +147,3 @@ def _none_in_window(window: Window) -> NoUsage:
 def _as_asked(usage: Usage, guessed: bool) -> Usage:
     """A container whose namespace the repository leaves open was found by its name only."""
     return usage._replace(owner_guessed=True) if guessed else usage
-
-
-# ---------------------------------------------------------------------------------------------
-# What they used
-# ---------------------------------------------------------------------------------------------
-
-
-def _usages(source: str, index: Index, gathered: Gathered, missing: Mapping[str, Ints]) -> dict[int, Usage]:
-    """By number of the container. One that had pods but not a single sample has no usage."""
-    rows = gathered.rows
-    if not len(rows.ref):
-        return {}
-    begins = np.flatnonzero(np.concatenate(([True], rows.ref[1:] != rows.ref[:-1])))
-    ends = [*begins[1:].tolist(), len(rows.ref)]
-    usages = {}
-    for begin, end in zip(begins.tolist(), ends, strict=True):
-        number = int(rows.ref[begin])
-        if rows.samples[begin:end].any():
-            days = {name: column[begin:end] for name, column in gathered.numbers.items()}
-            unknown = missing[index.refs[number].cluster]
-            query = index.queries[int(rows.query[begin])]
-            usages[number] = _usage(source, query, number, days, gathered, unknown)
-    return usages
-
-
-def _usage(
-    source: str, query: str, number: int, days: dict[str, Ints], gathered: Gathered, unknown: Ints
-) -> Usage:
-    seen = days["samples"] > 0
-    periods = int(np.maximum(days["periods"], 0).sum())
-    throttled = int(np.maximum(days["throttled_periods"], 0).sum())
-    has_limit = bool((days["periods"] != NONE).any())
-    sketches = {name: found.get(number, sketch.EMPTY) for name, found in gathered.sketches.items()}
-    return Usage(
-        source=source,
-        query=query,
-        start=int(days["first_sample"][seen].min()),
-        end=int(days["last_sample"][seen].max()),
-        step=int(days["step_seconds"][-1]),
-        samples=int(days["samples"].sum()),
-        expected=_expected(days, unknown),
-        pods=int(days["pods"][0] + days["pods_started"][1:].sum()),
-        replicas=int(days["replicas_last"][seen][-1]),
-        cpu=sketches["cpu"],
-        cpu_worst_pod=sketches["worst_cpu"],
-        memory=sketches["memory"],
-        memory_worst_pod=sketches["worst_memory"],
-        rss_max=max(0, int(days["rss_max"].max())),
-        days=_peaks(days),
-        oom_kills=_kills(days),
-        throttled_permille=(throttled * 1000 // periods if periods else 0) if has_limit else None,
-        restarts=int(days["restarts"].sum()),
-        owner_guessed=bool(days["owner_guessed"].any()),
-    )
-
-
-def _expected(days: dict[str, Ints], unknown: Ints) -> int:
-    """Days between its first and last of which nothing is known count as its average day."""
-    expected = int(days["expected_samples"].sum())
-    count = len(days["day"])
-    between = (unknown > days["day"][0]) & (unknown < days["day"][-1])
-    return expected + expected * int(between.sum()) // count
-
-
-def _peaks(days: dict[str, Ints]) -> tuple[DayPeaks, ...]:
-    names = ("day", "samples", "cpu_p95", "cpu_max", "memory_max")
-    rows = zip(*(days[name].tolist() for name in names), strict=True)
-    return tuple(DayPeaks(*row) for row in rows if row[1])
-
-
-def _kills(days: dict[str, Ints]) -> tuple[OomKill, ...]:
-    killed = days["oom_kills"] > 0
-    names = ("day", "oom_kills", "oom_limit_bytes")
-    rows = zip(*(days[name][killed].tolist() for name in names), strict=True)
-    return tuple(OomKill(day, kills, max(0, limit)) for day, kills, limit in rows)
