@@ -167,6 +167,17 @@ print(*[forge.open(Draft(branch, "main", "t", "b" * 100_000)).number for branch 
 """
 
 
+def test_a_writer_waits_for_the_one_before(bench: Bench) -> None:
+    bench.bare.commit({"a": b"b"}, "second", start="main")
+    command = [sys.executable, "-c", OPENING, bench.bare.url, "second"]
+    with forge_of(bench.bare.path).records.writing():
+        run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        with pytest.raises(subprocess.TimeoutExpired):
+            run.wait(0.8)
+        assert not bench.forge.mine("")
+    assert run.communicate(timeout=60)[0] == "1\n"
+
+
 def test_opening_at_the_same_time(bench: Bench) -> None:
     names = [f"branch-{number}" for number in range(8)]
     for name in names:

@@ -137,7 +137,7 @@ def _without_clashes(files: dict[str, bytes]) -> dict[str, bytes]:
     return {path: text for path, text in files.items() if not any(o.startswith(path + "/") for o in files)}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(old=st.dictionaries(PATHS, CONTENTS, max_size=8), new=st.dictionaries(PATHS, CONTENTS, max_size=8))
 def test_what_is_committed_is_read_back_and_nothing_else_changes(
     old: dict[str, bytes], new: dict[str, bytes]

@@ -132,7 +132,7 @@ ENTRIES = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(batches=st.lists(st.lists(ENTRIES, max_size=4), max_size=3))
 def test_every_entry_comes_back(
     batches: list[list[LedgerEntry]], tmp_path_factory: pytest.TempPathFactory

@@ -431,6 +431,14 @@ def test_damage_that_only_shows_when_read_heals_with_the_next_run(
     assert open_mirror(deploy.url, tmp_path / "cache").snapshot("main").read(entry) == b"hello\n"
 
 
+def test_a_lost_folder_is_noticed_before_it_is_read(mirror: Mirror, deploy: Bare, tmp_path: Path) -> None:
+    """Git fetches happily on top of it."""
+    _scatter(mirror.folder)
+    tree = mirror.info(deploy.tip()).tree
+    (mirror.folder / "objects" / tree[:2] / tree[2:]).unlink()
+    assert len(open_mirror(deploy.url, tmp_path / "cache").snapshot("main").entries()) == 6
+
+
 def _scatter(folder: Path) -> None:
     """Every object into a file of its own."""
     for pack in folder.glob("objects/pack/*.pack"):
@@ -487,6 +495,8 @@ def test_killed_while_cloning(git_server: GitServer, deploy: Bare, tmp_path: Pat
         time.sleep(0.01)
     run.send_signal(signal.SIGKILL)
     run.communicate()
+    with pytest.raises(Problem, match="another run"):  # its git is still at it
+        Mirror(parse_url(url), tmp_path / "cache", Access(timeout=0)).fetch()
     git_server.hang.set()
     git_server.hang = None
     assert open_mirror(url, tmp_path / "cache").branches() == deploy.branches()

@@ -262,6 +262,18 @@ def test_the_surroundings_do_not_reach_git(
     assert not [path for path in (elsewhere.path / "objects").rglob("*") if path.is_file()]
 
 
+def test_hooks_in_the_cache_are_not_run(deploy: Bare, tmp_path: Path) -> None:
+    mirror = open_mirror(deploy.url, tmp_path / "cache")
+    hook = mirror.folder / "hooks" / "reference-transaction"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    hook.chmod(0o755)
+    deploy.commit({"README.md": b"news\n"})
+    mirror.fetch()
+    assert mirror.tip("main") == deploy.tip()
+    assert not (tmp_path / "ran").exists()
+
+
 def test_hooks_and_filters_of_the_machine_are_not_run(
     deploy: Bare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
