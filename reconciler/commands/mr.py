@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.markdown import Markdown
-from rich.table import Table
 from rich.text import Text
 
 from reconciler.commands.common import Config, Exit, Now, Output, OutputOption, parse_now, print_json
@@ -23,7 +22,7 @@ from reconciler.forges.records import Record
 from reconciler.git.diff import request_diff
 from reconciler.model import MergeRequest
 from reconciler.report.diffs import shown
-from reconciler.report.text import console, print_diff
+from reconciler.report.text import console, new_table, print_diff, print_table
 from reconciler.wiring import local_repository
 
 app = typer.Typer(
@@ -58,15 +57,13 @@ def list_requests(
     if not found:
         out.print(f"No {'' if state == 'all' else state + ' '}merge request.")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in ("NUMBER", "STATE", "OPENED", "BRANCH", "TITLE"):
-        table.add_column(column, overflow="fold")
+    table = new_table("NUMBER", "STATE", "OPENED", "BRANCH", "TITLE")
     for request in found:
         table.add_row(
             str(request.number), request.state, _when(request.opened_at),
             Text(shown(request.branch)), Text(shown(request.title)),
         )  # fmt: skip
-    out.print(table)
+    print_table(out, table)
 
 
 @app.command("show")

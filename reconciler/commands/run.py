@@ -20,7 +20,7 @@ from reconciler.commands.common import (
 )
 from reconciler.model import Report
 from reconciler.report import markdown, rows
-from reconciler.report.text import console, print_report
+from reconciler.report.text import Shown, console, print_report
 from reconciler.run import reconcile
 from reconciler.wiring import Asked, job
 
@@ -44,6 +44,9 @@ def run(
         bool, typer.Option("--detailed-exitcode", help="Exit with 4 when changes are pending or were made.")
     ] = False,
     diff: Annotated[bool, typer.Option("--diff/--no-diff", help="Print the diff of every change.")] = True,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Only merge requests, failures and the verdict.")
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="List every value that is kept, with its reason.")
     ] = False,
@@ -67,17 +70,17 @@ def run(
     )
     with progress_bars() as bars:
         report = reconcile(job(asked, bars))
-    _print(report, output, wrote=not dry_run, diff=diff, verbose=verbose)
+    _print(report, output, Shown(wrote=not dry_run, diffs=diff, verbose=verbose, quiet=quiet))
     raise typer.Exit(_exit_code(report, detailed_exitcode))
 
 
-def _print(report: Report, output: RunOutput, *, wrote: bool, diff: bool, verbose: bool) -> None:
+def _print(report: Report, output: RunOutput, how: Shown) -> None:
     if output is RunOutput.JSON:
         print_json(rows.report(report))
     elif output is RunOutput.MARKDOWN:
         typer.echo(markdown.report(report), nl=False)
     else:
-        print_report(console(), report, wrote=wrote, diffs=diff, verbose=verbose)
+        print_report(console(), report, how)
 
 
 def _exit_code(report: Report, detailed: bool) -> Exit:

@@ -7,6 +7,7 @@ none      ours, same plan             yes         open (an earlier run was cut o
 none      ours, other plan            yes         push over it, open
 none      touched by a person         yes         wait
 open      ours, same plan, merges     yes         leave; merge where the policy says so
+open      ours, near enough, merges   yes         leave: a few percent are not worth a new review
 open      ours, conflicts or differs  yes         push over it, update
 open      same plan, older body       yes         update (an earlier run was cut off in between)
 open      gone                        yes         push, update
@@ -21,10 +22,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from reconciler.model import Do, MergeRequest, Mode, Proposal
-from reconciler.proposals.memo import find
+from reconciler.model import Do, Field, MergeRequest, Mode, Proposal
+from reconciler.proposals.memo import find, memo_of
+from reconciler.quantity import BadQuantity, read
 
 CLOSED_BY_US = " - autoclosed"
+NEAR_PERCENT = 10
 
 
 class Branch(NamedTuple):
@@ -62,6 +65,8 @@ def decide(proposal: Proposal, seen: Observed) -> Step:
     if request is None:
         why = "the branch was there already" if current else "new"
         return Step(Do.OPEN, why, push=not current, expected=expected, merge=merge)
+    if branch is not None and not branch.conflicts and not current and _near(request, branch, proposal):
+        return Step(Do.LEAVE, f"the numbers moved by less than {NEAR_PERCENT} %", expected=expected)
     if not current:
         return Step(Do.UPDATE, _why_pushed(branch, proposal), push=True, expected=expected, merge=merge)
     told = find(request.body)
@@ -95,6 +100,27 @@ def closed_by_us(request: MergeRequest) -> bool:
 def newest_open(requests: Iterable[MergeRequest], branch: str) -> MergeRequest | None:
     found = [request for request in requests if request.branch == branch and request.state == "open"]
     return max(found, key=lambda request: request.number, default=None)
+
+
+def _near(request: MergeRequest, branch: Branch, proposal: Proposal) -> bool:
+    """Whether the request proposes, for the same values, nearly what would be proposed now."""
+    told = find(request.body)
+    if told is None or told.plan != branch.plan or closed_by_us(request):
+        return False
+    wanted = memo_of(proposal.key, proposal.plan, proposal.changes).values
+    if [value._replace(new="") for value in told.values] != [value._replace(new="") for value in wanted]:
+        return False
+    return all(_within(old.field, old.new, new.new) for old, new in zip(told.values, wanted, strict=True))
+
+
+def _within(field: str, one: str, other: str) -> bool:
+    if Field(field) is Field.IMAGE:
+        return one == other
+    try:
+        proposed, now = read(Field(field), one), read(Field(field), other)
+    except BadQuantity:
+        return False
+    return abs(now - proposed) * 100 <= NEAR_PERCENT * proposed
 
 
 def _why_pushed(branch: Branch | None, proposal: Proposal) -> str:

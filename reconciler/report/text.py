@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import IO
+from typing import IO, NamedTuple
 
 from rich.console import Console
 from rich.padding import Padding
@@ -48,23 +48,40 @@ def heading(out: Console, words: str) -> None:
         out.print(f"## {words}")
 
 
-def print_report(out: Console, report: Report, *, wrote: bool, diffs: bool, verbose: bool) -> None:
-    if report.changes:
-        _print_changes(out, report.changes)
-        if diffs:
-            for proposal in report.proposals:
-                print_diff(out, unified(proposal.files))
-    if report.kept:
-        print_kept(out, report.kept, verbose=verbose)
-    print_actions(out, report.actions, wrote=wrote)
-    print_notes(out, report.notes)
+class Shown(NamedTuple):
+    """How much of a report is printed."""
+
+    wrote: bool
+    diffs: bool
+    verbose: bool
+    quiet: bool
+
+
+def print_report(out: Console, report: Report, how: Shown) -> None:
+    if not how.quiet:
+        _print_details(out, report, how)
+    print_actions(out, report.actions, wrote=how.wrote)
+    if not how.quiet:
+        print_notes(out, report.notes)
     print_failures(out, report.failed)
     out.print(_verdict(report), style="bold")
 
 
+def _print_details(out: Console, report: Report, how: Shown) -> None:
+    if report.changes:
+        _print_changes(out, report.changes)
+    if how.diffs:
+        for proposal in report.proposals:
+            print_diff(out, unified(proposal.files))
+    if report.kept:
+        print_kept(out, report.kept, verbose=how.verbose)
+
+
 def _print_changes(out: Console, changes: Sequence[Change]) -> None:
     """A block a change: whom it is about, what moves and where, and why in one sentence."""
-    rows = [(str(slot.field), slot.value or "unset", new) for change in changes for slot, new in change.values]
+    rows = [
+        (str(slot.field), slot.value or "unset", new) for change in changes for slot, new in change.values
+    ]
     widths = [max(len(shown(cell)) for cell in column) for column in zip(*rows, strict=True)]
     for change in changes:
         ref = min(ref for value in change.values for ref in value.slot.consumers)
@@ -77,7 +94,7 @@ def _print_changes(out: Console, changes: Sequence[Change]) -> None:
             others = f" (+{len(slot.consumers) - 1} more containers)" if len(slot.consumers) > 1 else ""
             where = f"  {slot.place.path}:{slot.line}{others}"
             out.print(Text.assemble(f"  {field}  {now} → ", (then, "bold"), (shown(where), "cyan")))
-        out.print(Padding(Text(shown(change.because), style="dim"), (0, 0, 0, 2)))
+        out.print(Padding(Text(shown(change.because), style="dim"), (0, 0, 0, 2), expand=False))
     out.print()
 
 
@@ -94,7 +111,7 @@ def print_diff(out: Console, diff: str) -> None:
 
 def print_kept(out: Console, kept: Sequence[Keep], *, verbose: bool) -> None:
     if verbose:
-        table = _table("KEPT", "FIELD", "VALUE", "REASON", "DETAIL")
+        table = new_table("KEPT", "FIELD", "VALUE", "REASON", "DETAIL")
         for keep in kept:
             ref = min(keep.slot.consumers, default=None)
             table.add_row(
@@ -102,7 +119,7 @@ def print_kept(out: Console, kept: Sequence[Keep], *, verbose: bool) -> None:
                 Text(shown(keep.slot.value or "unset")), keep.reason.value,
                 Text(shown(keep.detail), style="dim"),
             )  # fmt: skip
-        out.print(table)
+        print_table(out, table)
     else:
         reasons = Counter(keep.reason.value for keep in kept)
         told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
@@ -115,14 +132,14 @@ def print_actions(out: Console, actions: Sequence[Action], *, wrote: bool) -> No
     if not actions:
         return
     out.print("Merge requests" if wrote else "Merge requests, if this were no dry run", style="bold")
-    table = _table("ACTION", "BRANCH", "CHANGES", "WHY", "URL")
+    table = new_table("ACTION", "BRANCH", "CHANGES", "WHY", "URL")
     for action in actions:
         style = _ACTION_STYLE.get(action.do, "dim")
         table.add_row(
             Text(action.do.value, style=style), Text(shown(action.branch)), str(len(action.changes)),
             Text(shown(action.why)), Text(shown(action.url)),
         )  # fmt: skip
-    out.print(table)
+    print_table(out, table)
     out.print()
 
 
@@ -156,7 +173,17 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _table(*columns: str) -> Table:
+def print_table(out: Console, table: Table) -> None:
+    """Without the blanks at line ends that only a terminal hides."""
+    if out.is_terminal:
+        out.print(table)
+        return
+    with out.capture() as captured:
+        out.print(table)
+    out.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
+def new_table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for number, column in enumerate(columns):
         table.add_column(column, overflow="fold", no_wrap=number == 0)
