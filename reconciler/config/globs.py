@@ -43,39 +43,82 @@ def any_kind(patterns: Sequence[str]) -> Callable[[str], bool]:
     return lambda kind: matches(kind.lower())
 
 
-def any_path(patterns: Sequence[str]) -> Callable[[str], bool]:
-    """As in a .gitignore: a pattern that names a folder has everything below it; one without a
-    slash is found at any depth; `**` stands for any number of folders."""
-    found = [_path_pattern(pattern) for pattern in patterns]
-    return lambda path: any(_leads_to(pattern, path.split("/")) for pattern in found)
+_Pattern = tuple["re.Pattern[str] | None", ...]  # one expression a segment; None for `**`
 
 
-def _path_pattern(text: str) -> list[re.Pattern[str] | None]:
-    """One expression a segment; None for `**`."""
+class _Folder:
+    """A path, or the beginning of one: what already matches it, and what still can."""
+
+    __slots__ = ("bits", "open", "within")
+
+    def __init__(self, bits: int, still_open: tuple[tuple[int, _Pattern, frozenset[int]], ...]) -> None:
+        self.bits, self.open = bits, still_open
+        self.within: dict[str, _Folder] = {}
+
+    def step(self, segment: str) -> _Folder:
+        found = self.within.get(segment)
+        if found is None:
+            found = self.within[segment] = self._entered(segment)
+        return found
+
+    def _entered(self, segment: str) -> _Folder:
+        bits, still_open = self.bits, []
+        for bit, pattern, states in self.open:
+            if not bits & bit:
+                moved = _moved(pattern, states, segment)
+                if len(pattern) in moved:
+                    bits |= bit
+                elif moved:
+                    still_open.append((bit, pattern, moved))
+        return _Folder(bits, tuple(still_open))
+
+
+class PathMatcher:
+    """Lists of patterns as in a .gitignore: one that names a folder has everything below it, one
+    without a slash is found at any depth, `**` stands for any number of folders.
+
+    All lists are followed at once down the folders of a path, and folders are remembered: what
+    doesn't match `teams/` is never looked at again below it.
+    """
+
+    def __init__(self, lists: Sequence[Sequence[str] | None]) -> None:
+        free = sum(1 << index for index, patterns in enumerate(lists) if patterns is None)
+        compiled = [
+            (1 << index, _path_pattern(one)) for index, some in enumerate(lists) for one in some or ()
+        ]
+        start = tuple((bit, pattern, _skipped(pattern, {0})) for bit, pattern in compiled)
+        self._root = _Folder(free, start)
+
+    def bits(self, path: str) -> int:
+        """One bit for each list that matches, or is None."""
+        at = self._root
+        for segment in path.split("/"):
+            if not at.open:
+                break
+            at = at.step(segment)
+        return at.bits
+
+
+def _path_pattern(text: str) -> _Pattern:
     anywhere = "/" not in text.rstrip("/")
     parts = (["**"] if anywhere else []) + [part for part in text.split("/") if part]
     if parts[-1] == "**":  # at the end it asks for something below, and anything will do
         parts[-1] = "*"
-    return [None if part == "**" else re.compile(translate(part)) for part in parts]
+    return tuple(None if part == "**" else re.compile(translate(part)) for part in parts)
 
 
-def _leads_to(pattern: Sequence[re.Pattern[str] | None], path: Sequence[str]) -> bool:
-    """Whether the pattern matches the path or a folder above it; all ways at once, so never slow."""
-    states = _skipped(pattern, {0})
-    for segment in path:
-        moved = {state for state in states if pattern[state] is None}
-        moved |= {state + 1 for state in states if (one := pattern[state]) is not None and one.match(segment)}
-        states = _skipped(pattern, moved)
-        if len(pattern) in states:
-            return True
-    return False
+def _moved(pattern: _Pattern, states: frozenset[int], segment: str) -> frozenset[int]:
+    """All ways through the pattern at once, so that none of them can be slow."""
+    moved = {state for state in states if pattern[state] is None}
+    moved |= {state + 1 for state in states if (one := pattern[state]) is not None and one.match(segment)}
+    return _skipped(pattern, moved)
 
 
-def _skipped(pattern: Sequence[re.Pattern[str] | None], states: set[int]) -> set[int]:
+def _skipped(pattern: _Pattern, states: set[int]) -> frozenset[int]:
     """With the states that a `**` standing for nothing leads to."""
     found = set(states)
     for state in states:
         while state < len(pattern) and pattern[state] is None:
             state += 1
             found.add(state)
-    return found
+    return frozenset(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from reconciler.config.globs import any_kind, any_name, any_path
+from reconciler.config.globs import PathMatcher, any_kind, any_name
 from reconciler.config.policy import Match
 from reconciler.config.written import WrittenPolicy
 from reconciler.model import Workload
@@ -26,7 +26,7 @@ class Matcher:
         self._namespace = _Attribute([_test(one, "namespaces", any_name) for one in matches])
         self._kind = _Attribute([_test(one, "kinds", any_kind) for one in matches])
         self._name = _Attribute([_test(one, "names", any_name) for one in matches])
-        self._path = _Attribute([_test(one, "paths", any_path) for one in matches])
+        self._path = PathMatcher([one.paths if one is not None else None for one in matches])
         self._labels = _Attribute([_label_test(one) for one in matches])
         self._repository = _Attribute([_only_in(policy.repository) for policy in policies])
 

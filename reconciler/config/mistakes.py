@@ -36,7 +36,9 @@ class BadFile(Misconfigured):
 def nearest(word: str, known: Sequence[str]) -> str:
     """`; did you mean "x"?`, or else the words there are."""
     by_small = {one.lower(): one for one in known}
-    close = get_close_matches(word.lower(), by_small, n=1)
+    small = word.lower()
+    begun = [one for one in by_small if len(small) > 2 and one.startswith(small)]
+    close = begun if len(begun) == 1 else get_close_matches(small, by_small, n=1)
     if close:
         return f'; did you mean "{by_small[close[0]]}"?'
     if not known:

@@ -237,6 +237,9 @@ def _one_or_many(value: object) -> object:
     return value
 
 
+_GLOB_OR_GLOBS = BeforeValidator(_one_or_many, json_schema_input_type=Mapping[Line, Glob | Globs])
+
+
 class Match(Written):
     """What a policy is about. All keys must hold; of a list any entry."""
 
@@ -244,7 +247,7 @@ class Match(Written):
     namespaces: Globs = Field(default=UNSET, description="Namespaces.")
     kinds: Globs = Field(default=UNSET, description="Kinds, in any case; kubectl's short names do.")
     names: Globs = Field(default=UNSET, description="Names of workloads.")
-    labels: Annotated[Mapping[Line, Globs], BeforeValidator(_one_or_many)] = Field(
+    labels: Annotated[Mapping[Line, Globs], _GLOB_OR_GLOBS] = Field(
         default=UNSET, description="Labels of workloads. All of them must be there; values are patterns."
     )
     paths: PathGlobs = Field(
@@ -269,7 +272,7 @@ class PolicyFile(Written):
         default=0, description="Of two policies the one with the higher priority wins."
     )
     match: Match = Field(default=UNSET, description="What the policy is about. Without it: everything.")
-    mode: Annotated[Modes, BeforeValidator(_one_word)] = Field(
+    mode: Annotated[Modes, BeforeValidator(_one_word, json_schema_input_type=Mode | Modes)] = Field(
         default=UNSET,
         description="observe (report only), propose (merge requests) or merge; one word sets both.",
     )

@@ -68,20 +68,20 @@ def _taken_twice(policies: Sequence[WrittenPolicy], known: Sequence[WrittenPolic
         first = seen.setdefault(policy.name, policy)
         if first is not policy:
             message = f'the name "{policy.name}" is taken by the policy at {first.where}: choose another'
-            yield Mistake(policy.path, policy.line, 1, message)
+            yield Mistake(policy.path, policy.line, policy.column, message)
 
 
 def _unknown_or_in_circles(
     policies: Sequence[WrittenPolicy], by_name: Mapping[str, WrittenPolicy]
 ) -> Iterable[Mistake]:
     for policy in policies:
-        for name, line in policy.extends:
+        for name, line, column in policy.extends:
             if name not in by_name:
-                yield Mistake(
-                    policy.path, line, 1, f'no policy is called "{name}"{nearest(name, [*by_name])}'
-                )
+                message = f'no policy is called "{name}"{nearest(name, [*by_name])}'
+                yield Mistake(policy.path, line, column, message)
             elif circle := _circle(policy, by_name[name], by_name):
-                yield Mistake(policy.path, line, 1, f"extends goes in a circle: {' -> '.join(circle)}")
+                message = f"extends goes in a circle: {' -> '.join(circle)}"
+                yield Mistake(policy.path, line, column, message)
 
 
 def _circle(start: WrittenPolicy, at: WrittenPolicy, by_name: Mapping[str, WrittenPolicy]) -> list[str]:

@@ -39,5 +39,5 @@ def _tidied(node: Any, *, names: bool = False) -> Any:
     return {
         key: _tidied(value, names=key in ("properties", "$defs") and not names)
         for key, value in node.items()
-        if names or not (key == "title" or (key == "default" and value in (None, {}, [], ())))
+        if names or not (key == "title" or (key == "default" and isinstance(value, dict | list | None)))
     }

@@ -39,10 +39,10 @@ def permille(text: str) -> int:
 
 def percent(text: str) -> int:
     """Whole per cents: `15%`."""
-    whole, tenth = divmod(permille(text), 10)
-    if tenth:
+    found = _PERCENT.fullmatch(text)
+    if not found or (found[2] or "0") != "0":
         raise ValueError("expected a whole percentage like 15%")
-    return whole
+    return int(found[1])
 
 
 def percentile(text: str) -> int:

@@ -21,6 +21,7 @@ _ABOUT_CONTAINERS: Final = ("mode", "resources", "proposals")
 class Said(NamedTuple):
     value: Any
     line: int
+    column: int
 
 
 class WrittenPolicy(NamedTuple):
@@ -28,6 +29,7 @@ class WrittenPolicy(NamedTuple):
     repository: str  # the deployment repository it lies in; "" for the operator's and ready-made ones
     path: str
     line: int
+    column: int
     extends: tuple[Said, ...]
     priority: int
     match: Match | None
@@ -65,18 +67,20 @@ def _parsed(raw: bytes, path: str, repository: str) -> tuple[WrittenPolicy, ...]
 
 
 def _written(policy: PolicyFile, document: Document, path: str, repository: str) -> WrittenPolicy:
+    named = document.spot(("metadata", "name"))
     return WrittenPolicy(
         name=policy.metadata.name,
         repository=repository,
         path=path,
-        line=document.spot(("metadata", "name")).line,
+        line=named.line,
+        column=named.column,
         extends=tuple(
-            Said(name, document.spot(("extends", index)).line) for index, name in enumerate(policy.extends)
+            Said(name, *document.spot(("extends", index))) for index, name in enumerate(policy.extends)
         ),
         priority=policy.priority,
         match=policy.match,
         says={
-            keys: Said(value, document.spot(keys, key=True).line)
+            keys: Said(value, *document.spot(keys, key=True))
             for keys, value in said(policy).items()
             if keys[0] in _ABOUT_CONTAINERS
         },

@@ -1,0 +1,350 @@
+"""reconcile.yaml: what is refused, and how that is said; what is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reconciler.config import (
+    BadFile,
+    Found,
+    Settings,
+    TokenSource,
+    find_settings,
+    load_settings,
+    repository_of,
+)
+from reconciler.errors import Misconfigured
+
+SMALL = "apiVersion: reconciler/v1\nrepositories: [{url: https://git.example.com/a/b.git}]\n"
+
+CONTRACT = """
+apiVersion: reconciler/v1
+repositories:
+  - {url: https://git.example.com/platform/deploy.git, branch: main}
+forges:
+  - {kind: gitlab, url: https://git.example.com, tokenFile: /run/secrets/forge/token}
+metrics:
+  - {name: main, kind: prometheus, url: http://prometheus:9090}
+clusters:
+  - {name: prod-eu, server: https://1.2.3.4:6443, metrics: main, metricsLabels: {cluster: prod-eu},
+     kubeVersion: "1.31", apiVersions: [monitoring.coreos.com/v1], labels: {env: prod}}
+argocd:
+  - {url: https://argocd.example.com, tokenFile: /run/secrets/argocd/token}
+units:
+  - {repository: https://git.example.com/platform/deploy.git, path: charts/web,
+     valueFiles: [values-prod.yaml], releaseName: web, namespace: prod, cluster: prod-eu}
+policies: policies/
+proposals: {group: application}
+"""
+
+
+def load(folder: Path, text: str | bytes, *, trusted: bool = True) -> Settings:
+    path = folder / "reconcile.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return load_settings(Found(path, trusted))
+
+
+def mistakes(folder: Path, text: str | bytes) -> list[str]:
+    """Each as `line:column: message`."""
+    with pytest.raises(BadFile) as caught:
+        load(folder, text)
+    prefix = f"{folder / 'reconcile.yaml'}:"
+    lines = str(caught.value).splitlines()
+    assert all(line.startswith(prefix) for line in lines)
+    assert len(lines) == len(caught.value.mistakes)
+    return [line.removeprefix(prefix).strip() for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("added", "told"),
+    [
+        ("polices: x", '3:1: unknown key "polices"; did you mean "policies"?'),
+        ("forges: [{kind: gitlb, url: https://h}]",
+         '3:17: forges[0].kind: expected local, github, gitlab or gitea, found "gitlb"; '
+         'did you mean "gitlab"?'),
+        ("forges: [{url: https://h}]", "3:10: forges[0].kind is missing"),
+        ("forges: [{kind: gitlab}]", "3:10: a forge of kind gitlab needs url, like https://git.example.com"),
+        ("forges: [{kind: gitlab, url: git.example.com}]",
+         "3:30: forges[0].url: expected the address of a server, like https://git.example.com"),
+        ("forges: [{kind: gitlab, url: https://h, token: abc}]",
+         '3:41: "token" would put a secret into this file: name where it lies with tokenFile or tokenEnv'),
+        ("forges: [{kind: gitlab, url: https://h, tokenFile: a, tokenEnv: B}]",
+         "3:65: tokenFile and tokenEnv both name a token: remove one"),
+        ("forges: [{kind: gitlab, url: https://h}, {kind: gitea, url: https://H}]",
+         "3:42: this server is already forges[0]"),
+        ("metrics: {name: main}", "3:10: metrics: expected a list, like [a, b], found a mapping"),
+        ("metrics: [{kind: prometheus}]", "3:11: metrics of kind prometheus need url"),
+        ("metrics: [{kind: recording, path: x, url: http://h}]",
+         "3:43: metrics of kind recording have path, not url"),
+        ("metrics: [{kind: recording, path: x}, {kind: recording, path: y}]",
+         '3:39: the name "main" is taken by metrics[0]'),
+        ("metrics: [{name: eu, kind: recording, path: x}]\nclusters: [{name: a, metrics: ue}]",
+         '4:31: no metrics are called "ue"; known here: eu'),
+        ("clusters: [{name: prod}]\nunits: [{path: a, cluster: prd}]",
+         '4:28: no cluster is called "prd"; did you mean "prod"?'),
+        ("clusters: [{name: a, labels: {tier: 1}}]",
+         "3:37: clusters[0].labels.tier: expected text, found the number 1: put it in quotes"),
+        ("units: [{path: ../x}]",
+         "3:16: units[0].path: expected a path inside the repository, like apps/web, without '..', "
+         'found "../x"'),
+        ("units: [{path: x, repository: other}]",
+         "3:31: it is none of repositories, by address, name or alias"),
+        ("proposals: {group: app}",
+         '3:20: proposals.group: expected application, namespace, workload or all, found "app"; '
+         'did you mean "application"?'),
+        ('proposals: {branch: "r/{class}"}',
+         "3:21: proposals.branch: a branch needs {group} in it, or two merge requests would share it"),
+        ('proposals: {branch: "r r/{class}/{group}"}',
+         "3:21: proposals.branch: git takes no branch of that name; expected one like "
+         "reconcile/{class}/{group}"),
+        ('proposals: {title: "{sujet}"}',
+         '3:20: proposals.title: the placeholder {sujet} is not known; did you mean "subject"?'),
+        ('proposals: {title: "{subject.__class__}"}',
+         "3:20: proposals.title: the placeholder {subject.__class__} is not known; "
+         "known here: class, group, type, subject, count"),
+        ('proposals: {message: "{title} {"}',
+         "3:22: proposals.message: a brace stands alone: placeholders are written {name}"),
+        ("commits: {signOff: yes}", '3:20: commits.signOff: expected true or false, found "yes"'),
+        ("commits: {signing: {format: pgp, key: x}}",
+         '3:29: commits.signing.format: expected ssh or gpg, found "pgp"; did you mean "gpg"?'),
+        ("commits: {trailers: {Reconcile-Key: x}}",
+         "3:21: commits.trailers: trailers Reconcile-… and Signed-off-by are written by Reconciler itself"),
+        ("network: {proxy: 'http://me:secret@proxy:3128'}",
+         "3:18: network.proxy: a name or password in an address ends up in logs: use tokenFile or tokenEnv"),
+        ("policies: 7", "3:11: policies: expected a path, found the number 7"),
+        ("forges: []\nforges: []", '4:1: the key "forges" is already on line 3: remove one of the two'),
+        ("units: [{path: x]", "3:17: broken YAML: did not find expected ',' or '}'"),
+        ("units: !!python/object:os.system []", "3:8: YAML tags have no meaning here: remove it"),
+        ("units: *nothing", '3:8: the alias "*nothing" names nothing that is complete before it'),
+        ("units: &a [*a]", '3:12: the alias "*a" names nothing that is complete before it'),
+        ("? [a]\n: b", "3:3: a key must be a plain word"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_with_its_place_and_the_nearest_word(tmp_path, added, told):
+    assert mistakes(tmp_path, SMALL + added + "\n") == [told]
+
+
+def test_all_mistakes_are_told_at_once(tmp_path):
+    text = "apiVersion: v1\nrepositories: [{url: 'ext::sh -c x'}]\nforges: 1\nx: 1\n"
+    assert [line.partition(" ")[0] for line in mistakes(tmp_path, text)] == ["1:13:", "2:22:", "3:9:", "4:1:"]
+
+
+def test_settings_need_a_version_and_a_repository(tmp_path):
+    assert mistakes(tmp_path, "policies: x\n") == [
+        "1:1: apiVersion is missing",
+        "1:1: repositories is missing",
+    ]
+    assert mistakes(tmp_path, "apiVersion: reconciler/v1\nrepositories: []\n") == [
+        "2:15: repositories: expected at least one entry, like {url: https://HOST/PATH}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        (b"", "it is empty; settings are one YAML mapping"),
+        (b"# nothing\n", "it is empty; settings are one YAML mapping"),
+        (b"a: 1\n---\nb: 1\n", "it holds several documents; settings are one YAML mapping"),
+        (b"- a\n", "1:1: the file: expected a mapping of keys and values, found a list"),
+        (b"a: 1\nb: \xff\n", "2:4: it is not UTF-8 text: save it as UTF-8"),
+        ("a: ü\n".encode("utf-16"), "1:1: it is not UTF-8 text: save it as UTF-8"),
+        (b"a: 1\nb: \x00\n", "broken YAML: control characters are not allowed"),
+        (b"a: " + b"x" * (1 << 20), "it is larger than 1 MiB, so it is not read"),
+        (b"[" * 100_000, "1:34: it is nested deeper than 32 levels"),
+        (b"a: &a [" + b"1," * 500 + b"]\nb: &b [" + b"*a," * 500 + b"]\n",
+         "2:122: it has more than 20000 values, counting what aliases repeat"),
+    ],
+)  # fmt: skip
+def test_what_is_no_settings_file_at_all(tmp_path, raw, told):
+    assert mistakes(tmp_path, raw) == [told]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "forges: [{kind: gitlab, url: https://h, tokenEnv: 'hunter2 hunter2'}]",
+        "forges: [{kind: gitlab, url: 'https://me:hunter2@h'}]",
+        "forges: [{kind: gitlab, url: https://h, token: hunter2}]",
+        "repositories: [{url: 'https://hunter2@h/x.git'}]",
+        "repositories: [{url: https://h/x.git, aliases: ['https://me:hunter2@h/y']}]",
+        "network: {proxy: 'http://me:hunter2@h'}",
+        "argocd: [{url: 'https://me:hunter2@h'}]",
+        "units: [{path: x, repository: 'https://me:hunter2@h'}]",
+    ],
+)
+def test_a_secret_is_not_repeated_in_the_message(tmp_path, text):
+    assert "hunter2" not in "".join(mistakes(tmp_path, f"apiVersion: reconciler/v1\n{text}\n"))
+
+
+# ---------------------------------------------------------------------------------------------
+# What is read
+# ---------------------------------------------------------------------------------------------
+
+
+def test_the_contract_is_read(tmp_path):
+    settings = load(tmp_path, CONTRACT)
+    assert settings.policies == tmp_path / "policies"
+    assert settings.forges[0].token == TokenSource(Path("/run/secrets/forge/token"))
+    assert settings.clusters[0].kube_version == "1.31"
+    assert settings.clusters[0].metrics_labels == {"cluster": "prod-eu"}
+    assert settings.units[0].value_files == ("values-prod.yaml",)
+    assert repository_of(settings, settings.units[0]) is settings.repositories[0]
+    assert (settings.path, settings.trusted, settings.notes) == (tmp_path / "reconcile.yaml", True, ())
+
+
+def test_a_version_keeps_its_last_zero(tmp_path):
+    settings = load(tmp_path, SMALL + "clusters: [{name: a, kubeVersion: 1.30}]\n")
+    assert settings.clusters[0].kube_version == "1.30"
+
+
+def test_a_section_that_is_all_comments_says_nothing(tmp_path):
+    settings = load(tmp_path, SMALL + "forges:\n  # - kind: local\nproposals:\ncommits:\n")
+    assert settings.forges == ()
+    assert settings.proposals.branch == "reconcile/{class}/{group}"
+
+
+def test_aliases_may_repeat(tmp_path):
+    settings = load(tmp_path, SMALL + "clusters: [{name: a, labels: &l {env: p}}, {name: b, labels: *l}]\n")
+    assert settings.clusters[1].labels == {"env": "p"}
+
+
+def test_relative_paths_start_at_the_file(tmp_path):
+    settings = load(
+        tmp_path,
+        "apiVersion: reconciler/v1\n"
+        "repositories: [{url: ./deploy.git, name: deploy}, {url: git@git.example.com:a/b.git}]\n"
+        "metrics: [{kind: recording, path: usage/}]\n"
+        "commits: {signing: {format: ssh, key: id_ed25519}}\n"
+        "cache: cache\nnetwork: {caBundle: ca.pem}\n"
+        "units: [{repository: deploy, path: ./x//y/}, {repository: https://git.example.com/a/b, path: z}]\n",
+    )
+    assert settings.repositories[0].url == str(tmp_path / "deploy.git")
+    assert settings.repositories[1].url == "git@git.example.com:a/b.git"
+    assert settings.metrics[0].path == tmp_path / "usage"
+    assert settings.commits.signing is not None
+    assert settings.commits.signing.key == str(tmp_path / "id_ed25519")
+    assert (settings.cache, settings.network.ca_bundle) == (tmp_path / "cache", tmp_path / "ca.pem")
+    assert settings.units[0].path == "x/y"
+    assert [repository_of(settings, unit) for unit in settings.units] == list(settings.repositories)
+
+
+def test_settings_without_a_file():
+    settings = Settings.for_clone("/srv/deploy", metrics="http://prometheus:9090")
+    assert (settings.repositories[0].url, settings.repositories[0].branch) == ("/srv/deploy", None)
+    assert settings.metrics[0].kind == "prometheus"
+    assert settings.with_metrics("usage").metrics[0].path == Path("usage")
+    assert settings.with_metrics("usage").trusted
+    assert settings.path is None
+
+
+def test_settings_can_not_be_changed():
+    settings = Settings.for_clone("/srv/deploy")
+    with pytest.raises(ValueError, match="frozen"):
+        settings.cache = Path("/")  # type: ignore[misc]
+
+
+# ---------------------------------------------------------------------------------------------
+# Whose file it is
+# ---------------------------------------------------------------------------------------------
+
+
+def test_the_operators_word_comes_before_what_is_found(tmp_path):
+    named, below = tmp_path / "named.yaml", tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    for path in (named, tmp_path / "reconcile.yaml"):
+        path.write_text(SMALL)
+    assert find_settings(None, {}, below) == Found(tmp_path / "reconcile.yaml", True)
+    assert find_settings(None, {"RECONCILE_CONFIG": str(named)}, below) == Found(named, True)
+    assert find_settings(named, {"RECONCILE_CONFIG": "/nowhere"}, below) == Found(named, True)
+    assert find_settings(None, {"RECONCILE_CONFIG": ""}, below) == Found(tmp_path / "reconcile.yaml", True)
+
+
+@pytest.mark.parametrize("word", ["missing.yaml", "."])
+def test_a_named_file_must_be_there(tmp_path, word):
+    with pytest.raises(Misconfigured, match="named by --config"):
+        find_settings(tmp_path / word, {}, tmp_path)
+    with pytest.raises(Misconfigured, match=r"named by \$RECONCILE_CONFIG"):
+        find_settings(None, {"RECONCILE_CONFIG": str(tmp_path / word)}, tmp_path)
+
+
+def test_no_settings_are_no_mistake(tmp_path):
+    found = find_settings(None, {}, tmp_path)
+    assert found is None or tmp_path not in found.path.parents
+
+
+@pytest.mark.parametrize("marker", ["folder", "file"])
+def test_a_file_found_in_a_work_tree_is_a_strangers_until_named(tmp_path, marker):
+    clone = tmp_path / "clone"
+    (clone / "deep").mkdir(parents=True)
+    git = clone / ".git"
+    git.mkdir() if marker == "folder" else git.write_text("gitdir: elsewhere\n")
+    path = clone / "reconcile.yaml"
+    path.write_text(SMALL)
+    assert find_settings(None, {}, clone / "deep") == Found(path, False)
+    assert find_settings(path, {}, clone) == Found(path, True)
+
+
+def test_a_link_into_a_work_tree_is_no_way_around(tmp_path):
+    (tmp_path / "clone" / ".git").mkdir(parents=True)
+    (tmp_path / "clone" / "reconcile.yaml").write_text(SMALL)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "reconcile.yaml").symlink_to(tmp_path / "clone" / "reconcile.yaml")
+    assert find_settings(None, {}, tmp_path / "home") == Found(tmp_path / "home" / "reconcile.yaml", False)
+
+
+def test_a_strangers_file_can_not_send_a_token_anywhere(tmp_path):
+    settings = load(
+        tmp_path,
+        SMALL + "forges: [{kind: gitlab, url: https://evil.example.com, tokenFile: /etc/token}]\n"
+        "argocd: [{url: https://evil.example.com, tokenEnv: ARGOCD_TOKEN}]\n"
+        "metrics: [{kind: prometheus, url: http://p, password: x}]\n"
+        "network: {proxy: http://evil.example.com}\ncache: ~/.ssh\n"
+        "commits: {signOff: true, signing: {format: ssh, key: /root/.ssh/id}}\n",
+        trusted=False,
+    )
+    assert [one.token for one in (*settings.forges, *settings.argocd, *settings.metrics)] == [None] * 3
+    assert (settings.cache, settings.network.proxy, settings.commits.signing) == (None, None, None)
+    assert settings.commits.sign_off
+    assert not settings.trusted
+    assert [(note.line, note.detail.split()[0]) for note in settings.notes] == [
+        (3, "tokenFile"), (4, "tokenEnv"), (5, "password"), (6, "network"), (7, "cache"), (8, "signing"),
+    ]  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------------
+# Tokens
+# ---------------------------------------------------------------------------------------------
+
+
+def test_a_token_is_read_where_it_lies_and_never_shown(tmp_path):
+    (tmp_path / "token").write_text("hunter2\n")
+    for source in (TokenSource(tmp_path / "token"), TokenSource(env="T")):
+        token = source.read({"T": "hunter2"})
+        assert token.reveal() == "hunter2"
+        assert "hunter2" not in f"{token!r} {token} {source!r} {source}"
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        (b"", "is empty"), (b"\n", "is empty"), (b"a\nb\n", "no token has"), (b"a b", "no token has"),
+        (b"a\x00", "no token has"), (b"\xff\xfe", "no token has"), (b"a\r\nX: y", "no token has"),
+        (b"a" * 20_000, "is too long"),
+    ],
+)  # fmt: skip
+def test_a_token_that_can_not_be_one(tmp_path, raw, told):
+    (tmp_path / "token").write_bytes(raw)
+    with pytest.raises(Misconfigured, match=told) as caught:
+        TokenSource(tmp_path / "token").read({})
+    assert str(tmp_path / "token") in str(caught.value)
+
+
+def test_a_token_that_is_not_there(tmp_path):
+    with pytest.raises(Misconfigured, match="No such file"):
+        TokenSource(tmp_path / "token").read({})
+    with pytest.raises(Misconfigured, match="Is a directory"):
+        TokenSource(tmp_path).read({})
+    with pytest.raises(Misconfigured, match="the variable T is not set"):
+        TokenSource(env="T").read({})
