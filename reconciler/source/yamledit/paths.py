@@ -19,7 +19,7 @@ _OWN_TAGS = ("!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", "tag:yaml.or
 class Spot(NamedTuple):
     """Where a path ends in the text."""
 
-    parents: tuple[Mapping | Sequence, ...]  # from the root down to the last that is there
+    parents: tuple[Node, ...]  # mappings and lists, from the root down to the last that is there
     key: Scalar | None  # of the last step, when it went through a mapping
     node: Node | None  # what stands there; None: parents[-1] lacks rest[0]
     rest: tuple[Key, ...]  # what is still to be made; () when the path ends in a value
@@ -42,7 +42,7 @@ def spot(document: Document, text: str, keys: tuple[Key, ...], known: Known | No
     if document.template or document.root is None:
         return _unreadable(document)
     at = _Step(None, document.root)
-    parents: list[Mapping | Sequence] = []
+    parents: list[Node] = []
     known = {} if known is None else known
     for depth, key in enumerate(keys):
         if (next_known := known.get(key)) is None:
@@ -54,7 +54,7 @@ def spot(document: Document, text: str, keys: tuple[Key, ...], known: Known | No
             below = keys[depth:] if found.node is not None else keys[depth + 1 :]
             value = None if found.source is None else effective(document, found.source, below)
             return Spot((*parents, *found.parents), found.key, found.node, keys[depth:], found.source, value)
-        parents.append(cast("Mapping | Sequence", at.node))
+        parents.append(at.node)
         at = found
     if (refused := _guarded(document, at.node)) is not None:
         return refused
@@ -159,7 +159,8 @@ def _find(document: Document, text: str, mapping: Mapping, step: Key) -> _Step |
         lines = " and ".join(str(key.line) for key, _ in mapping.pairs if cast("Scalar", key).value == step)
         return Refused(Reason.DUPLICATE_KEY, f"`{step}` stands twice in one mapping, in lines {lines}")
     at = names.index(step)
-    key, value = cast("tuple[Scalar, Node]", mapping.pairs[at])
+    key, value = mapping.pairs[at]
+    assert isinstance(key, Scalar)
     if merging and merging[0] > at and _merged(document, mapping, step, set()) is not None:
         return _refuse(Reason.DUPLICATE_KEY, key, f"sets `{step}` before a `<<` that sets it, too")
     if not _has_colon(text, key, value):
