@@ -5,6 +5,7 @@ Read with libgit2, which runs nothing that a clone's configuration names.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pygit2
@@ -47,7 +48,8 @@ class Clone:
         """Paths, from the root, whose content is not what HEAD has; untracked files too."""
         found = self._store.status(untracked_files="all", ignored=False)
         quiet = FileStatus.CURRENT, FileStatus.IGNORED
-        return sorted(path for path, status in found.items() if status not in quiet)
+        changed = (path for path, status in found.items() if status not in quiet)
+        return sorted(os.fsencode(path).decode("utf-8", "backslashreplace") for path in changed)
 
 
 def open_clone(path: Path) -> Clone | None:

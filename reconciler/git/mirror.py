@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -150,8 +151,9 @@ class Mirror:
         found = {}
         for raw in self._store.raw_listall_references():
             if raw.startswith(wanted):
-                name = raw.decode("utf-8", "surrogateescape")
-                found[name.removeprefix(_HEADS)] = str(self._store.lookup_reference(name).target)
+                target = self._store.lookup_reference(os.fsdecode(raw)).target
+                shown = raw.decode("utf-8", "backslashreplace").removeprefix(_HEADS)
+                found[shown] = str(target)
         return found
 
     def tip(self, branch: str) -> str:

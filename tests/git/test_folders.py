@@ -134,6 +134,17 @@ def test_head_is_read_and_not_the_files(work: Path) -> None:
     assert clone.dirty() == ["README.md", "apps/new.yaml", "run.sh"]
 
 
+def test_names_that_are_no_text_can_be_shown(work: Path, deploy: Bare, tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(work) + b"/caf\xe9.yaml")).touch()
+    clone = open_clone(work)
+    assert clone is not None
+    assert clone.dirty() == ["caf\\xe9.yaml"]
+    git("branch", os.fsdecode(b"caf\xe9"), folder=work)
+    git("push", "-q", "origin", os.fsdecode(b"caf\xe9"), folder=work)
+    branches = open_mirror(deploy.url, tmp_path / "cache").branches()
+    assert branches == {"main": deploy.tip(), "caf\\xe9": deploy.tip()}
+
+
 def test_a_clean_clone_is_clean_and_ignored_files_do_not_count(work: Path) -> None:
     clone = open_clone(work)
     assert clone is not None
