@@ -65,7 +65,7 @@ class Columns(NamedTuple):
 
 
 def refuse(path: Path, error: str) -> NoReturn:
-    raise Problem(WHAT, error, path=str(path))
+    raise Problem(WHAT, error, path=os.fsencode(path).decode("utf-8", "replace"))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -123,6 +123,8 @@ _DO = "record one with `reconcile record`, or see docs/recording.md"
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, IO[bytes]]]:
     """The file, with everything that a library says of a broken one translated."""
+    if path.exists() and not path.is_file():  # a pipe would keep us waiting for ever
+        refuse(path, "this is a folder or a device, not a file; remove it or rename it")
     try:
         with path.open("rb") as handle:
             yield parquet.ParquetFile(handle), handle
@@ -132,8 +134,6 @@ def _opened(path: Path) -> Iterator[tuple[Any, IO[bytes]]]:
         refuse(path, "it does not fit into memory; split it, for example into one file a day")
     except FileNotFoundError:
         refuse(path, "it has vanished; run again, or check the path")
-    except IsADirectoryError:
-        refuse(path, "this is a folder, not a file; remove it or rename it")
     except PermissionError:
         refuse(path, "it may not be read; change its permissions")
     except (OSError, pyarrow.ArrowException) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 from collections.abc import Callable
@@ -89,6 +90,16 @@ def into_folder(path: Path) -> None:
     path.mkdir()
 
 
+def into_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def into_link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("nowhere")
+
+
 def not_utf8(path: Path) -> None:
     table = parquet.read_table(path)
     raw = pyarrow.array([b"\xff\xfe"] * table.num_rows, pyarrow.binary()).view(pyarrow.string())
@@ -103,7 +114,9 @@ BROKEN: dict[str, tuple[Spoil, str]] = {
     "only the magic": (content(b"PAR1PAR1"), "can't be read as Parquet"),
     "cut in half": (cut(0.5), "can't be read as Parquet"),
     "cut at the end": (cut(0.99), "can't be read as Parquet"),
-    "a folder": (into_folder, "a folder, not a file"),
+    "a folder": (into_folder, "not a file"),
+    "a pipe": (into_pipe, "not a file"),
+    "a link to nothing": (into_link, "has vanished"),
     "no format": (metadata("reconciler.format", None), "not a recording"),
     "later format": (metadata("reconciler.format", "usage/v2"), "'usage/v2'"),
     "no query": (metadata("reconciler.query", None), "no reconciler.query"),
@@ -278,6 +291,14 @@ def test_no_damage_escapes(make_days: MakeDays, record: Record) -> None:
         with suppress(Problem):
             read_days(path)
     assert outcomes == {True, False}
+
+
+def test_a_file_name_may_be_any_bytes(make_days: MakeDays, record: Record) -> None:
+    folder = record(make_days())
+    (folder / "week.parquet").rename(folder / os.fsdecode(b"\xff\n.parquet"))
+    (folder / os.fsdecode(b"\xff\n.parquet")).write_bytes(b"")
+    (failure,) = open_recording(folder, "main").failures
+    assert failure.path.encode("utf-8")
 
 
 def test_writing_leaves_nothing_half_done(make_days: MakeDays, tmp_path: Path, record: Record) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyarrow import parquet
 
 from reconciler.errors import Misconfigured
 from reconciler.model import ContainerRef, NoUsage, OomKill, Reason, Usage
 from reconciler.usage import sketch
 from reconciler.usage.days import DAY, ContainerDay, days_since_1970
-from reconciler.usage.files import read_days
+from reconciler.usage.files import read_days, write_days
 from reconciler.usage.port import UsageSource
 from reconciler.usage.recording import RecordingSource, open_recording
 from reconciler.usage.series import Events
@@ -281,3 +285,37 @@ def test_many_containers_keep_apart(make_days: MakeDays, record: Record) -> None
         mine = [day for day in days if day.ref == refs[number]]
         assert answer.cpu == sketch.merge(day.cpu for day in mine)
         assert answer.pods == 1 + number % 3
+
+
+def test_the_order_of_rows_does_not_matter(make_days: MakeDays, record: Record) -> None:
+    """Other tools sort as they like."""
+    refs = [REF._replace(workload=name) for name in ("b", "a", "c")]
+    folder = record([day for seed, ref in enumerate(refs) for day in make_days(ref, seed=seed)])
+    before = open_recording(folder, "main").read(refs, END - 7 * DAY, END)
+    table = parquet.read_table(folder / "week.parquet")
+    shuffled = table.take(np.random.default_rng(1).permutation(table.num_rows))
+    parquet.write_table(shuffled, folder / "week.parquet", row_group_size=5)
+    assert open_recording(folder, "main").read(refs, END - 7 * DAY, END) == before
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(st.integers(0, 6), max_size=7), min_size=1, max_size=4))
+def test_however_days_are_spread_over_files(
+    make_days: MakeDays, tmp_path: Path, files: list[list[int]]
+) -> None:
+    """With some days in several files, some in none, and files that are empty."""
+    days = make_days()
+    folder = Path(tempfile.mkdtemp(dir=tmp_path))
+    for number, which in enumerate(files):
+        rows = [days[day] for day in sorted(set(which))]
+        write_days(folder / f"{number}.parquet", rows, {"step": 300}, (MONDAY + 60) * DAY)
+    found = usage_of(open_recording(folder, "main"))
+    there = sorted({day for which in files for day in which})
+    if not there:
+        assert isinstance(found, NoUsage)
+        return
+    assert isinstance(found, Usage)
+    assert [peak.day - MONDAY for peak in found.days] == there
+    assert found.memory == sketch.merge(days[day].memory for day in there)
+    assert found.samples == 576 * len(there)
+    assert found.expected >= found.samples
