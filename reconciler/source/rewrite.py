@@ -35,7 +35,7 @@ def rewrite_groups(
     """
     refused = _refused_at_once(files, groups)
     after: dict[str, bytes] = {}
-    todo = {value.slot.place.path for group in groups for value in group}
+    todo = {value.slot.place.path for group in groups for value in group} & files.keys()
     while todo:
         path = min(todo)
         todo.remove(path)

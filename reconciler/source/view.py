@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from reconciler.source.yamledit.tree import Alias, Document, Mapping, Node, Scalar, Sequence
+from reconciler.source.yamledit import Alias, Document, Mapping, Node, Scalar, Sequence
 
 _DEEPEST_MERGE: Final = 50
 _MOST_VALUES: Final = 100_000
