@@ -52,7 +52,7 @@ class Access(NamedTuple):
     ca_bundle: Path | None = None
     ssh_key: Path | None = None
     known_hosts: Path | None = None
-    proxy: str = ""
+    proxy: str = ""  # may hold credentials; NO_PROXY still says where it is not used
     timeout: int = 600  # seconds that one git command may take
 
 

@@ -146,6 +146,20 @@ def test_a_proxy_for_plain_http(
     assert proxy_server.asked
 
 
+def test_a_proxy_that_settings_name_goes_before_that_of_the_environment(
+    git_server: GitServer, proxy_server: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    access = Access(token=Secret(TOKEN), proxy=proxy_server.url)
+    open_mirror(f"{git_server.url}/deploy.git", tmp_path / "cache", access)
+    assert proxy_server.asked
+    before = len(proxy_server.asked)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    open_mirror(f"{git_server.url}/deploy.git", tmp_path / "cache", access)
+    assert len(proxy_server.asked) == before
+
+
 @pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
 def test_no_proxy_is_obeyed(
     name: str, git_server: GitServer, proxy_server: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
