@@ -84,13 +84,14 @@ def measure(wanted: Sequence[Subject], sources: Sources, now: int, progress: Pro
     return Reading(measured, tuple(failures))
 
 
-def evidence(
-    subject: Subject,
-    usage: Mapping[ContainerRef, Usage | NoUsage],
-    discovery: Discovery,
-    past: History,
-    now: int,
-) -> Evidence:
+class Known(NamedTuple):
+    """What is known of every container, whoever of them a line feeds."""
+
+    usage: Mapping[ContainerRef, Usage | NoUsage]
+    subjects: Mapping[ContainerRef, Subject]
+
+
+def evidence(subject: Subject, known: Known, discovery: Discovery, past: History, now: int) -> Evidence:
     container, workload = subject.container, subject.workload
     refs = _consumers(container)
     return Evidence(
@@ -99,7 +100,7 @@ def evidence(
         commit=discovery.commit,
         blob=discovery.blobs.get(workload.path, ""),
         slots=tuple(slot for slot in container.slots if slot.field in RESOURCE_FIELDS),
-        consumers=tuple(_consumer(ref, subject, usage) for ref in refs),
+        consumers=tuple(_consumer(ref, known.subjects.get(ref, subject), known.usage) for ref in refs),
         policy=subject.policy,
         last_changes=tuple(
             past.merged[ref, field.value]

@@ -33,7 +33,7 @@ from reconciler.model import (
 )
 from reconciler.ports import Files, Past, Policies, Progress, Repository
 from reconciler.proposals.build import Base, Templates, build
-from reconciler.proposals.group import Candidate, Group, group, hold_frozen
+from reconciler.proposals.group import Candidate, Group, group, hold_frozen, once
 from reconciler.proposals.history import History, events_of, history, hold_rejected
 from reconciler.sizing import decide
 from reconciler.source.discover import opted_out
@@ -153,11 +153,9 @@ def weigh(job: Job) -> tuple[list[Evidence], list[Failure]]:
 def _evidence(
     job: Job, site: Site, usage: Mapping[ContainerRef, Usage | NoUsage]
 ) -> Iterator[tuple[Workload, Evidence]]:
+    known = gather.Known(usage, {subject.container.ref: subject for subject in site.subjects})
     for subject in site.subjects:
-        yield (
-            subject.workload,
-            gather.evidence(subject, usage, site.discovery, site.history, job.now),
-        )
+        yield subject.workload, gather.evidence(subject, known, site.discovery, site.history, job.now)
 
 
 def _decide(
@@ -172,9 +170,9 @@ def _decide(
 
 
 def _propose(job: Job, site: Site, decisions: Sequence[tuple[Workload, Decision]]) -> Settled:
-    candidates = [
+    candidates = once(
         Candidate(decision, workload.unit) for workload, decision in decisions if isinstance(decision, Change)
-    ]
+    )
     kept = [decision for _, decision in decisions if isinstance(decision, Keep)]
     candidates, frozen = hold_frozen(candidates, job.now)
     candidates, refused = hold_rejected(candidates, site.history)

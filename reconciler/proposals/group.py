@@ -59,6 +59,14 @@ def edits_of(changes: Iterable[Change]) -> list[list[object]]:
     return sorted(rows, key=canonical.dump)
 
 
+def once(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """A line that feeds several containers is decided for each of them, and changed once."""
+    found: dict[str, Candidate] = {}
+    for candidate in candidates:
+        found.setdefault(change_id(candidate.change), candidate)
+    return list(found.values())
+
+
 def hold_frozen(candidates: Iterable[Candidate], now: int) -> tuple[list[Candidate], list[Keep]]:
     """Nothing is proposed within a freeze, safety included: those changes are kept, saying so."""
     going: list[Candidate] = []
