@@ -104,9 +104,7 @@ class GitSnapshot:
         return Note("bad-path", detail, repository=self.repository)
 
     def _endless(self) -> Problem:
-        text = (
-            f"the repository has over {_MOST:,} files and folders and is not read: use a smaller one."
-        )
+        text = f"the repository has over {_MOST:,} files and folders and is not read: use a smaller one."
         return Problem(self.repository, text, repository=self.repository)
 
     def _damaged(self, error: Exception) -> Problem:
