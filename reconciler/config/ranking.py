@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from reconciler.config.mistakes import BadFile, Mistake, nearest
 from reconciler.config.written import Key, Said, WrittenPolicy
 
-DEFAULT = "balanced"
+DEFAULT: Final = "balanced"
+_LONGEST_WAY: Final = 64
 
 
 Heritage = tuple[Mapping[Key, tuple[Said, WrittenPolicy]], tuple[str, ...]]
@@ -51,9 +52,9 @@ def rank(policies: Sequence[WrittenPolicy], known: Sequence[WrittenPolicy]) -> t
     """Each of the policies with what it extends, out of themselves and `known`."""
     _reject(_taken_twice(policies, known), policies)
     by_name = {policy.name: policy for policy in (*known, *policies)}
-    _reject(_unknown_or_in_circles(policies, by_name), policies)
-    heritages: dict[str, Heritage] = {}
-    return tuple(Ranked(policy, *_heritage(policy, by_name, heritages)) for policy in policies)
+    _reject(_unknown(policies, by_name), policies)
+    family = _Family(by_name)
+    return tuple(Ranked(policy, *family.heritage(policy)) for policy in policies)
 
 
 def _reject(mistakes: Iterable[Mistake], policies: Sequence[WrittenPolicy]) -> None:
@@ -71,48 +72,47 @@ def _taken_twice(policies: Sequence[WrittenPolicy], known: Sequence[WrittenPolic
             yield Mistake(policy.path, policy.line, policy.column, message)
 
 
-def _unknown_or_in_circles(
-    policies: Sequence[WrittenPolicy], by_name: Mapping[str, WrittenPolicy]
-) -> Iterable[Mistake]:
+def _unknown(policies: Sequence[WrittenPolicy], by_name: Mapping[str, WrittenPolicy]) -> Iterable[Mistake]:
     for policy in policies:
         for name, line, column in policy.extends:
             if name not in by_name:
                 message = f'no policy is called "{name}"{nearest(name, [*by_name])}'
                 yield Mistake(policy.path, line, column, message)
-            elif circle := _circle(policy, by_name[name], by_name):
-                message = f"extends goes in a circle: {' -> '.join(circle)}"
-                yield Mistake(policy.path, line, column, message)
 
 
-def _circle(start: WrittenPolicy, at: WrittenPolicy, by_name: Mapping[str, WrittenPolicy]) -> list[str]:
-    """The way from `at` back to `start`, if there is one."""
-    ways = [[start.name, at.name]]
-    seen: set[str] = set()
-    while ways:
-        way = ways.pop()
-        if way[-1] == start.name:
-            return way
-        if way[-1] not in seen and way[-1] in by_name:
-            seen.add(way[-1])
-            ways += [[*way, said.value] for said in by_name[way[-1]].extends]
-    return []
+class _Family:
+    """Works out what each policy gets from those it extends; each only once."""
 
+    def __init__(self, by_name: Mapping[str, WrittenPolicy]) -> None:
+        self._by_name = by_name
+        self._known: dict[str, Heritage] = {}
 
-def _heritage(
-    policy: WrittenPolicy, by_name: Mapping[str, WrittenPolicy], known: dict[str, Heritage]
-) -> Heritage:
-    """What `extends` brings: a base's own words over what that base extends, later bases over earlier."""
-    if policy.name not in known:
-        brought: dict[Key, tuple[Said, WrittenPolicy]] = {}
-        lineage: list[str] = []
-        for name in dict.fromkeys(said.value for said in policy.extends):
-            base = by_name[name]
-            inherited, names = _heritage(base, by_name, known)
-            brought |= inherited
-            brought |= {key: (said, base) for key, said in base.says.items()}
-            lineage = [name, *names, *lineage]
-        known[policy.name] = (brought, tuple(dict.fromkeys(lineage)))
-    return known[policy.name]
+    def heritage(self, policy: WrittenPolicy, way: tuple[str, ...] = ()) -> Heritage:
+        """A base's own words lie over what that base extends, and later bases over earlier ones."""
+        way = (*way, policy.name)
+        if policy.name not in self._known:
+            brought: dict[Key, tuple[Said, WrittenPolicy]] = {}
+            lineage: list[str] = []
+            for said in policy.extends:
+                base = self._by_name[said.value]
+                self._check_way(policy, said, way)
+                inherited, names = self.heritage(base, way)
+                brought |= inherited
+                brought |= {key: (word, base) for key, word in base.says.items()}
+                lineage = [base.name, *names, *lineage]
+            self._known[policy.name] = (brought, tuple(dict.fromkeys(lineage)))
+        return self._known[policy.name]
+
+    def _check_way(self, policy: WrittenPolicy, said: Said, way: tuple[str, ...]) -> None:
+        message = ""
+        if said.value in way:
+            circle = [*way[way.index(said.value) :], said.value]
+            message = f"extends goes in a circle: {' -> '.join(circle)}"
+        elif len(way) > _LONGEST_WAY:
+            message = f"extends leads on for more than {_LONGEST_WAY} policies: name the last one directly"
+        if message:
+            wrong = Mistake(policy.path, said.line, said.column, message)
+            raise BadFile("policies", [wrong], policy.repository)
 
 
 def settle(

@@ -48,4 +48,4 @@ class TokenSource(NamedTuple):
         return text
 
     def _bad(self, what: str) -> Misconfigured:
-        return Misconfigured(str(self), f"{self} {what}", path=str(self.file or ""))
+        return Misconfigured(str(self), f"{self} {what}")

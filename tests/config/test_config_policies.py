@@ -135,7 +135,7 @@ def test_a_mistake_is_told_with_its_place(rest, told):
          'p0.yaml:4:11: no policy is called "cautius"; did you mean "cautious"?'),
         ((policy("a", "extends: [a]"),), "p0.yaml:4:11: extends goes in a circle: a -> a"),
         ((policy("a", "extends: [b]"), policy("b", "extends: [c]"), policy("c", "extends: [a]")),
-         "p1.yaml:4:11: extends goes in a circle: b -> c -> a -> b"),
+         "p2.yaml:4:11: extends goes in a circle: a -> b -> c -> a"),
     ],
 )  # fmt: skip
 def test_policies_that_can_not_stand_together(texts, told):
@@ -157,6 +157,14 @@ def test_no_chain_of_extends_is_slow():
     found = book("---\n".join([*chain, policy("p60")]))
     assert resolve(found).sizing.window_days == 28
     assert time.perf_counter() - start < 3
+
+
+def test_a_chain_of_extends_has_an_end():
+    chain = [policy(f"p{index}", f"extends: [p{index + 1}]") for index in range(2000)]
+    start = time.perf_counter()
+    with pytest.raises(BadFile, match="leads on for more than 64 policies"):
+        book("---\n".join([*chain, policy("p2000")]))
+    assert time.perf_counter() - start < 5
 
 
 # ---------------------------------------------------------------------------------------------
