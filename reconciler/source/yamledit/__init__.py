@@ -6,6 +6,7 @@ edits and proves. docs/yaml.md says what is kept and what is refused.
 
 from reconciler.source.yamledit.edits import Assignment, apply, plan
 from reconciler.source.yamledit.places import Where, where
+from reconciler.source.yamledit.reading import parse
 from reconciler.source.yamledit.rewrite import rewrite
 from reconciler.source.yamledit.tree import (
     Alias,
@@ -15,7 +16,6 @@ from reconciler.source.yamledit.tree import (
     Scalar,
     Sequence,
     decode,
-    parse,
 )
 
 __all__ = [

@@ -16,7 +16,8 @@ from reconciler.source.yamledit import layout, literal, scalars
 from reconciler.source.yamledit.copies import copied
 from reconciler.source.yamledit.layout import New
 from reconciler.source.yamledit.paths import Known, Spot, is_templated, spot
-from reconciler.source.yamledit.tree import Alias, Document, Mapping, Node, Scalar, Sequence, parse
+from reconciler.source.yamledit.reading import parse
+from reconciler.source.yamledit.tree import Alias, Document, Mapping, Node, Scalar, Sequence
 
 
 class Assignment(NamedTuple):

@@ -6,13 +6,14 @@ what they supply is remembered as the `source` that a local copy would have to b
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple, cast
 
 from reconciler.model import Key, Reason, Refused
 from reconciler.source.yamledit import scalars
 from reconciler.source.yamledit.tree import Alias, Document, Mapping, Node, Scalar, Sequence
 
-_TEMPLATES = ("{{", "{%", "${", "$(", "<%")
+_TEMPLATE = re.compile(r"\{[{%]|\$[{(]|<%")
 _OWN_TAGS = ("!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:str")
 
 
@@ -194,7 +195,7 @@ def _guarded(document: Document, node: Node) -> Refused | None:
 
 
 def is_templated(value: str) -> bool:
-    return any(mark in value for mark in _TEMPLATES)
+    return _TEMPLATE.search(value) is not None
 
 
 def _refuse(reason: Reason, node: Node, what: str) -> Refused:

@@ -8,7 +8,8 @@ from reconciler.model import Key, Reason, Refused
 from reconciler.source.yamledit import layout, literal, scalars
 from reconciler.source.yamledit.edits import replaceable
 from reconciler.source.yamledit.paths import Spot, spot
-from reconciler.source.yamledit.tree import Document, Mapping, Scalar, parse
+from reconciler.source.yamledit.reading import parse
+from reconciler.source.yamledit.tree import Document, Mapping, Scalar
 
 
 class Where(NamedTuple):

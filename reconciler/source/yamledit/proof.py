@@ -46,7 +46,8 @@ def proven(before: str, after: str, group: list[Assignment], *, careful: bool = 
     try:
         CParser(after).raw_parse()
         readable = _compared_by_yaml12(before, after, group)
-        if not readable or careful or any(mark in before for mark in _ODD):
+        odd = not before.isascii() and any(mark in before for mark in _ODD)
+        if not readable or careful or odd:
             _compare(_by_pyyaml(before), _by_pyyaml(after), group)
     except yaml.YAMLError as error:
         return Refused(Reason.UNPROVEN, f"the new text is no valid YAML: {' '.join(str(error).split())}")

@@ -8,7 +8,8 @@ from reconciler.model import Edit, Reason, Refused
 from reconciler.source.yamledit.edits import Assignment, apply, plan_in
 from reconciler.source.yamledit.layout import last_leaf
 from reconciler.source.yamledit.proof import proven
-from reconciler.source.yamledit.tree import Document, Scalar, decode, parse_some, split
+from reconciler.source.yamledit.reading import parse_some, split
+from reconciler.source.yamledit.tree import Document, Scalar, decode
 
 
 def rewrite(data: bytes, assignments: Sequence[Assignment]) -> bytes | Refused:
