@@ -18,6 +18,7 @@ from reconciler.source.view import TooMuchError, View
 from reconciler.source.yamledit import Document, Mapping, decode, parse
 
 _DEEPEST_LIST: Final = 4
+_MOST_TROUBLES: Final = 20
 _KIND: Final = rb"\bkind\b[\"']?\s*:\s*(?:[!&][^\s,]*\s+)*"
 _WANTED: Final = re.compile(
     _KIND
@@ -76,6 +77,16 @@ def _broken(document: Document, what: str) -> Trouble:
     return Trouble(True, what, document.error_line, words)
 
 
+def _capped(troubles: list[Trouble]) -> list[Trouble]:
+    """A file with very many broken documents is one problem, not thousands."""
+    more = len(troubles) - _MOST_TROUBLES
+    if more <= 0:
+        return troubles
+    last = troubles[_MOST_TROUBLES]
+    words = f"{more} more documents of this file can't be read"
+    return [*troubles[:_MOST_TROUBLES], Trouble(True, last.what, last.line, words)]
+
+
 class _Finder:
     """Gathers what the documents of one file hold."""
 
@@ -87,7 +98,7 @@ class _Finder:
         self._troubles: list[Trouble] = []
 
     def facts(self) -> FileFacts:
-        return FileFacts(self._workloads, self._scalers, self._stands, self._troubles)
+        return FileFacts(self._workloads, self._scalers, self._stands, _capped(self._troubles))
 
     def look_at(self, document: Document) -> None:
         if document.error:

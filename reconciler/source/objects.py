@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NoReturn
 
 from reconciler.model import Field, Key
 from reconciler.source.facts import FoundContainer, FoundSlot, FoundWorkload, packed
@@ -30,6 +30,7 @@ KINDS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "DeploymentConfig": (("apps.openshift.io", ""), _TEMPLATE),
 }
 _KNATIVE_CONTAINER: Final = "user-container"  # the name that Knative gives to one without
+_LONGEST_NAME: Final = 253
 _LISTS: Final = (("initContainers", True), ("containers", False))
 PATHS: Final[tuple[tuple[str, ...], ...]] = tuple(
     ("image",) if field is Field.IMAGE else ("resources", *field.value.split(".")) for field in Field
@@ -73,6 +74,7 @@ class ManifestObject:
         found = self.view.get(self.node, "items")
         kind = self.kind.removesuffix("List")
         defaults = (kind, self.version) if kind else ("", "")
+        self.view.simple &= not (found and found.tag)
         for at, item in enumerate(found.items if isinstance(found, Sequence) else ()):
             yield ManifestObject(
                 self.document, self.text, self.view, item, (*self.keys, "items", at), defaults
@@ -107,10 +109,12 @@ class ManifestObject:
         if node is None or is_null(node):
             return default
         if isinstance(node, Scalar) and is_text(node):
-            return node.value
+            if len(node.value) <= _LONGEST_NAME:
+                return node.value
+            self._fail(f"has a metadata.{key} of more than {_LONGEST_NAME} characters", node.line)
         return self._fail(f"has a metadata.{key} that isn't text: put it in quotes", node.line)
 
-    def _fail(self, words: str, line: int) -> str:
+    def _fail(self, words: str, line: int) -> NoReturn:
         raise UnreadableError(f"{self.kind} {words}", line)
 
     def _words(self, key: str) -> dict[str, str]:
@@ -126,7 +130,7 @@ class ManifestObject:
                 continue
             if not isinstance(found, Sequence):
                 self._fail(f"has {key} that are no list", found.line)
-                continue
+            self.view.simple &= not found.tag
             for at, item in enumerate(found.items):
                 yield self._container(item, init, (*self.keys, *path, key, at))
 
@@ -137,12 +141,10 @@ class ManifestObject:
         name = self.view.followed(entries.get("name"))
         if name is None and self.kind == "Service":
             text = _KNATIVE_CONTAINER
-        elif isinstance(name, Scalar) and name.value and is_text(name):
+        elif isinstance(name, Scalar) and 0 < len(name.value) <= _LONGEST_NAME and is_text(name):
             text = name.value
         else:
-            text = self._fail(
-                f"has a container whose name is missing or no text ({keys[-2]}[{keys[-1]}])", node.line
-            )
+            self._fail(f"has a container without a name that can be one ({keys[-2]}[{keys[-1]}])", node.line)
         sidecar = init and word(self.view.followed(entries.get("restartPolicy"))) == "Always"
         return FoundContainer(text, init, sidecar, packed(keys), self._slots(node, keys))
 

@@ -16,7 +16,7 @@ from reconciler.source.objects import KINDS
 from reconciler.source.scalers import FoundScaler
 
 _MOST_NAMED: Final = 3
-_Name = tuple[str, str, str, str]  # cluster, namespace, kind, name
+_Name = tuple[str, str, str, str, str]  # cluster, namespace, kind, name, folder
 
 
 class _Target(NamedTuple):
@@ -69,7 +69,11 @@ def scaled(
 
 
 def _name(workload: Workload) -> _Name:
-    return workload[1:5]  # its cluster, namespace, kind and name, quicker than by name
+    """What there can be only one of. Without a namespace that holds for a folder, for two folders
+    are often applied to two namespaces that only the one who applies them knows.
+    """
+    unit, cluster, namespace, kind, name = workload[:5]
+    return (cluster, namespace, kind, name, "" if namespace else unit)
 
 
 def _is_rendered(workload: Workload) -> bool:

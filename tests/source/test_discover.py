@@ -168,6 +168,13 @@ def test_one_workload_in_two_places_is_refused_in_both() -> None:
     assert "b.yaml:12" in _detail(first)
 
 
+def test_folders_without_a_namespace_may_be_applied_to_two() -> None:
+    files = {"dev/web.yaml": deployment(), "prod/web.yaml": deployment()}
+    assert [_reasons(workload) for workload in found_in(files).workloads] == [{None}] * 2
+    known = found_in(files, [UnitSetting(".", "one", "")])
+    assert [_reasons(workload) for workload in known.workloads] == [{Reason.DEFINED_TWICE}] * 2
+
+
 def test_namespaces_clusters_and_kinds_keep_equal_names_apart() -> None:
     files = {
         "a.yaml": deployment(metadata="  namespace: a\n"),

@@ -192,3 +192,15 @@ def test_a_good_document_is_found_after_a_bad_one_in_the_same_file(data: bytes) 
     text = data.replace(b"%YAML", b"").decode()
     found = found_in({"a.yaml": f"{text}\n---\n{deployment('good-one')}"})
     assert "good-one" in {workload.name for workload in found.workloads}
+
+
+def test_a_file_of_nothing_but_broken_documents_is_told_in_a_few_lines() -> None:
+    found = found_in({"a.yaml": "kind: Deployment\n[\n---\n" * 500})
+    assert len(found.failures) == 21
+    assert "480 more" in found.failures[-1].error
+
+
+def test_a_name_that_is_too_long_for_one_is_not_taken() -> None:
+    for text in (deployment("1" * 100_000), deployment(containers=f"        - name: {'a' * 300}\n")):
+        (failure,) = found_in({"a.yaml": text}).failures
+        assert len(failure.error) < 200
