@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from reconciler.config.matching import Matcher
-from reconciler.config.ranking import DEFAULT, Claim, Ranked, names, rank, settle
+from reconciler.config.ranking import DEFAULT, Claim, Conflict, Ranked, names, rank, settle
 from reconciler.config.written import Key, WrittenPolicy, read_policies, ready_made
 from reconciler.model import (
     Container,
@@ -94,7 +94,7 @@ class PolicyBook:
         matching = [ranked for index, ranked in enumerate(self._ranked) if bits >> index & 1]
         held, conflicts = settle(matching, self._default)
         if conflicts:
-            return _Broken("; ".join(map(str, conflicts)), conflicts[0].one)
+            return _told(conflicts)
         allowed, refused = self._allowed(matching)
         broken = refused or _impossible(held)
         return broken or self._policy(held, allowed, names(matching))
@@ -104,8 +104,7 @@ class PolicyBook:
         own = [ranked for ranked in matching if not ranked.policy.repository]
         held, conflicts = settle(own, self._default)
         about_modes = [one for one in conflicts if one.key in (_RESOURCES_MODE, _IMAGES_MODE, _FREEZE)]
-        refused = _Broken("; ".join(map(str, about_modes)), about_modes[0].one) if about_modes else None
-        return held, refused
+        return held, _told(about_modes) if about_modes else None
 
     def _policy(self, held: _Held, allowed: _Held, ranked: tuple[str, ...]) -> Policy:
         grouped = held[_GROUP]
@@ -125,6 +124,14 @@ def load_policies(source: Path | Iterable[Path] | None = None, group: str | None
     """The book of the operator's policies: of a file, a folder, several of them, or none."""
     sources = [] if source is None else [source] if isinstance(source, Path) else list(source)
     return PolicyBook([policy for one in sources for policy in read_policies(one)], group=group)
+
+
+def _told(conflicts: Sequence[Conflict]) -> _Broken:
+    """The first in full, and the keys of the others: they mostly have the same two policies."""
+    others = [".".join(one.key) for one in conflicts[1:]]
+    more = f"; the same goes for {', '.join(others[:5])}" if others else ""
+    rest = f" and {len(others) - 5} more keys" if len(others) > 5 else ""
+    return _Broken(f"{conflicts[0]}{more}{rest}", conflicts[0].one)
 
 
 def _least(held: _Held, allowed: _Held, key: Key) -> Mode:

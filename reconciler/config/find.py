@@ -41,22 +41,26 @@ def find_settings(explicit: Path | None, environ: Mapping[str, str], start: Path
         return Found(_existing(Path(environ[VARIABLE]), f"${VARIABLE}"), True)
     for folder in (start.absolute(), *start.absolute().parents):
         path = folder / FILE_NAME
-        if path.is_file():
+        if os.path.isfile(path):
             return Found(path, not _maybe_a_strangers(path))
     return None
 
 
 def _existing(path: Path, named_by: str) -> Path:
-    if path.is_file():
+    # Not Path.is_file, which raises where a folder on the way can't be entered.
+    if os.path.isfile(path):
         return path.absolute()
-    what = "is a folder, not a file" if path.is_dir() else "does not exist"
+    what = "is a folder, not a file" if os.path.isdir(path) else "does not exist, or can't be reached"
     raise Misconfigured("settings", f"{path}, named by {named_by}, {what}", path=str(path))
 
 
 def _maybe_a_strangers(path: Path) -> bool:
     real = path.resolve()
     places = [*path.parents, *real.parents]
-    return any((folder / ".git").exists() for folder in places) or real.stat().st_uid not in (0, os.getuid())
+    return any(os.path.lexists(folder / ".git") for folder in places) or real.stat().st_uid not in (
+        0,
+        os.getuid(),
+    )
 
 
 def load_settings(found: Found) -> Settings:

@@ -270,8 +270,13 @@ class Settings(Written):
         )
 
     def with_metrics(self, source: str) -> Settings:
-        """The same, reading utilization from that address or folder instead."""
-        return self.model_copy(update={"metrics": (Metrics.model_validate(metrics_entry(source)),)})
+        """The same, reading all utilization from that address or folder instead."""
+        return self.model_copy(
+            update={
+                "metrics": (Metrics.model_validate(metrics_entry(source)),),
+                "clusters": tuple(one.model_copy(update={"metrics": None}) for one in self.clusters),
+            }
+        )
 
 
 def metrics_entry(source: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -122,15 +123,15 @@ def read_policies(source: Path) -> tuple[WrittenPolicy, ...]:
 
 
 def _files(source: Path) -> list[Path]:
-    if source.is_file():
+    if os.path.isfile(source):
         return [source]
-    if not source.is_dir():
+    if not os.path.isdir(source):
         raise Misconfigured("policies", "there is no such file or folder of policies", path=str(source))
     return sorted(
         path
         for path in source.rglob("*")
         if path.suffix in (".yaml", ".yml")
-        and path.is_file()
+        and os.path.isfile(path)
         and not any(part.startswith(".") for part in path.relative_to(source).parts)
     )
 

@@ -239,6 +239,17 @@ def test_settings_without_a_file():
     assert settings.path is None
 
 
+def test_metrics_named_on_the_command_line_replace_all_others(tmp_path):
+    settings = load(
+        tmp_path,
+        SMALL + "metrics: [{name: eu, kind: recording, path: x}]\nclusters: [{name: a, metrics: eu}]\n",
+    )
+    replaced = settings.with_metrics("usage")
+    assert [(one.name, one.path) for one in replaced.metrics] == [("main", Path("usage"))]
+    assert replaced.clusters[0].metrics is None
+    assert replaced.path == settings.path
+
+
 def test_settings_can_not_be_changed():
     settings = Settings.for_clone("/srv/deploy")
     with pytest.raises(ValueError, match="frozen"):
@@ -261,7 +272,7 @@ def test_the_operators_word_comes_before_what_is_found(tmp_path):
     assert find_settings(None, {"RECONCILE_CONFIG": ""}, below) == Found(tmp_path / "reconcile.yaml", True)
 
 
-@pytest.mark.parametrize("word", ["missing.yaml", "."])
+@pytest.mark.parametrize("word", ["missing.yaml", ".", "x" * 300])
 def test_a_named_file_must_be_there(tmp_path, word):
     with pytest.raises(Misconfigured, match="named by --config"):
         find_settings(tmp_path / word, {}, tmp_path)
