@@ -49,6 +49,7 @@ _UNKNOWN = {
     Reason.NO_METRICS,
     Reason.THIN_EVIDENCE,
     Reason.LOW_COVERAGE,
+    Reason.PARTIAL_METRICS,
     Reason.AMBIGUOUS_CLUSTER,
     Reason.CONSUMER_WITHOUT_METRICS,
     Reason.GUESSED_OWNER,

@@ -20,7 +20,7 @@ from reconciler.git.message import message, trailers
 from reconciler.git.mirror import Mirror, open_mirror
 from reconciler.git.push import Outcome
 from reconciler.git.signing import Signing
-from reconciler.model import Discovery, FileChange, LedgerEntry, MergeRequest, Note, RefUpdate, Whose
+from reconciler.model import Discovery, Entry, FileChange, LedgerEntry, MergeRequest, Note, RefUpdate, Whose
 from reconciler.ports import BranchTip, Past
 from reconciler.source.cache import Cache
 from reconciler.source.compose import UnitSetting
@@ -58,6 +58,7 @@ class SnapshotFiles:
         self._snapshot = snapshot
         self._layout = layout
         self._notes = tuple(notes)
+        self._entries: dict[str, Entry] | None = None
         self.commit = snapshot.commit
 
     def discover(self) -> Discovery:
@@ -72,10 +73,16 @@ class SnapshotFiles:
         return [entry.path for entry in self._snapshot.entries() if entry.path.startswith(inside)]
 
     def read(self, path: str) -> bytes:
-        for entry in self._snapshot.entries():
-            if entry.path == path:
-                return self._snapshot.read(entry) or b""
-        raise Problem(path, f"{path} is not in the repository.", path=path)
+        found = self._entry_of(path)
+        content = self._snapshot.read(found) if found is not None else None
+        if content is None:
+            raise Problem(path, f"{path} is not in the repository, or too large to be read.", path=path)
+        return content
+
+    def _entry_of(self, path: str) -> Entry | None:
+        if self._entries is None:
+            self._entries = {entry.path: entry for entry in self._snapshot.entries()}
+        return self._entries.get(path)
 
 
 class Identity(NamedTuple):
@@ -110,6 +117,7 @@ class MirrorRepository:
         self._layout = layout
         self._identity = identity
         self._opened: Mirror | None = None
+        self._base_commit = ""
         self.name = url
         self.base = branch
         self.default_base = branch
@@ -120,27 +128,29 @@ class MirrorRepository:
         self.name = mirror.repository
         self.default_base = mirror.default_branch() or self._branch
         self.base = self._branch or self.default_base
-        return SnapshotFiles(mirror.snapshot(self.base), self._layout, mirror.cautions())
+        snapshot = mirror.snapshot(self.base)
+        self._base_commit = snapshot.commit
+        return SnapshotFiles(snapshot, self._layout, mirror.cautions())
 
     def past(self) -> Past:
         mirror = self._mirror
-        ledger = read_ledger(mirror).entries
+        ledger = read_ledger(mirror)
         requests: tuple[MergeRequest, ...] = ()
         if not isinstance(self._make_forge, NoForge):
             requests = tuple(self._make_forge().mine(self._ours))
         tips = {name: tip for name, tip in mirror.branches(self._ours).items() if name != LEDGER}
-        base = mirror.branches()[self.base]
-        pushed = _pushed(ledger)
+        pushed = _pushed(ledger.entries)
         author = f"{self._identity.author.name} <{self._identity.author.email}>"
         branches = {
-            name: _branch_tip(mirror, tip, base, pushed.get(name, {}), author) for name, tip in tips.items()
+            name: _branch_tip(mirror, tip, self._base_commit, pushed.get(name, {}), author)
+            for name, tip in tips.items()
         }
-        return Past(requests, ledger, branches)
+        return Past(requests, ledger.entries, branches, ledger.notes)
 
     def write(self) -> MirrorWriter:
         if isinstance(self._make_forge, NoForge):
             raise Problem(self.name, f"{self._make_forge.why}.", repository=self.name)
-        return MirrorWriter(self._mirror, self.base, self._make_forge(), self._identity)
+        return MirrorWriter(self._mirror, self._base_commit, self._make_forge(), self._identity)
 
     @property
     def _mirror(self) -> Mirror:
@@ -160,10 +170,14 @@ def _pushed(ledger: Sequence[LedgerEntry]) -> dict[str, dict[str, str]]:
 
 
 def _branch_tip(mirror: Mirror, tip: str, base: str, pushed: Mapping[str, str], author: str) -> BranchTip:
-    """Untouched is what the ledger says was pushed. Should the ledger be lost, the commit must
-    look like ours: one commit on top of the base's history, by us, with our trailers."""
+    """Untouched is what the ledger says was pushed, or what comes to the same.
+
+    Should the ledger be lost, the commit must look like ours: one commit on top of the base's
+    history, by us, with our trailers.
+    """
     info = mirror.info(tip)
     plan = trailers(info.message).get("Reconcile-Plan", "")
+    same = next((head for head in pushed if mirror.is_untouched(tip, head, base)), "")
     looks_ours = (
         bool(plan)
         and info.author == author
@@ -171,13 +185,15 @@ def _branch_tip(mirror: Mirror, tip: str, base: str, pushed: Mapping[str, str], 
         and mirror.is_ancestor(info.parents[0], base)
         and plan not in pushed.values()
     )
-    return BranchTip(tip, plan, tip in pushed or looks_ours, not mirror.merges_cleanly(base, tip))
+    untouched = bool(same) or looks_ours
+    conflicts = untouched and info.parents[0] != base and not mirror.merges_cleanly(base, tip)
+    return BranchTip(tip, pushed.get(same, plan), untouched, conflicts)
 
 
 class MirrorWriter:
-    def __init__(self, mirror: Mirror, base: str, forge: Forge, identity: Identity) -> None:
+    def __init__(self, mirror: Mirror, base_commit: str, forge: Forge, identity: Identity) -> None:
         self._mirror = mirror
-        self._base = base
+        self._base_commit = base_commit
         self._identity = identity
         self.forge = forge
 
@@ -187,7 +203,7 @@ class MirrorWriter:
         signed_off = {"Signed-off-by": f"{author.name} <{author.email}>"} if self._identity.sign_off else {}
         return self._mirror.commit(
             CommitRequest(
-                base=self._mirror.branches()[self._base],
+                base=self._base_commit,
                 files={change.path: change.after for change in files},
                 message=message(subject, body, {**marks, **signed_off}),
                 author=author,

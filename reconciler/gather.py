@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from reconciler.model import (
@@ -64,24 +63,48 @@ def subjects(
 
 def measure(wanted: Sequence[Subject], sources: Sources, now: int, progress: Progress) -> Reading:
     """What every container used, within the window of its own policy."""
-    batches: dict[tuple[str, int], list[ContainerRef]] = defaultdict(list)
-    for subject in wanted:
-        for ref in _consumers(subject.container):
-            batches[ref.cluster, subject.policy.sizing.window_days].append(ref)
     measured: dict[ContainerRef, Usage | NoUsage] = {}
     failures: dict[Failure, None] = {}
-    advance = progress.step("Reading utilization", sum(map(len, batches.values())))
-    for (cluster, days), refs in sorted(batches.items()):
-        source = sources.of(cluster)
+    windows = {
+        ref: subject.policy.sizing.window_days for subject in wanted for ref in _consumers(subject.container)
+    }
+    advance = progress.step("Reading utilization", len(windows))
+    for source, refs in _by_source(windows, sources):
         if source is None:
             silence = NoUsage(Reason.NO_METRICS, "no metrics source is configured for it")
             measured.update(dict.fromkeys(refs, silence))
-        else:
-            reading = source.read(list(dict.fromkeys(refs)), now - days * DAY, now)
-            measured.update(reading.usage)
+            continue
+        for days in sorted({windows[ref] for ref in refs}):
+            # All of them are named each time: only so can the source see which it can't tell apart.
+            reading = source.read(refs, now - days * DAY, now)
+            chosen = {ref: found for ref, found in reading.usage.items() if windows[ref] == days}
+            measured.update(_flagged(chosen, reading.failures))
             failures.update(dict.fromkeys(reading.failures))
-        advance(len(refs))
+            advance(len(chosen))
     return Reading(measured, tuple(failures))
+
+
+def _by_source(
+    refs: Iterable[ContainerRef], sources: Sources
+) -> list[tuple[UsageSource | None, list[ContainerRef]]]:
+    batches: dict[int, tuple[UsageSource | None, list[ContainerRef]]] = {}
+    for ref in sorted(refs):
+        source = sources.of(ref.cluster)
+        batches.setdefault(id(source), (source, []))[1].append(ref)
+    return list(batches.values())
+
+
+def _flagged(
+    usage: Mapping[ContainerRef, Usage | NoUsage], failures: Sequence[Failure]
+) -> Mapping[ContainerRef, Usage | NoUsage]:
+    """Where a part could not be read, nobody knows whose part it was."""
+    if not failures:
+        return usage
+    why = f"{failures[0].path or failures[0].what} could not be read"
+    return {
+        ref: found._replace(incomplete=why) if isinstance(found, Usage) else found
+        for ref, found in usage.items()
+    }
 
 
 class Known(NamedTuple):

@@ -212,6 +212,7 @@ class Reason(StrEnum):
     NO_METRICS = "no-metrics"
     THIN_EVIDENCE = "thin-evidence"
     LOW_COVERAGE = "low-coverage"
+    PARTIAL_METRICS = "partial-metrics"
     THROTTLED = "throttled"
     OOM_KILLED = "oom-killed"
     AT_LIMIT = "at-limit"
@@ -312,6 +313,7 @@ class Usage(NamedTuple):
     throttled_permille: int | None  # None: no CPU limit was in force, so nothing could throttle
     restarts: int
     owner_guessed: bool = False
+    incomplete: str = ""  # what of the source could not be read; then nothing is lowered
 
     @property
     def coverage_permille(self) -> int:

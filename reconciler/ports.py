@@ -67,6 +67,7 @@ class Past(NamedTuple):
     requests: tuple[MergeRequest, ...]
     ledger: tuple[LedgerEntry, ...]
     branches: Mapping[str, BranchTip]
+    notes: tuple[Note, ...] = ()
 
 
 class Writer(Protocol):

@@ -133,7 +133,7 @@ def _open(job: Job, repository: Repository) -> tuple[Site, list[Failure]]:
     ]
     chosen = Discovery(
         discovery.repository, discovery.commit, tuple(wanted), discovery.failures,
-        (*discovery.notes, *policies.unmatched(discovery.workloads)), discovery.blobs,
+        (*discovery.notes, *past.notes, *policies.unmatched(discovery.workloads)), discovery.blobs,
     )  # fmt: skip
     said_no = {workload: opted_out(workload) for workload in wanted}
     subjects, failed = gather.subjects(chosen, policies, said_no)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from reconciler.config import (
     Found,
@@ -38,7 +37,7 @@ from reconciler.git.clone import Clone, open_clone
 from reconciler.git.commits import Author
 from reconciler.git.folder import FolderSnapshot
 from reconciler.git.signing import Signing
-from reconciler.git.urls import normalise_url, parse_url
+from reconciler.git.urls import Remote, normalise_url, parse_url
 from reconciler.model import ContainerRef, Discovery, Failure
 from reconciler.ports import Files, Policies, Progress, Repository
 from reconciler.proposals.build import Templates
@@ -224,9 +223,18 @@ def _forge_settings(settings: Settings, url: str) -> written.Forge | None:
         local = forge.kind == "local"
         if local and remote.scheme == "file":
             return forge
-        if not local and forge.url and urlsplit(forge.url).hostname == remote.host:
+        if not local and forge.url and _serves(forge.url, remote):
             return forge
     return None
+
+
+def _serves(server: str, remote: Remote) -> bool:
+    """Whether the forge's server is the repository's. Over HTTP its port must be the same one too:
+    another port of a host may be anybody's, and would be shown the token."""
+    forge = parse_url(f"{server.rstrip('/')}/x")
+    if remote.scheme == "ssh":
+        return forge.host == remote.host
+    return forge.origin == remote.origin
 
 
 def forge_of(settings: Settings, url: str, now: int) -> Callable[[], Forge] | NoForge:

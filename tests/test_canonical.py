@@ -20,7 +20,11 @@ from reconciler.model import (
 texts = st.text(max_size=8)
 refs = st.builds(ContainerRef, texts, texts, texts, texts, texts)
 places = st.builds(
-    Place, texts, texts, st.integers(0, 9), st.lists(st.one_of(texts, st.integers(0, 99)), max_size=4).map(tuple)
+    Place,
+    texts,
+    texts,
+    st.integers(0, 9),
+    st.lists(st.one_of(texts, st.integers(0, 99)), max_size=4).map(tuple),
 )
 refusals = st.builds(Refused, st.sampled_from(list(Reason)), texts)
 slots = st.builds(
@@ -56,7 +60,7 @@ def test_a_union_is_told_apart_by_its_fields() -> None:
     [(Sketch, {"values": [1]}), (Sketch, {"values": ["1"], "counts": [1]}), (Sketch, []), (Field, "cpu")],
 )
 def test_what_is_no_such_record_is_refused(kind: type, value: object) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="not a|without|expected|is not a valid"):
         canonical.load(kind, value)
 
 

@@ -134,7 +134,12 @@ def test_the_commit_says_what_it_is(world: World) -> None:
     text = str(commit.message)  # type: ignore[attr-defined]
     assert text.startswith("perf(resources): right-size web\n")
     assert "requests.cpu 500m -> 400m" in text
-    for trailer in ("Reconcile-Key: savings/", "Reconcile-Plan: ", "Reconcile-Evidence: ", "Reconcile-Schema: 1"):
+    for trailer in (
+        "Reconcile-Key: savings/",
+        "Reconcile-Plan: ",
+        "Reconcile-Evidence: ",
+        "Reconcile-Schema: 1",
+    ):
         assert trailer in text
 
 
@@ -253,7 +258,9 @@ def test_observe_tells_and_proposes_nothing(world: World) -> None:
     assert {keep.reason for keep in report.kept} == {Reason.OBSERVED, Reason.IN_BAND}
 
 
-@pytest.mark.parametrize(("group", "requests"), [("all", 2), ("namespace", 2), ("workload", 2), ("application", 2)])
+@pytest.mark.parametrize(
+    ("group", "requests"), [("all", 2), ("namespace", 2), ("workload", 2), ("application", 2)]
+)
 def test_every_grouping_has_stable_branches(world: World, group: str, requests: int) -> None:
     world.write_settings(proposals={"group": group})
     first = world.run()

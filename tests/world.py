@@ -42,7 +42,9 @@ class Used(NamedTuple):
 
 
 class World:
-    def __init__(self, folder: Path, files: Mapping[str, str], used: Sequence[Used], **settings: object) -> None:
+    def __init__(
+        self, folder: Path, files: Mapping[str, str], used: Sequence[Used], **settings: object
+    ) -> None:
         self.folder = folder
         self.bare = folder / "deploy.git"
         self.settings = folder / "reconcile.yaml"
@@ -115,7 +117,9 @@ class World:
         return commit
 
 
-def manifest(name: str, cpu: str = "500m", memory: str = "512Mi", *, kind: str = "Deployment", more: str = "") -> str:
+def manifest(
+    name: str, cpu: str = "500m", memory: str = "512Mi", *, kind: str = "Deployment", more: str = ""
+) -> str:
     return f"""\
 apiVersion: apps/v1
 kind: {kind}

@@ -82,8 +82,8 @@ def _write(folder: Path, changed: Mapping[str, FileChange]) -> None:
     try:
         for path, change in changed.items():
             ready += [(_beside(folder / path, change.after), folder / path)]
-        for fresh, path in ready:
-            os.replace(fresh, path)
+        for fresh, old in ready:
+            os.replace(fresh, old)
     except OSError as error:
         for fresh, _ in ready:
             fresh.unlink(missing_ok=True)

@@ -34,9 +34,9 @@ def tell(explanation: Explanation) -> tuple[str, ...]:
         figure(resource, stage.value) if stage.value is not None else "-" for stage in explanation.stages
     ]
     width = max((len(text) for text in shown), default=0)
-    names = max((len(stage.name) for stage in explanation.stages), default=0) + 1
+    names = max((len(stage.name) for stage in explanation.stages), default=0)
     lines = [
-        f"  {stage.name:<{names}}{text:>{width}}  {stage.words}"
+        f"  {stage.name:<{names}} {text:>{width}}  {stage.words}"
         for stage, text in zip(explanation.stages, shown, strict=True)
     ]
     return (f"{slot.field}: {slot.value or 'not set'}", *lines, *_outcome(explanation.decision))

@@ -138,6 +138,15 @@ def guessed(case: Case, need: Need) -> Refused | None:
     )
 
 
+def partial(case: Case, need: Need) -> Refused | None:
+    if not need.usage.incomplete:
+        return None
+    return Refused(
+        Reason.PARTIAL_METRICS,
+        f"{need.usage.incomplete}, and it may have held the highest use of {need.consumer.ref}",
+    )
+
+
 def killed(case: Case, need: Need) -> Refused | None:
     if not need.kills:
         return None
@@ -176,7 +185,7 @@ def kills_in_words(need: Need) -> str:
 # ---------------------------------------------------------------------------------------------
 
 _Guard = Callable[[Case, Need], Refused | None]
-_LOWERING: tuple[_Guard, ...] = (guessed, thin, coverage, killed, throttled, at_limit)
+_LOWERING: tuple[_Guard, ...] = (guessed, partial, thin, coverage, killed, throttled, at_limit)
 
 
 def lowering(way: Way) -> Refused | None:

@@ -66,5 +66,5 @@ def test_a_stage_without_a_figure_is_told_too() -> None:
     lines = tell(next(iter(explain(evidence(cpu=None)))))
 
     assert lines[0] == "requests.cpu: not set"
-    assert "  in force     -  no request and no limit is set" in lines
+    assert "  in force    -  no request and no limit is set" in lines
     assert lines[-2] == "  change (savings): not set → 210m"

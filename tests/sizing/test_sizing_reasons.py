@@ -243,6 +243,13 @@ CASES = (
         "found by their names alone",
     ),
     Case(
+        "a part of the metrics could not be read",
+        lowered(consumers=one(incomplete="usage/week.parquet could not be read")),
+        CPU,
+        Reason.PARTIAL_METRICS,
+        "usage/week.parquet could not be read",
+    ),
+    Case(
         "an autoscaler counts in per cent of the request",
         lowered(consumers=(consumer(used(), scalers=(HPA,)),)),
         CPU,
