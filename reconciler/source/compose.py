@@ -55,42 +55,32 @@ def _is_within(where: str, path: str) -> bool:
 
 
 def compose(facts: FileFacts, path: str, places: Places, refused: Refused | None) -> Iterator[Workload]:
+    """The workloads of a file."""
+    # `new` does what a record's own constructor does, without a call around it
+    new, repository, unit = tuple.__new__, places.repository, folder(path)
     cluster, default = places.of(path)
-    unit = folder(path)
-    for found in facts.workloads:
-        namespace = found.namespace or default
-        who = (cluster, namespace, found.kind, found.name)
-        at = (places.repository, path, found.document)
-        yield Workload(
-            unit=unit,
-            cluster=cluster,
-            namespace=namespace,
-            kind=found.kind,
-            name=found.name,
-            repository=places.repository,
-            path=path,
-            line=found.line,
-            replicas=found.replicas,
-            labels=tuple(found.labels.items()),
-            annotations=tuple(found.annotations.items()),
-            scalers=(),
-            containers=tuple([_container(each, who, at, refused) for each in found.containers]),
-        )
+    for document, line, kind, name, own, replicas, labels, notes, containers in facts.workloads:
+        namespace = own or default
+        who = (cluster, namespace, kind, name)
+        at = (repository, path, document)
+        whose = (tuple(labels.items()), tuple(notes.items()))
+        inside = tuple([_container(each, who, at, refused) for each in containers])
+        yield new(Workload, (unit, *who, repository, path, line, replicas, *whose, (), inside))
 
 
 def _container(
     found: FoundContainer, who: tuple[str, str, str, str], at: tuple[str, str, int], refused: Refused | None
 ) -> Container:
-    new = tuple.__new__  # what the records' own constructors do, without a call around it
-    ref = new(ContainerRef, (*who, found.name))
+    new, traced = tuple.__new__, "manifest"
     repository, path, document = at
-    consumers, traced = (ref,), "manifest"
-    slots = []
-    for (field, keys), (line, value, own) in zip(_ways(found.keys), found.slots, strict=True):
+    name, init, sidecar, keys, values = found
+    ref = new(ContainerRef, (*who, name))
+    consumers, slots = (ref,), []
+    for (field, way), (line, value, own) in zip(_ways(keys), values, strict=True):
         why = refused or (own and Refused(Reason(own[0]), own[1]))
-        place = new(Place, (repository, path, document, keys, ()))
+        place = new(Place, (repository, path, document, way, ()))
         slots.append(new(Slot, (place, line, field, value, consumers, traced, why)))
-    return new(Container, (ref, found.init, found.sidecar, tuple(slots)))
+    return new(Container, (ref, init, sidecar, tuple(slots)))
 
 
 @lru_cache(maxsize=1000)

@@ -18,7 +18,8 @@ from reconciler.model import Discovery, Entry, Failure, Note, Reason, Refused, W
 from reconciler.source import facts as records
 from reconciler.source import kustomize, manifests, relate
 from reconciler.source.cache import Cache
-from reconciler.source.compose import Places, UnitSetting, compose
+from reconciler.source.compose import Places, compose
+from reconciler.source.compose import UnitSetting as UnitSetting
 from reconciler.source.facts import FileFacts, Trouble
 from reconciler.source.layout import Layout, folder, lay_out
 from reconciler.source.snapshot import Snapshot
@@ -57,7 +58,8 @@ def _discover(
 ) -> Discovery:
     layout = lay_out(snapshot)
     library = _Library(snapshot, cache)
-    found = [(entry, library.facts(entry)) for entry in layout.manifests]
+    read = [(entry, library.facts(entry)) for entry in layout.manifests]
+    found = [(entry, facts) for entry, facts in read if facts is not records.NOTHING]
     listed = [(entry, library.facts(entry, kustomization=True)) for entry in layout.kustomizations]
     library.close()
     inputs = _Inputs(listed, layout)
@@ -86,7 +88,14 @@ def _discover(
 
 
 def _failure(repository: str, entry: Entry, trouble: Trouble) -> Failure:
-    return Failure(entry.path, Whose.YOURS, trouble.words, repository, entry.path, trouble.line)
+    return Failure(
+        "kustomization" if trouble.what == "kustomization" else "manifest",
+        Whose.YOURS,
+        trouble.words,
+        repository,
+        entry.path,
+        trouble.line,
+    )
 
 
 def _note(repository: str, entry: Entry, trouble: Trouble) -> Note:

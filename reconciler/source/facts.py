@@ -1,7 +1,8 @@
 """What one blob holds, wherever it lies: plain records that a cache can keep as JSON.
 
 The composed records of the model name repository, path, cluster and namespace; these don't, so
-that equal files are read once.
+that equal files are read once. Of a large repository there are fifty thousand slots: containers and
+slots out of the cache stay the lists that JSON has, so they are unpacked and never asked by name.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class FoundContainer(NamedTuple):
     init: bool
     sidecar: bool
     keys: str  # where its mapping stands in the document: see `packed` and `unpacked`
-    slots: Sequence[FoundSlot]  # in the order of model.Field; to be unpacked, never asked by name
+    slots: Sequence[FoundSlot]  # in the order of model.Field
 
 
 class FoundWorkload(NamedTuple):
@@ -81,7 +82,7 @@ def load(row: Row) -> FileFacts:
     if not row:
         return NOTHING
     workloads, scalers, stands, troubles, kustomization = row
-    found = [_workload(each) for each in workloads]
+    found = [FoundWorkload._make(each) for each in workloads]
     if not (scalers or stands or troubles or kustomization):
         return FileFacts(found)
     return FileFacts(
@@ -94,11 +95,6 @@ def load(row: Row) -> FileFacts:
         [Trouble(*trouble) for trouble in troubles],
         Kustomization(*map(tuple, kustomization)) if kustomization else None,
     )
-
-
-def _workload(row: list[Any]) -> FoundWorkload:
-    """Of a large repository there are fifty thousand slots: they stay the lists that JSON has."""
-    return FoundWorkload._make((*row[:-1], [FoundContainer._make(each) for each in row[-1]]))
 
 
 def packed(keys: Iterable[Key]) -> str:

@@ -89,13 +89,14 @@ def _chart_notes(repository: str, templated: Mapping[str, int]) -> Iterator[Note
 
 
 def _links(snapshot: Snapshot) -> tuple[dict[str, str], list[Note]]:
-    every = snapshot.entries()
-    files = {entry.path for entry in every}
+    """The symlinks that stay in the tree, and notes on those that hide or lose something."""
+    every = [entry for entry in snapshot.entries() if entry.mode == SYMLINK_MODE]
+    folders = {"."} if every else set()
+    for entry in snapshot.entries() if every else ():
+        folders.update(list(_heads(entry.path))[:-1])
     links: dict[str, str] = {}
     notes = []
     for entry in every:
-        if entry.mode != SYMLINK_MODE:
-            continue
         target = (snapshot.read(entry) or b"").decode("utf-8", "surrogateescape")
         path = posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), target))
         if not target or target.startswith("/") or path.startswith("../") or path == "..":
@@ -103,14 +104,10 @@ def _links(snapshot: Snapshot) -> tuple[dict[str, str], list[Note]]:
             notes.append(Note("symlink", words, snapshot.repository, entry.path))
             continue
         links[entry.path] = path
-        if path not in files and _is_folder(path, files):
+        if path in folders:
             words = f"a link to the folder {path}: its files are read there"
             notes.append(Note("symlink", words, snapshot.repository, entry.path))
     return links, notes
-
-
-def _is_folder(path: str, files: set[str]) -> bool:
-    return path == "." or any(name.startswith(f"{path}/") for name in files)
 
 
 def _heads(path: str) -> Iterator[str]:
