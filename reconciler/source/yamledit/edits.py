@@ -37,6 +37,9 @@ class Placed(NamedTuple):
     edit: Edit
 
 
+_INNERMOST = 1_000_000
+
+
 class Growth(NamedTuple):
     """What is to be added at one spot, from all assignments together."""
 
@@ -55,6 +58,8 @@ def plan_in(
     placed: list[Placed] = []
     wanted: dict[tuple[Key, ...], Assignment] = {}
     for assignment in assignments:
+        if not assignment.keys:
+            return Refused(Reason.NOT_A_SCALAR, "a whole document can't be set, only a value in it")
         place = (assignment.document, *assignment.keys, "\n", *assignment.inner)
         if (other := wanted.setdefault(place, assignment)).value != assignment.value:
             return Refused(Reason.UNPROVEN, f"{_shown(assignment.keys)} can't be {other.value} and more")
@@ -373,7 +378,8 @@ def _inside(text: str, at: Spot, group: list[Assignment]) -> list[Placed] | Refu
     )
     if isinstance(inner, Refused):
         return inner
-    return [Placed(0, block.outside(edit)) for edit in inner]
+    # what is added at the block's end comes before what is added behind it
+    return [Placed(_INNERMOST, block.outside(edit)) for edit in inner]
 
 
 def _shown(keys: tuple[Key, ...]) -> str:

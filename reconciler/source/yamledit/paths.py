@@ -171,8 +171,7 @@ def _find(document: Document, text: str, mapping: Mapping, step: Key) -> _Step |
 
 def _has_colon(text: str, key: Scalar, value: Node) -> bool:
     """Whether a pair is written `key: value`, without a `?` before it."""
-    line = text.rfind("\n", 0, key.start) + 1
-    if text.find("?", line, key.start) >= 0 and text[line : key.start].rstrip(" \t").endswith("?"):
+    if text[max(0, key.start - 80) : key.start].rstrip(" \t").endswith("?"):
         return False
     return text[key.end : value.start].lstrip(" \t").startswith(":")
 
