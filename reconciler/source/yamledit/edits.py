@@ -69,7 +69,7 @@ def plan_in(
     for index, group in by_document.items():
         if not 0 <= index < len(documents):
             return Refused(Reason.UNPROVEN, f"the file has no document {index}")
-        found = _in_document(documents[index], text, group)
+        found = planned(documents[index], text, group)
         if isinstance(found, Refused):
             return found
         placed.extend(found)
@@ -96,7 +96,8 @@ def _ordered(placed: list[Placed]) -> tuple[Edit, ...] | Refused:
     return edits
 
 
-def _in_document(document: Document, text: str, group: list[Assignment]) -> list[Placed] | Refused:
+def planned(document: Document, text: str, group: list[Assignment]) -> list[Placed] | Refused:
+    """The edits of one document, not yet in order."""
     placed: list[Placed] = []
     growths: dict[int, Growth] = {}
     blocks: dict[int, tuple[Spot, list[Assignment]]] = {}
@@ -154,6 +155,7 @@ def _replace(text: str, placed: list[Placed], at: Spot, assignment: Assignment) 
         placed.append(Placed(depth, Edit(node.start, node.end, new)))
         return None
     assert isinstance(node, Scalar)
+    json = json and scalars.is_json(node.value, quoted=node.style == '"')
     if node.value == assignment.value and (
         node.style or scalars.is_plain(node.value, text=assignment.text, json=json)
     ):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from reconciler.model import Key, Reason, Refused
 from reconciler.source.yamledit import layout, literal, scalars
-from reconciler.source.yamledit.edits import replaceable
+from reconciler.source.yamledit.edits import Assignment, planned, replaceable
 from reconciler.source.yamledit.paths import Spot, spot
 from reconciler.source.yamledit.reading import parse
 from reconciler.source.yamledit.tree import Document, Mapping, Scalar
@@ -26,7 +26,13 @@ def where(document: Document, text: str, keys: tuple[Key, ...], inner: tuple[Key
         return Where(document.line, None, at)
     if inner:
         return _inside(text, at, inner)
-    refused = None if at.rest else replaceable(at.node, at.value)
+    if not at.rest:
+        refused = replaceable(at.node, at.value)
+    elif at.node is not None or at.source is not None:  # not simply missing: see whether it could be made
+        made = planned(document, text, [Assignment(document.index, keys, "1")])
+        refused = made if isinstance(made, Refused) else None
+    else:
+        refused = None
     return Where(_line(text, at), _in_force(at.value), refused)
 
 

@@ -39,6 +39,11 @@ def is_plain_text(value: str) -> bool:
     return _NUMBERLIKE.fullmatch(value) is None or _VERSION.fullmatch(value) is not None
 
 
+def is_json(value: str, *, quoted: bool) -> bool:
+    """Whether a value could stand in JSON as it is written."""
+    return quoted or value in ("null", "true", "false") or _JSON_NUMBER.fullmatch(value) is not None
+
+
 def is_plain(value: str, *, text: bool, json: bool) -> bool:
     """Whether a value may stand without quotes. JSON has no text without quotes."""
     if text:
