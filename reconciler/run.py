@@ -59,7 +59,7 @@ class Job(NamedTuple):
 
 
 class Site(NamedTuple):
-    """One repository, opened and read."""
+    """One repository, opened and read. `unmatched` are policies that mean nothing in it."""
 
     repository: Repository
     files: Files
@@ -67,6 +67,7 @@ class Site(NamedTuple):
     past: Past
     history: History
     subjects: tuple[gather.Subject, ...]
+    unmatched: tuple[Note, ...]
 
 
 class Settled(NamedTuple):
@@ -117,7 +118,13 @@ def _discover(job: Job) -> tuple[list[Site], list[Failure], list[Note]]:
             failed += [*site.discovery.failures, *broken]
             notes += site.discovery.notes
         advance(1)
-    return sites, failed, notes
+    return sites, failed, notes + _unmatched_everywhere(sites)
+
+
+def _unmatched_everywhere(sites: Sequence[Site]) -> list[Note]:
+    """A policy of the operator's need not mean something in each repository, only in one."""
+    told = dict.fromkeys(note for site in sites for note in site.unmatched)
+    return [note for note in told if note.repository or all(note in site.unmatched for site in sites)]
 
 
 def _open(job: Job, repository: Repository) -> tuple[Site, list[Failure]]:
@@ -133,12 +140,13 @@ def _open(job: Job, repository: Repository) -> tuple[Site, list[Failure]]:
     ]
     chosen = Discovery(
         discovery.repository, discovery.commit, tuple(wanted), discovery.failures,
-        (*discovery.notes, *past.notes, *policies.unmatched(discovery.workloads)), discovery.blobs,
+        (*discovery.notes, *past.notes), discovery.blobs,
     )  # fmt: skip
     said_no = {workload: opted_out(workload) for workload in wanted}
     subjects, failed = gather.subjects(chosen, policies, said_no)
     kept = tuple(one for one in subjects if job.only(one.container.ref, one.workload.unit))
-    return Site(repository, files, chosen, past, history(told), kept), failed
+    unmatched = policies.unmatched(discovery.workloads)
+    return Site(repository, files, chosen, past, history(told), kept, unmatched), failed
 
 
 def weigh(job: Job) -> tuple[list[Evidence], list[Failure]]:

@@ -107,8 +107,8 @@ def _settings(asked: Asked, clone: Clone | None) -> Settings:
     if asked.write and not settings.trusted:
         raise Misconfigured(
             "settings",
-            f"{found.path} was found inside a Git work tree and nobody named it, so it is good for dry runs "
-            f"only: use --config {found.path} if it is yours, or --dry-run.",
+            "these settings were found inside a Git work tree, or are another user's, and nobody named them, "
+            "so they are good for dry runs only: name them with --config if they are yours, or --dry-run.",
             path=str(found.path),
         )
     return settings.with_metrics(asked.metrics) if asked.metrics else settings

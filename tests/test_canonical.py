@@ -60,7 +60,7 @@ def test_a_union_is_told_apart_by_its_fields() -> None:
     [(Sketch, {"values": [1]}), (Sketch, {"values": ["1"], "counts": [1]}), (Sketch, []), (Field, "cpu")],
 )
 def test_what_is_no_such_record_is_refused(kind: type, value: object) -> None:
-    with pytest.raises(ValueError, match="not a|without|expected|is not a valid"):
+    with pytest.raises(ValueError, match=r"not a|without|expected|is not a valid"):
         canonical.load(kind, value)
 
 

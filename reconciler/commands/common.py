@@ -79,7 +79,9 @@ Only = Annotated[
         "./FOLDER. May be repeated.",
     ),
 ]
-OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How to print the result.")]
+OutputOption = Annotated[
+    Output, typer.Option("--output", "-o", metavar="text|json", help="How to print the result.")
+]
 
 
 def print_json(document: dict[str, Any]) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from reconciler.commands.common import Config, Exit, Metrics, Output, OutputOption, print_json
@@ -21,7 +20,7 @@ from reconciler.git.command import git_version
 from reconciler.git.reach import remote_branches
 from reconciler.report.diffs import shown
 from reconciler.report.rows import API_VERSION
-from reconciler.report.text import console
+from reconciler.report.text import console, counted, new_table, print_table
 from reconciler.wiring import access_of, forge_of, found_settings, open_source
 
 _PATIENCE = 20
@@ -62,11 +61,11 @@ def doctor(config: Config = None, metrics: Metrics = None, output: OutputOption 
 
 
 def _print(found: Sequence[Check]) -> None:
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table = new_table("", "WHAT", "")
     for check in found:
         mark, style = _MARKS[check.verdict]
         table.add_row(Text(mark, style=style), Text(shown(check.what)), Text(shown(check.told)))
-    console().print(table)
+    print_table(console(), table)
 
 
 def _programs() -> Iterator[Check]:
@@ -144,7 +143,7 @@ def _repository(settings: Settings, url: str, branch: str) -> Iterator[Check]:
     elif not branches:
         yield Check(what, Verdict.BROKEN, "it is empty: push a first commit to it")
     else:
-        yield Check(what, Verdict.OK, f"reachable, {len(branches)} branches")
+        yield Check(what, Verdict.OK, f"reachable, {counted(len(branches), 'branch', 'branches')}")
     forge = forge_of(settings, url, 0)
     if callable(forge):
         try:
@@ -152,7 +151,7 @@ def _repository(settings: Settings, url: str, branch: str) -> Iterator[Check]:
         except Problem as problem:
             yield Check(f"forge of {url}", Verdict.BROKEN, str(problem))
         else:
-            yield Check(f"forge of {url}", Verdict.OK, f"reachable, {told} merge requests")
+            yield Check(f"forge of {url}", Verdict.OK, f"reachable, {counted(told, 'merge request')}")
     else:
         yield Check(f"forge of {url}", Verdict.MISSING, forge.why)
 

@@ -42,7 +42,9 @@ _REPOSITORY = Annotated[
 def list_requests(
     repository: _REPOSITORY = None,
     config: Config = None,
-    state: Annotated[str, typer.Option(help="open, merged, closed or all.")] = "open",
+    state: Annotated[
+        str, typer.Option("--state", metavar="STATE", help="open, merged, closed or all.")
+    ] = "open",
     output: OutputOption = Output.TEXT,
 ) -> None:
     """List merge requests, newest first."""

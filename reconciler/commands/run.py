@@ -38,7 +38,8 @@ def run(
     ] = False,
     now: Now = None,
     output: Annotated[
-        RunOutput, typer.Option("--output", "-o", help="How to print the report.")
+        RunOutput,
+        typer.Option("--output", "-o", metavar="text|json|markdown", help="How to print the report."),
     ] = RunOutput.TEXT,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 4 when changes are pending or were made.")

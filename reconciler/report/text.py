@@ -169,8 +169,8 @@ def _verdict(report: Report) -> str:
     return f"{counted(len(report.changes), 'change')}: {verdict(report.changes)}; {looked}{failed}."
 
 
-def counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def counted(number: int, noun: str, plural: str = "") -> str:
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def print_table(out: Console, table: Table) -> None:

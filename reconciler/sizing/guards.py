@@ -32,7 +32,7 @@ _SCALED_BY = {
 
 def outright(evidence: Evidence, slot: Slot) -> Refused | None:
     """People's words and the place in the file come before any number."""
-    if evidence.opted_out:
+    if _is_opted_out(evidence.opted_out, slot.field.resource):
         return Refused(Reason.OPTED_OUT, f"the annotation {evidence.opted_out} opts it out")
     mine = [one for one in evidence.consumers if not slot.consumers or one.ref in slot.consumers]
     if not evidence.policy.sizing.manage_init and any(one.init and not one.sidecar for one in mine):
@@ -41,6 +41,12 @@ def outright(evidence: Evidence, slot: Slot) -> Refused | None:
             "an init container runs for moments, so its use is hardly measured; the policy doesn't manage it",
         )
     return slot.refused
+
+
+def _is_opted_out(annotation: str, resource: str) -> bool:
+    """`KEY: cpu` and `KEY: memory` opt out of that resource alone; anything else of both."""
+    said = {word.strip() for word in annotation.rpartition(": ")[2].split(",")}
+    return bool(annotation) and (resource in said or not said <= {"cpu", "memory"})
 
 
 def standing(case: Case) -> Refused | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final, NoReturn
 
-from reconciler.model import Field, Key
+from reconciler.model import Field, Key, Reason
 from reconciler.source.facts import FoundContainer, FoundSlot, FoundWorkload, packed
 from reconciler.source.view import View, is_null, is_text
 from reconciler.source.yamledit import Document, Mapping, Node, Scalar, Sequence, where
@@ -31,6 +32,9 @@ KINDS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
 }
 _KNATIVE_CONTAINER: Final = "user-container"  # the name that Knative gives to one without
 _LONGEST_NAME: Final = 253
+# Plain numbers that Kubernetes' YAML reads as another number than they look like: `010` is eight.
+_MISREAD: Final = re.compile(r"[-+]?(?:0[0-9_]+|0[xob][0-9a-fA-F_]+|[0-9]+_[0-9_]*)(?:\.[0-9_]*)?")
+_AS_NUMBER: Final = "a plain number written like this means another one in YAML; write it without 0 and _"
 _LISTS: Final = (("initContainers", True), ("containers", False))
 PATHS: Final[tuple[tuple[str, ...], ...]] = tuple(
     ("image",) if field is Field.IMAGE else ("resources", *field.value.split(".")) for field in Field
@@ -165,6 +169,8 @@ class ManifestObject:
         )
 
     def _slot(self, document: Document, keys: tuple[Key, ...], value: Node | None, line: int) -> FoundSlot:
+        if isinstance(value, Scalar) and not value.style and _MISREAD.fullmatch(value.value):
+            return FoundSlot(value.line, value.value, (Reason.BAD_QUANTITY.value, _AS_NUMBER))
         found = where(document, self.text, keys)
         if found.refused is None:
             return FoundSlot(found.line, found.value)
@@ -177,7 +183,9 @@ class ManifestObject:
 def _is_simple(value: Scalar) -> bool:
     """Whether a value is nothing but its text: `where` would find the same, and no reason against it."""
     return value.style not in ("|", ">") and not (
-        value.tag or is_templated(value.value) or (not value.style and is_null(value))
+        value.tag
+        or is_templated(value.value)
+        or (not value.style and (is_null(value) or _MISREAD.fullmatch(value.value)))
     )
 
 

@@ -361,3 +361,13 @@ def test_stuck_limit_gets_a_row_of_its_own() -> None:
     assert rows[MEMORY].reason is Reason.AT_LIMIT
     assert rows[Field.MEMORY_LIMIT].reason is Reason.ALIASED
     assert rows[Field.MEMORY_LIMIT].detail == "had to rise to 568Mi, but it is an alias of &limit"
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [("true", set()), ("cpu", {MEMORY}), ("memory", {CPU}), ("cpu, memory", set()), ("", {CPU, MEMORY})],
+)
+def test_an_annotation_may_opt_out_of_one_resource(said: str, left: set[Field]) -> None:
+    rows = decide(lowered(opted_out=f"reconciler.io/ignore: {said}" if said else ""))
+    kept = {row.slot.field for row in rows if isinstance(row, Keep) and row.reason is Reason.OPTED_OUT}
+    assert {CPU, MEMORY} - kept == left

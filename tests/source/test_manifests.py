@@ -242,3 +242,33 @@ def test_facts_survive_the_way_into_the_cache_and_back() -> None:
     assert len(before.workloads) == len(before.scalers) == len(before.troubles) == 1
     assert json.dumps(before) == json.dumps(after)
     assert before.scalers == after.scalers
+
+
+@pytest.mark.parametrize("text", ["010", "0x10", "1_000", "0o7"])
+def test_a_plain_number_that_yaml_reads_as_another_is_refused(text: str) -> None:
+    found = manifests.read(DEPLOYMENT_WITH.format(cpu=text).encode())
+    slot = found.workloads[0].containers[0].slots[0]
+    assert slot.value == text
+    assert slot.refused is not None
+    assert slot.refused[0] == "bad-quantity"
+
+
+@pytest.mark.parametrize("text", ["'010'", "10", "0.5", "0", "100m", "1e3"])
+def test_other_numbers_are_fine(text: str) -> None:
+    found = manifests.read(DEPLOYMENT_WITH.format(cpu=text).encode())
+    assert found.workloads[0].containers[0].slots[0].refused is None
+
+
+DEPLOYMENT_WITH = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: web}}
+spec:
+  template:
+    spec:
+      containers:
+        - name: app
+          resources:
+            requests:
+              cpu: {cpu}
+"""
