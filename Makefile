@@ -22,6 +22,7 @@ demo: ## the whole way on a repository made for it: dry run, merge request, merg
 	@$(BIN)/reconcile demo
 
 lint: setup ## style, types, and the picture of imports
+	@echo "lint: style, types, imports"
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --quiet --check
 	@$(BIN)/mypy --no-error-summary
