@@ -132,7 +132,7 @@ def _manifest(name: str, style: Style, rng: random.Random) -> Manifest:
             paths = [("items", 1, *path) for path in paths]
         containers += [(len(documents), path) for path in paths]
         documents.append(value)
-    text = _as_json(documents[0], style) if style.json else _as_yaml(documents, style, rng)
+    text = _as_json(documents[0], style) if style.json else as_yaml(documents, style, rng)
     if not style.final_newline:
         text = text.rstrip("\n")
     text = text.replace("\n", style.newline)
@@ -312,7 +312,7 @@ def _as_json(value: Any, style: Style) -> str:
     return json.dumps(_plain(value), indent="\t" if style.json == "tabs" else 2, ensure_ascii=False) + "\n"
 
 
-def _as_yaml(documents: list[Any], style: Style, rng: random.Random) -> str:
+def as_yaml(documents: list[Any], style: Style, rng: random.Random) -> str:
     writer = _Writer(style, rng)
     parts: list[str] = []
     for at, document in enumerate(documents):
@@ -392,15 +392,19 @@ class _Writer:
         safe = quantity or (_SAFE.fullmatch(value) and value.lower() not in _TYPED)
         if safe and not self.style.quote:
             return value
-        return f"'{value}'" if self.style.quote == "'" else f'"{value}"'
+        return "'" + value.replace("'", "''") + "'" if self.style.quote == "'" else json.dumps(value)
 
     def _flow(self, value: Any) -> str:
+        if isinstance(value, Flow):
+            value = value.value
         if isinstance(value, dict):
-            pairs = ", ".join(f"{self._key(key)}: {self._value(own)}" for key, own in value.items())
+            pairs = ", ".join(f"{self._key(key)}: {self._flow(own)}" for key, own in value.items())
             return "{" + pairs + "}"
         if isinstance(value, list):
-            return "[" + ", ".join(self._value(own) for own in value) + "]"
-        return self._value(value)
+            return "[" + ", ".join(self._flow(own) for own in value) + "]"
+        if isinstance(value, Literal | Folded):
+            return json.dumps(value)
+        return self._value(value) or "null"
 
 
 def _is_small(value: dict[str, Any]) -> bool:

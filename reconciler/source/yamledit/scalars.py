@@ -10,9 +10,12 @@ import re
 from decimal import Decimal, InvalidOperation
 
 # What Kubernetes accepts as a quantity, and the smaller set that means the same without quotes.
-_QUANTITY = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d{1,3})?")
-_PLAIN_QUANTITY = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,9})?([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d{1,2})?")
-_JSON_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,9})?([eE][+-]?\d{1,2})?")
+_QUANTITY = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d{1,3})?", re.ASCII)
+# More than 15 digits of a number don't survive floating point, so they keep quotes.
+_PLAIN_QUANTITY = re.compile(
+    r"-?(?!(\d\.?){16})(0|[1-9]\d*)(\.\d+)?([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d{1,2})?", re.ASCII
+)
+_JSON_NUMBER = re.compile(r"-?(?!(\d\.?){16})(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,2})?", re.ASCII)
 
 _PLAIN_TEXT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/@:+-]*[A-Za-z0-9._/@+-])?")
 _WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"])
