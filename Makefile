@@ -26,7 +26,7 @@ lint: setup ## style, types, and the picture of imports
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --quiet --check
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --no-logo --quiet 2>&1
+	@said=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$said"; exit 1; }
 
 test: lint ## lint, then every test, with real servers (ARGS goes to pytest)
 	@.ci/servers
