@@ -30,7 +30,7 @@ from reconciler.model import (
 )
 from reconciler.ports import Past, Progress, Repository, Writer
 from reconciler.proposals.build import trailers
-from reconciler.proposals.group import change_id
+from reconciler.proposals.group import change_id, fingerprint
 from reconciler.proposals.history import events_of
 from reconciler.proposals.lifecycle import (
     CLOSED_BY_US,
@@ -186,7 +186,7 @@ def _push_branches(
             now, "pushed", proposal.key, {"branch": one.branch, "head": tip, "plan": proposal.plan}
         )
         for change in proposal.changes:
-            hashed = canonical.digest(change.evidence)
+            hashed = fingerprint(change.evidence)
             if hashed not in known:
                 facts = {"hash": hashed, "evidence": canonical.plain(change.evidence)}
                 entries[hashed] = LedgerEntry(now, "evidence", proposal.key, facts)

@@ -29,6 +29,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
+        if value and type(value[0]) is int and {*map(type, value)} == {int}:
+            return list(value)  # the buckets of sketches: most of all evidence, and plain already
         return [plain(item) for item in value]
     raise TypeError(f"a record can't hold {type(value).__name__}")
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from reconciler import canonical
 from reconciler.model import Change, ChangeClass, Consumer, Field, Usage
-from reconciler.proposals.group import Group, first_consumer
+from reconciler.proposals.group import Group, fingerprint, first_consumer
 from reconciler.proposals.markdown import code, prose
 from reconciler.quantity import human_cpu, human_memory, read
 
@@ -158,7 +157,7 @@ def _evidence(changes: Sequence[Change]) -> str:
         if usage is not None:
             lines.append(f"- {code(str(first_consumer(change)))}: {evidence_words(usage)}")
         policies = ", ".join(code(name) for name in change.evidence.policy.names)
-        lines.append(f"  evidence {code(canonical.digest(change.evidence)[:16])}, policies {policies}")
+        lines.append(f"  evidence {code(fingerprint(change.evidence)[:16])}, policies {policies}")
     return "\n".join([*lines, "", "</details>"])
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from reconciler import canonical
 from reconciler.model import ChangeClass, FileChange, Mode, Proposal
 from reconciler.proposals.body import body, message_body, title_subject
-from reconciler.proposals.group import Group, plan_of
+from reconciler.proposals.group import Group, fingerprint, plan_of
 from reconciler.proposals.markdown import one_line
 from reconciler.proposals.memo import hide, memo_of
 from reconciler.proposals.templates import fill
@@ -65,7 +65,7 @@ def build(group: Group, files: Iterable[FileChange], base: Base, templates: Temp
 
 def trailers(proposal: Proposal) -> Mapping[str, str]:
     """What the commit carries of itself, so that Git alone can tell what it is."""
-    evidence = sorted(canonical.digest(change.evidence) for change in proposal.changes)
+    evidence = sorted(fingerprint(change.evidence) for change in proposal.changes)
     policies = sorted({change.evidence.policy.names for change in proposal.changes})
     return {
         "Reconcile-Key": proposal.key,

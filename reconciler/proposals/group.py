@@ -10,10 +10,11 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from reconciler import canonical
-from reconciler.model import Change, ChangeClass, ContainerRef, Freeze, Keep, Mode, Reason
+from reconciler.model import Change, ChangeClass, ContainerRef, Evidence, Freeze, Keep, Mode, Reason
 
 # A branch and a key are built of this; anything else is replaced and a hash says which it was.
 _CLEAN = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,58}[a-z0-9])?")
@@ -37,6 +38,13 @@ class Group(NamedTuple):
     mode: Mode
     labels: tuple[str, ...]
     changes: tuple[Change, ...]
+
+
+@lru_cache(maxsize=1 << 15)
+def fingerprint(evidence: Evidence) -> str:
+    """The digest of evidence. It stands in the body, the trailers, the ledger and the report, and
+    the changes of one container share it, so it is worked out once."""
+    return canonical.digest(evidence)
 
 
 def change_id(change: Change) -> str:

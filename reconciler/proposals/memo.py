@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from reconciler import canonical
 from reconciler.model import Change, ContainerRef, Key
+from reconciler.proposals.group import fingerprint
 
 _BLOCK = re.compile(r"<!-- reconcile:v1 ([A-Za-z0-9+/=]{1,2000000}) -->")
 
@@ -52,7 +53,7 @@ def memo_of(key: str, plan: str, changes: Iterable[Change]) -> Memo:
             for change in chosen
             for slot, new in change.values
         ),
-        tuple(sorted({canonical.digest(change.evidence) for change in chosen})),
+        tuple(sorted({fingerprint(change.evidence) for change in chosen})),
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from reconciler import canonical
 from reconciler.model import Action, Change, ContainerRef, Evidence, Failure, Keep, Note, Proposal, Report
-from reconciler.proposals.group import change_id, first_consumer
+from reconciler.proposals.group import change_id, fingerprint, first_consumer
 from reconciler.sizing import Explanation
 
 API_VERSION = "reconciler/v1"
@@ -31,7 +31,7 @@ def _proposal_rows(proposal: Proposal) -> list[dict[str, Any]]:
 
 def change_rows(change: Change, group: str) -> list[dict[str, Any]]:
     ref = first_consumer(change)
-    name, evidence = change_id(change), canonical.digest(change.evidence)
+    name, evidence = change_id(change), fingerprint(change.evidence)
     return [
         {
             "id": name,
@@ -117,5 +117,5 @@ def explanation(found: Explanation, evidence: Evidence) -> dict[str, Any]:
         "value": found.slot.value,
         "stages": [canonical.plain(stage) for stage in found.stages],
         **outcome,
-        "evidence": canonical.digest(evidence),
+        "evidence": fingerprint(evidence),
     }
