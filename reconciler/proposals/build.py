@@ -66,7 +66,7 @@ def build(group: Group, files: Iterable[FileChange], base: Base, templates: Temp
 def trailers(proposal: Proposal) -> Mapping[str, str]:
     """What the commit carries of itself, so that Git alone can tell what it is."""
     evidence = sorted(fingerprint(change.evidence) for change in proposal.changes)
-    policies = sorted({change.evidence.policy.names for change in proposal.changes})
+    policies = sorted({canonical.digest(change.evidence.policy) for change in proposal.changes})
     return {
         "Reconcile-Key": proposal.key,
         "Reconcile-Plan": proposal.plan,

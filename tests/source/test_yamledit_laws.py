@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import random
 import re
 import sys
@@ -223,9 +222,14 @@ def check(before: str, wanted: list[Assignment]) -> bool:
 
 
 def lines_gone(before: str, after: str) -> int:
+    """How many lines the shortest possible diff takes away."""
     old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
-    same = difflib.SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks()
-    return len(old) - sum(block.size for block in same)
+    kept = [0] * (len(new) + 1)
+    for line in old:
+        above = kept[:]
+        for at, other in enumerate(new):
+            kept[at + 1] = above[at] + 1 if line == other else max(above[at + 1], kept[at])
+    return len(old) - kept[-1]
 
 
 def lines_of_old_values(before: str, wanted: list[Assignment]) -> int:

@@ -269,3 +269,10 @@ def test_line_breaks_that_only_yaml_1_1_knows_need_both_parsers() -> None:
 def test_a_date_that_does_not_exist_is_no_crash() -> None:
     before = b"a:\t2024-13-45\nb: 2\n"
     assert isinstance(rewrite(before, [Assignment(0, ("b",), "3")]), Refused)
+
+
+@pytest.mark.parametrize("value", ["{{ .Values.x }}", "${x}", "$(x)", "{% x %}", "a{{", "<%= x %>"])
+def test_no_template_is_written(value: str) -> None:
+    after = rewrite(b"a: b\n", [Assignment(0, ("a",), value, True)])
+    assert isinstance(after, Refused)
+    assert after.reason is Reason.TEMPLATE

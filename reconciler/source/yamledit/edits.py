@@ -111,6 +111,8 @@ def planned(document: Document, text: str, group: list[Assignment]) -> list[Plac
             continue
         if not assignment.text and not scalars.is_quantity(assignment.value):
             return Refused(Reason.BAD_QUANTITY, f"`{assignment.value}` is no quantity")
+        if is_templated(assignment.value):
+            return Refused(Reason.TEMPLATE, f"`{assignment.value}` would be a template's, not YAML's")
         if at.rest:
             refused = _grow(document, text, growths, at, assignment)
         else:
