@@ -247,10 +247,7 @@ def _complaint(builder: _Builder, broken: Exception) -> tuple[str, int]:
         line = builder.begins + read.count(b"\n")
         return f"the character #x{broken.character:04x} is not allowed", line
     mark = getattr(broken, "problem_mark", None) or getattr(broken, "context_mark", None)
-    if mark is None:
-        line = builder.begins
-    else:  # what is missing at the end is missing from the last line that says something
-        line = builder.lines.at(builder.base + min(mark.index, len(builder.chunk.rstrip())))
+    line = builder.lines.at(builder.base + mark.index) if mark is not None else builder.begins
     parts = (getattr(broken, "context", None), getattr(broken, "problem", None))
     return " ".join(part for part in parts if part) or "it is no YAML", line
 
