@@ -1,7 +1,7 @@
 """Deciding 10,000 containers from their sketches, on one core.
 
-Promised: under 5 seconds of processor time, each decision with its reasons and the words of every stage. Measured
-against what a script would do, without any of that: numpy's percentile and maximum over the
+Promised: under 5 seconds of processor time, each decision with its reasons and the words of every
+stage. Measured against what a script would do, without any of that: numpy's percentile and maximum over the
 raw samples of each container (three pods, two weeks, one sample each five minutes).
 """
 
