@@ -244,6 +244,13 @@ class Reason(StrEnum):
     ENCODING = "encoding"
     DEFINED_TWICE = "defined-twice"
     UNPROVEN = "unproven"
+    # what is rendered together
+    UNKNOWN_SOURCE = "unknown-source"
+    OTHER_REVISION = "other-revision"
+    ENCRYPTED = "encrypted"
+    PLUGIN = "plugin"
+    UNSUPPORTED = "unsupported"
+    NOT_DEPLOYABLE = "not-deployable"
 
 
 class Refused(NamedTuple):
