@@ -244,6 +244,13 @@ class Reason(StrEnum):
     ENCODING = "encoding"
     DEFINED_TWICE = "defined-twice"
     UNPROVEN = "unproven"
+    # the rendering
+    RENDER_FAILED = "render-failed"
+    RENDER_LIMIT = "render-limit"
+    MISSING_TOOL = "missing-tool"
+    MISSING_DEPENDENCY = "missing-dependency"
+    CHART_UNAVAILABLE = "chart-unavailable"
+    REMOTE_BASE = "remote-base"
     # what is rendered together
     UNKNOWN_SOURCE = "unknown-source"
     OTHER_REVISION = "other-revision"

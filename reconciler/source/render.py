@@ -22,6 +22,13 @@ class Parameter(NamedTuple):
     as_text: bool = False
 
 
+class FileParameter(NamedTuple):
+    """`--set-file name=...`: the content, taken as text."""
+
+    name: str
+    content: bytes
+
+
 class HelmRequest(NamedTuple):
     chart: Files  # the chart's own files, dependencies below charts/ included; Chart.yaml at the root
     values: tuple[bytes, ...]  # contents of value files, the last wins
@@ -32,6 +39,9 @@ class HelmRequest(NamedTuple):
     api_versions: tuple[str, ...] = ()
     include_crds: bool = True
     skip_tests: bool = False
+    skip_schema_validation: bool = False
+    file_parameters: tuple[FileParameter, ...] = ()
+    again: int = 0  # requests that differ in it alone are rendered anew: how noise is found
 
 
 class KustomizeRequest(NamedTuple):
@@ -39,6 +49,8 @@ class KustomizeRequest(NamedTuple):
     folder: str  # of the kustomization, below the root; "" is the root itself
     options: tuple[str, ...] = ()  # of `buildOptions`, those that are allowed
     kube_version: str = ""
+    api_versions: tuple[str, ...] = ()
+    again: int = 0
 
 
 Request = HelmRequest | KustomizeRequest
