@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from reconciler.model import Place, Refused
+from reconciler.model import Key, Place, Refused
 from reconciler.source.render import HelmRequest, KustomizeRequest
 
 
@@ -28,10 +28,26 @@ class SetParameter(NamedTuple):
 
     name: str
     place: Place
+    refused: Refused | None = None
+
+
+class Written(NamedTuple):
+    """A piece of a kustomization in the request that an Application brings in, and where it stands there.
+
+    `composite`: one text (`nginx=mirror/nginx:1.25`) that became several keys; otherwise key for key.
+    """
+
+    path: str  # of the kustomization in the request
+    keys: tuple[Key, ...]
+    place: Place
+    composite: bool = False
 
 
 class Unit(NamedTuple):
-    """One render: an Application's source, a HelmRelease, a kustomization, a chart from the settings."""
+    """One render: an Application's source, a HelmRelease, a kustomization, a chart from the settings.
+
+    The layers that are no chart's defaults are, in order, the request's `values`.
+    """
 
     name: str
     repository: str
@@ -43,4 +59,8 @@ class Unit(NamedTuple):
     layers: tuple[Layer, ...] = ()
     parameters: tuple[SetParameter, ...] = ()
     commit: str = ""
-    refused: Refused | None = None
+    refused: Refused | None = None  # why nothing of it can be edited, whether or not it can be rendered
+    source: str = ""  # repository of the files that are rendered; "" when they are fetched from elsewhere
+    chart: str = ""  # folder of the chart in `source`
+    manifests: tuple[str, ...] = ()  # files of `source` that are applied as they are; nothing is rendered
+    written: tuple[Written, ...] = ()
