@@ -251,6 +251,11 @@ class Reason(StrEnum):
     MISSING_DEPENDENCY = "missing-dependency"
     CHART_UNAVAILABLE = "chart-unavailable"
     REMOTE_BASE = "remote-base"
+    # from a rendered value back to its line
+    NOT_TRACED = "not-traced"
+    COMPUTED = "computed"
+    NO_EFFECT = "no-effect"
+    SIDE_EFFECT = "side-effect"
     # what is rendered together
     UNKNOWN_SOURCE = "unknown-source"
     OTHER_REVISION = "other-revision"

@@ -1,0 +1,97 @@
+"""What templates read: value paths that no file of values mentions.
+
+Found by patterns, not by a parser: a path too many costs nothing (its sentinel comes out nowhere),
+and one that is missed leaves a field untraced.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from reconciler.source.tracing.charts import Chart, Keys, value_at
+
+_LONGEST: Final = 400_000  # characters of one template; more is data, not a template
+_MOST: Final = 3_000
+
+_GROUPED: Final = re.compile(r"\(\s*([\w$.]*\.Values(?:\.\w+)*)\s*\)(?=\.)")
+_CHAIN: Final = re.compile(r"\.Values((?:\.[A-Za-z_]\w*)+)")
+_INDEX: Final = re.compile(
+    r"\bindex\s+\(?\s*[\w$.]*\.Values((?:\.\w+)*)\s*\)?((?:\s+\"[^\"\n]+\")+)((?:\.\w+)*)"
+)
+_INDEXED: Final = re.compile(
+    r"\(\s*index\s+\(?\s*[\w$.]*\.Values((?:\.\w+)*)\s*\)?((?:\s+\"[^\"\n]+\")+)\s*\)((?:\.\w+)+)"
+)
+_DIG: Final = re.compile(r"\bdig((?:\s+\"[^\"\n]+\")+)[^{}\n|]*?\.Values((?:\.\w+)*)")
+_GET: Final = re.compile(r"\bget\s+\(?\s*[\w$.]*\.Values((?:\.\w+)*)\s*\)?\s+\"([^\"\n]+)\"")
+_RELATIVE: Final = re.compile(r"(?<![\w)\]])(?:\$\w*)?((?:\.[A-Za-z_]\w*)+)")
+_QUOTED: Final = re.compile(r"\"([^\"\n]+)\"")
+_BUILT_IN: Final = frozenset(("Values", "Chart", "Release", "Capabilities", "Files", "Template", "Subcharts"))
+
+
+def read_paths(tree: Iterable[Chart]) -> tuple[Keys, ...]:
+    """Every path below `.Values` that a template names, in the values of the whole."""
+    found: dict[Keys, None] = {}
+    for chart in tree:
+        for text in chart.templates:
+            for path in _paths(_flat(text)):
+                if path and len(found) < _MOST:
+                    found[path if path[0] == "global" else (*chart.prefix, *path)] = None
+    return tuple(found)
+
+
+def relative_paths(tree: Iterable[Chart]) -> tuple[Keys, ...]:
+    """Chains such as `.resources` or `$worker.image.tag`, within whatever `with` or `range` mean."""
+    found: dict[Keys, None] = {}
+    for chart in tree:
+        for text in chart.templates:
+            for chain in _RELATIVE.findall(text[:_LONGEST]):
+                path = _split(chain)
+                if path[0] not in _BUILT_IN and len(path) <= 5 and len(found) < _MOST:
+                    found[path] = None
+    return tuple(found)
+
+
+def holders(paths: Iterable[Keys], values: dict[str, Any]) -> Iterator[Keys]:
+    """Mappings that templates name, and the mappings in them: what `with` and `range` go through."""
+    seen: set[Keys] = set()
+    for path in paths:
+        value = value_at(values, path)
+        items: list[tuple[Any, Any]] = []
+        if isinstance(value, dict):
+            items = [(path, value), *(((*path, key), below) for key, below in value.items())]
+        elif isinstance(value, list):
+            items = [((*path, at), below) for at, below in enumerate(value)]
+        for keys, below in items:
+            if isinstance(below, dict) and keys not in seen:
+                seen.add(keys)
+                yield keys
+
+
+def _flat(text: str) -> str:
+    """`((.Values.a).b).c` as `.Values.a.b.c`."""
+    text = text[:_LONGEST]
+    for _ in range(4):
+        text, changed = _GROUPED.subn(r"\1", text)
+        if not changed:
+            break
+    return text
+
+
+def _paths(text: str) -> Iterator[Keys]:
+    for chain in _CHAIN.findall(text):
+        yield _split(chain)
+    for pattern in (_INDEX, _INDEXED):
+        for chain, words, rest in pattern.findall(text):
+            yield (*_split(chain), *_QUOTED.findall(words), *_split(rest))
+    for words, chain in _DIG.findall(text):
+        keys = _QUOTED.findall(words)
+        yield (*_split(chain), *keys)
+        yield (*_split(chain), *keys[:-1])  # the last may have been what to take instead
+    for chain, word in _GET.findall(text):
+        yield (*_split(chain), word)
+
+
+def _split(chain: str) -> Keys:
+    return tuple(chain.strip(".").split(".")) if chain else ()

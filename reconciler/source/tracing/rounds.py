@@ -1,0 +1,207 @@
+"""Renders in rounds until every field has its place, or none is left to try.
+
+1. All that is set, and the empty `resources` beside it. Files of the user and defaults of the chart
+   go together: a value that is overruled comes out nowhere, so it can't be taken for the owner.
+2. What a filled place turned out to be hidden by, alone: an empty one may only have pushed it aside.
+3. What templates read and nobody mentions, for the fields that are left.
+A render that fails is split, within bounds, until the value that the chart refuses is alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+from reconciler.model import ContainerRef, Field, Refused
+from reconciler.source.render import HelmRequest, Renderer
+from reconciler.source.tracing import images
+from reconciler.source.tracing.candidates import (
+    COUNT,
+    DIGEST,
+    IMAGE,
+    TAG,
+    Candidate,
+    Wanted,
+    kinds,
+    read_candidates,
+    relative_candidates,
+    set_candidates,
+)
+from reconciler.source.tracing.charts import Chart
+from reconciler.source.tracing.rendered import Identity, Path, Render, RenderedContainer
+from reconciler.source.tracing.sentinels import Seen, Sentinels
+
+MAX_RENDERS: Final = 16
+_MOST_SPLITS: Final = 8
+
+FieldKey = tuple[ContainerRef, Field]
+NumberKey = tuple[Identity, Path]
+
+
+class Findings(NamedTuple):
+    """Who controls what. `moved`: fields that changed with the sentinels, but hold none."""
+
+    places: dict[FieldKey, Seen]
+    numbers: dict[NumberKey, Candidate]
+    moved: frozenset[FieldKey]
+    failed: str  # what the chart said to the first sentinels that it refused
+    renders: int
+
+
+class Question(NamedTuple):
+    """What is to be traced: a chart with its values, and how it renders as it is."""
+
+    request: HelmRequest
+    tree: tuple[Chart, ...]
+    values: dict[str, Any]
+    cluster: str
+    namespace: str
+    plain: Render
+
+
+def find(question: Question, renderer: Renderer) -> Findings:
+    search = _Search(question, renderer)
+    search.run()
+    return Findings(
+        search.places,
+        search.numbers,
+        frozenset(search.moved - search.places.keys()),
+        search.failed,
+        search.renders,
+    )
+
+
+class _Search:
+    def __init__(self, question: Question, renderer: Renderer) -> None:
+        self.question = question
+        self.renderer = renderer
+        self.containers = {each.ref: each for each in question.plain.containers()}
+        self.plain_numbers = {(each.identity, each.path): each.text for each in question.plain.numbers()}
+        self.places: dict[FieldKey, Seen] = {}
+        self.numbers: dict[NumberKey, Candidate] = {}
+        self.moved: set[FieldKey] = set()
+        self.lost: set[ContainerRef] = set()
+        self.shown: set[tuple[Any, str]] = set()  # candidates whose sentinel came out somewhere
+        self.failed = ""
+        self.renders = 0
+        self.splits = 0
+
+    def run(self) -> None:
+        values = self.question.values
+        wanted = _wanted(self.containers.values(), self.plain_numbers.values())
+        known = set_candidates(values, wanted)
+        first = [one for one in known if _is_first(one)]
+        self.try_all(first)
+        if self.lost and any(one.kind == COUNT for one in first):
+            self.try_all([one for one in first if one.kind != COUNT])
+        self.try_again(first)
+        if not (left := self.left()):
+            return
+        read = [
+            *[one for one in known if not _is_first(one)],
+            *read_candidates(self.question.tree, values, wanted),
+        ]
+        more = _unique([*read, *relative_candidates(self.question.tree, values, wanted)])
+        useful = set(kinds({field for _, field in left}))
+        tried = {(one.keys, one.kind) for one in first}
+        self.try_all([one for one in more if one.kind in useful and (one.keys, one.kind) not in tried])
+
+    def left(self) -> list[FieldKey]:
+        return [(ref, field) for ref in self.containers for field in Field if (ref, field) not in self.places]
+
+    def try_again(self, tried: Sequence[Candidate]) -> None:
+        """Filled places that came out nowhere, though what they hold is in force somewhere."""
+        doubtful = {
+            str(self.containers[ref].values[field])
+            for (ref, field), seen in self.places.items()
+            if not seen.candidate.filled
+        }
+        hidden = [
+            one
+            for one in tried
+            if one.filled
+            and one.current is not None
+            and str(one.current) in doubtful
+            and (one.keys, one.kind) not in self.shown
+        ]
+        if hidden:
+            self.try_all(hidden, instead=True)
+
+    # -- one render -----------------------------------------------------------------------------
+
+    def try_all(self, candidates: Sequence[Candidate], *, instead: bool = False) -> None:
+        if not candidates or self.renders >= MAX_RENDERS:
+            return
+        sentinels = Sentinels(candidates)
+        answer = self.renderer.render(sentinels.request(self.question.request, self.question.values))
+        self.renders += 1
+        if not isinstance(answer, Refused):
+            self.read(sentinels, Render(answer.text, self.question.cluster, self.question.namespace), instead)
+            return
+        self.failed = self.failed or answer.detail
+        if len(candidates) == 1 or self.splits >= _MOST_SPLITS:
+            return
+        self.splits += 1
+        for group in _split(candidates):
+            self.try_all(group, instead=instead)
+
+    def read(self, sentinels: Sentinels, render: Render, instead: bool) -> None:
+        shown = {each.ref: each for each in render.containers()}
+        self.lost = self.containers.keys() - shown.keys()
+        for ref, before in self.containers.items():
+            if ref in shown:
+                self.read_container(sentinels, before, shown[ref], instead)
+        for number in render.numbers():
+            found = sentinels.counted(number.text)
+            key = (number.identity, number.path)
+            if found is not None and key in self.plain_numbers:
+                self.numbers.setdefault(key, found)
+
+    def read_container(
+        self, sentinels: Sentinels, before: RenderedContainer, after: RenderedContainer, instead: bool
+    ) -> None:
+        for field, text in after.values.items():
+            if text is None:
+                if before.values[field] is not None:
+                    self.moved.add((before.ref, field))
+                continue
+            wanted = (TAG, DIGEST, IMAGE) if field is Field.IMAGE else (field.resource,)
+            found = sentinels.seen(text, wanted)
+            self.shown.update((seen.candidate.keys, seen.candidate.kind) for seen in found)
+            key = (before.ref, field)
+            if found and (instead or key not in self.places):
+                self.places[key] = found[0]
+            elif not found and text != before.values[field]:
+                self.moved.add(key)
+
+
+def _is_first(one: Candidate) -> bool:
+    """Whether a place belongs to the first round: it holds something, or can't push another aside."""
+    if one.kind in (TAG, IMAGE, DIGEST, COUNT) or one.keys[0] == "global":
+        return one.filled
+    return True
+
+
+def _split(candidates: Sequence[Candidate]) -> list[Sequence[Candidate]]:
+    """Counts first, which charts check most; then images from amounts; then in halves."""
+    for suspects in ((COUNT,), (TAG, IMAGE, DIGEST)):
+        some = [one for one in candidates if one.kind in suspects]
+        if some and len(some) < len(candidates):
+            return [[one for one in candidates if one.kind not in suspects], some]
+    middle = len(candidates) // 2
+    return [candidates[:middle], candidates[middle:]]
+
+
+def _unique(candidates: Iterable[Candidate]) -> list[Candidate]:
+    return list({(one.keys, one.kind): one for one in reversed(list(candidates))}.values())[::-1]
+
+
+def _wanted(containers: Iterable[RenderedContainer], counts: Iterable[str]) -> Wanted:
+    texts = [text for each in containers for text in each.values.items() if text[1] is not None]
+    references = frozenset(str(text) for field, text in texts if field is Field.IMAGE)
+    return Wanted(
+        references,
+        frozenset(tag for tag in (images.parts(one)[1] for one in references) if tag),
+        frozenset(str(text) for field, text in texts if field is not Field.IMAGE),
+        frozenset(counts),
+    )
