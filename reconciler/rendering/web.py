@@ -1,0 +1,175 @@
+"""GET over HTTP(S), held to the hosts that the settings allow.
+
+A redirect is followed by hand: its host must be allowed, too, and a token goes to the origin it was
+given for and to no other, nor over a connection that others can read.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from reconciler.model import Reason, Refused, Secret
+
+_MOST_REDIRECTS: Final = 5
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_CHUNK: Final = 1 << 16
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Login(NamedTuple):
+    """What opens one host. With a user it is a password, without one a bearer token."""
+
+    secret: Secret
+    user: str = ""
+
+    def header(self) -> str:
+        if not self.user:
+            return f"Bearer {self.secret.reveal()}"
+        pair = f"{self.user}:{self.secret.reveal()}".encode()
+        return f"Basic {base64.b64encode(pair).decode()}"
+
+
+class Page(NamedTuple):
+    status: int
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes
+
+
+class Web:
+    """Answers, from allowed hosts alone. A host is `name` or `name:port`, as it stands in addresses."""
+
+    def __init__(
+        self,
+        hosts: Collection[str],
+        logins: Mapping[str, Login] | None = None,
+        *,
+        authorities: Path | None = None,
+        proxies: Mapping[str, str] | None = None,
+        seconds: float = 60.0,
+    ) -> None:
+        self._hosts = frozenset(host.lower() for host in hosts)
+        self._logins = {host.lower(): login for host, login in (logins or {}).items()}
+        self._seconds = seconds
+        self._authorities = authorities
+        self._proxies = dict(proxies) if proxies is not None else None  # None: the environment's
+
+    def login(self, url: str) -> Login | None:
+        """What the settings have for this very origin, where it can be sent unseen by others."""
+        parts = urlsplit(url)
+        safe = parts.scheme == "https" or parts.hostname in _LOOPBACK
+        return self._logins.get(host_of(parts)) if safe else None
+
+    def get(
+        self, url: str, most: int, headers: Mapping[str, str] | None = None, authorization: str = ""
+    ) -> Page | Refused:
+        """The page at the end of all redirects, of at most `most` bytes; any status is an answer.
+
+        `authorization` (else the login of that origin) is sent to the origin of `url` alone.
+        """
+        origin = _origin(url)
+        deadline = time.monotonic() + self._seconds
+        for _ in range(_MOST_REDIRECTS + 1):
+            refused = self._allowed(url)
+            if refused:
+                return refused
+            login = self.login(url)
+            token = (authorization if _origin(url) == origin else "") or (login.header() if login else "")
+            page = self._fetch(
+                url, {**(headers or {}), **({"Authorization": token} if token else {})}, most, deadline
+            )
+            if isinstance(page, Refused) or page.status not in _REDIRECTS:
+                return page
+            url = urljoin(url, page.headers.get("location", ""))
+        return _refuse(f"{shown(url)} redirects too often")
+
+    def _allowed(self, url: str) -> Refused | None:
+        try:
+            parts = urlsplit(url)
+            host = host_of(parts)
+        except ValueError:
+            return _refuse(f"{url[:100]!r} is no address")
+        if parts.scheme not in ("http", "https") or not host:
+            return _refuse(f"{shown(url)} is no address that can be fetched; it must begin with https://")
+        if host not in self._hosts and (parts.hostname or "") not in self._hosts:
+            return _refuse(f"{host} is not among the hosts that charts may be fetched from")
+        return None
+
+    def _fetch(self, url: str, headers: Mapping[str, str], most: int, deadline: float) -> Page | Refused:
+        bare = urlsplit(url)
+        address = bare._replace(netloc=bare.netloc.rpartition("@")[2], fragment="").geturl()
+        request = urllib.request.Request(address, headers={"User-Agent": "reconciler", **headers})  # noqa: S310
+        try:
+            with self._opener().open(request, timeout=max(0.1, deadline - time.monotonic())) as answer:
+                return _read(answer, answer.status, most, deadline, url)
+        except urllib.error.HTTPError as error:
+            with error:
+                return _read(error, error.code, most, deadline, url)
+        except urllib.error.URLError as error:
+            return _refuse(f"{shown(url)} can't be fetched: {error.reason}")
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            return _refuse(f"{shown(url)} can't be fetched: {str(error) or type(error).__name__}")
+
+    def _opener(self) -> urllib.request.OpenerDirector:
+        context = ssl.create_default_context(cafile=str(self._authorities) if self._authorities else None)
+        return urllib.request.build_opener(
+            urllib.request.ProxyHandler(self._proxies),
+            urllib.request.HTTPSHandler(context=context),
+            _NoRedirects(),
+        )
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def _read(
+    answer: http.client.HTTPResponse | urllib.error.HTTPError,
+    status: int,
+    most: int,
+    deadline: float,
+    url: str,
+) -> Page | Refused:
+    body = bytearray()
+    while chunk := answer.read(_CHUNK):
+        body += chunk
+        if len(body) > most:
+            return _refuse(f"{shown(url)} is larger than {most >> 20} MiB")
+        if time.monotonic() > deadline:
+            return _refuse(f"{shown(url)} takes too long")
+    return Page(status, {name.lower(): value for name, value in answer.headers.items()}, bytes(body))
+
+
+def host_of(parts: SplitResult) -> str:
+    """`name`, or `name:port` where the port isn't the scheme's own."""
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    name = (parts.hostname or "").lower()
+    return name if parts.port in (None, usual) else f"{name}:{parts.port}"
+
+
+def is_loopback(name: str) -> bool:
+    return name in _LOOPBACK
+
+
+def shown(url: str) -> str:
+    """An address as it may be said: without a password, and without what a signature adds to it."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()[:200]
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, host_of(parts)
+
+
+def _refuse(why: str) -> Refused:
+    return Refused(Reason.CHART_UNAVAILABLE, why)
