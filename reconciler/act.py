@@ -70,18 +70,18 @@ class Planned(NamedTuple):
 class Judged(NamedTuple):
     """What this run knows of the values that earlier proposals were about."""
 
-    unknown: frozenset[tuple[str, str]]  # containers and fields that could not be judged
+    unknown: Mapping[tuple[str, str], Reason]  # containers and fields that could not be judged, and why
     partial: bool  # containers were left out, or failed
 
 
 def judged(decisions: Iterable[Decision], partial: bool) -> Judged:
     return Judged(
-        frozenset(
-            (str(ref), decision.slot.field.value)
+        {
+            (str(ref), decision.slot.field.value): decision.reason
             for decision in decisions
             if isinstance(decision, Keep) and decision.reason in _UNKNOWN
             for ref in decision.slot.consumers
-        ),
+        },
         partial,
     )
 
@@ -97,7 +97,7 @@ def plan(proposals: Sequence[Proposal], past: Past, known: Judged) -> list[Plann
     ours |= set(past.branches)
     for branch in sorted(ours - wanted):
         seen = _seen(past, branch)
-        step = retire(seen, _is_settled(branch, seen, past, known))
+        step = retire(seen, _unsettled(branch, seen, past, known))
         if step is not None:
             planned.append(Planned(_key(seen, branch), branch, None, seen, step))
     return planned
@@ -114,19 +114,23 @@ def _key(seen: Observed, branch: str) -> str:
     return memo.key if memo else branch
 
 
-def _is_settled(branch: str, seen: Observed, past: Past, known: Judged) -> bool:
-    if known.partial:
-        return False
-    if seen.request is not None:
-        memo = find(seen.request.body)
-        return memo is not None and not any(_unknown(value, known) for value in memo.values)
-    ended = [request for request in past.requests if request.branch == branch]
-    last = max(ended, key=lambda request: request.number, default=None)
-    return last is None or last.state == "merged" or closed_by_us(last)
+def _unsettled(branch: str, seen: Observed, past: Past, known: Judged) -> str:
+    """Why nobody can say that this is no longer needed; "" when it is not."""
+    if seen.request is None:
+        ended = [request for request in past.requests if request.branch == branch]
+        last = max(ended, key=lambda request: request.number, default=None)
+        over = last is None or last.state == "merged" or closed_by_us(last)
+        return "" if over and not known.partial else "somebody may still want it"
+    memo = find(seen.request.body)
+    reasons = sorted({reason for value in memo.values for reason in _reasons(value, known)}) if memo else []
+    if reasons:
+        return f"not judged in this run: {', '.join(reasons)}"
+    return "not everything was looked at in this run" if known.partial or memo is None else ""
 
 
-def _unknown(value: MemoValue, known: Judged) -> bool:
-    return any((str(ref), value.field) in known.unknown for ref in value.consumers)
+def _reasons(value: MemoValue, known: Judged) -> set[str]:
+    found = (known.unknown.get((str(ref), value.field)) for ref in value.consumers)
+    return {reason.value for reason in found if reason is not None}
 
 
 def intended(repository: str, planned: Iterable[Planned]) -> list[Action]:
@@ -161,8 +165,8 @@ def carry_out(
             actions.append(_action(repository.name, one, request, more))
             if request is not None:
                 requests[request.number] = request
-            if one.step.do is Do.CLOSE and one.seen.branch is not None:
-                gone.append(RefUpdate(f"refs/heads/{one.branch}", "", one.seen.branch.tip))
+            if one.step.drop:
+                gone.append(RefUpdate(f"refs/heads/{one.branch}", "", one.step.expected))
         advance(1)
     events = events_of(requests.values(), past.ledger)
     if gone or events:

@@ -244,7 +244,7 @@ class CloneRepository:
         notes = [Note("clone", told, self.name)]
         if dirty:
             shown = ", ".join(dirty[:5]) + (f" and {len(dirty) - 5} more" if len(dirty) > 5 else "")
-            text = f"{len(dirty)} files are not committed, and were not read: {shown}"
+            text = f"not committed, and so not read: {shown}"
             notes.append(Note("uncommitted", text, self.name))
         return SnapshotFiles(snapshot, self._layout, notes)
 

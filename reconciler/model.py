@@ -230,6 +230,7 @@ class Reason(StrEnum):
     FROZEN = "frozen"
     REJECTED = "rejected"
     INIT_CONTAINER = "init-container"
+    SAFETY_FIRST = "safety-first"
     # the source text
     UNSET = "unset"
     SHARED_ANCHOR = "shared-anchor"

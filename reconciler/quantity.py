@@ -17,6 +17,8 @@ from reconciler.model import Field
 
 LARGEST: Final = 2**63 - 1  # cores or bytes
 LARGEST_CPU: Final = LARGEST * 1000
+_MOST_CPU: Final = 1_000_000 * 1000  # millicores; no machine has a million cores
+_MOST_MEMORY: Final = 2**50  # bytes
 
 _LONGEST: Final = 128  # characters; a real one has less than thirty
 _FAR: Final = 1000  # an exponent beyond it changes nothing: the value is capped, or rounded up from next to 0
@@ -60,6 +62,35 @@ def read(field: Field, text: str) -> int:
     if field is Field.IMAGE:
         raise BadQuantity("an image has no quantity")
     return parse_cpu(text) if field.resource == "cpu" else parse_memory(text)
+
+
+def flaw(resource: str, text: str) -> str:
+    """Why a legal quantity can't be meant by whoever wrote it; "" when it can.
+
+    Kubernetes takes `cpu: 10Mi` for ten million cores and `memory: 500m` for half a byte.
+    """
+    if resource == "cpu":
+        value = parse_cpu(text)
+        unit = _parts(text, "").unit
+        if unit.endswith("i") or unit in ("k", "M", "G", "T", "P", "E") or value > _MOST_CPU:
+            return f"{text!r} would be {value // 1000} cores; write CPU as 250m, 0.5 or 2"
+        if _is_cut(_parts(text, ""), 3):
+            return (
+                f"{text!r} is finer than a millicore, which Kubernetes refuses; write CPU as 250m, 0.5 or 2"
+            )
+        return ""
+    value = parse_memory(text)
+    if _parts(text, "").unit in ("n", "u", "m"):
+        return f"{text!r} is a fraction of bytes; write memory as 512Mi or 1.5Gi"
+    if value > _MOST_MEMORY:
+        return f"{text!r} is more memory than any machine has; write memory as 512Mi or 1.5Gi"
+    return ""
+
+
+def _is_cut(parts: _Parts, shift: int) -> bool:
+    """Whether something is left over when it is counted in units of 10^-shift."""
+    ten = parts.ten + shift
+    return ten < 0 and (parts.number << parts.two) % _ten_to(-ten) != 0
 
 
 def _parts(text: str, examples: str) -> _Parts:

@@ -33,7 +33,7 @@ from reconciler.model import (
 )
 from reconciler.ports import Files, Past, Policies, Progress, Repository
 from reconciler.proposals.build import Base, Templates, build
-from reconciler.proposals.group import Candidate, Group, group, hold_frozen, once
+from reconciler.proposals.group import Candidate, Group, group, hold_frozen, hold_savings, once
 from reconciler.proposals.history import History, events_of, history, hold_rejected
 from reconciler.sizing import decide
 from reconciler.source.discover import opted_out
@@ -146,7 +146,7 @@ def _open(job: Job, repository: Repository) -> tuple[Site, list[Failure]]:
     subjects, failed = gather.subjects(chosen, policies, said_no)
     kept = tuple(one for one in subjects if job.only(one.container.ref, one.workload.unit))
     unmatched = policies.unmatched(discovery.workloads)
-    return Site(repository, files, chosen, past, history(told), kept, unmatched), failed
+    return Site(repository, files, chosen, past, history(told, past.requests), kept, unmatched), failed
 
 
 def weigh(job: Job) -> tuple[list[Evidence], list[Failure]]:
@@ -184,7 +184,8 @@ def _propose(job: Job, site: Site, decisions: Sequence[tuple[Workload, Decision]
     kept = [decision for _, decision in decisions if isinstance(decision, Keep)]
     candidates, frozen = hold_frozen(candidates, job.now)
     candidates, refused = hold_rejected(candidates, site.history)
-    kept += frozen + refused
+    candidates, later = hold_savings(candidates)
+    kept += frozen + refused + later
     proposals = []
     base = Base(site.repository.name, site.repository.base, site.files.commit)
     for one in group(candidates, site.repository.base, site.repository.default_base):

@@ -345,7 +345,7 @@ def _policies(settings: Settings, book: PolicyBook) -> Callable[[Repository, Fil
 def discover_folder(folder: Path, config: Path | None) -> Discovery:
     """What a folder holds, as it lies there; settings give it namespaces and clusters."""
     if not folder.is_dir():
-        raise Misconfigured(str(folder), f"{folder} is no folder.", path=str(folder))
+        raise Misconfigured("DIR", "it is no folder.", path=str(folder))
     found = found_settings(config, folder.resolve())
     layout = Layout()
     if found is not None:

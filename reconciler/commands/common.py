@@ -70,6 +70,10 @@ Now = Annotated[
         help="The moment to decide for: Unix seconds or ISO 8601. With a recording: its last sample.",
     ),
 ]
+Moment = Annotated[
+    str | None,
+    typer.Option("--now", metavar="TIME", help="When it happens: Unix seconds or ISO 8601. Else: now."),
+]
 Only = Annotated[
     list[str] | None,
     typer.Option(

@@ -22,7 +22,6 @@ from reconciler.git.commits import Author
 from reconciler.git.create import create_bare
 from reconciler.report.text import console, heading
 
-HOUR = 3_600
 _EXPLAINED = "deploy/web/web"
 _MERGED = "4"  # the service that leaks: its kills, its limit and its request tell the most
 
@@ -75,10 +74,10 @@ def _show(folder: Path, *, kept: bool) -> None:
         out.print(Text.assemble((f"  {name:<28}", "bold"), sentence))
     _say(stage, "What would it do?", "--dry-run", "--no-diff")
     _say(stage, "Why, for one of them?", "explain", _EXPLAINED)
-    _say(stage, "Do it: branches are pushed, merge requests opened.", "run", "--no-diff")
+    _say(stage, "Do it: branches are pushed, merge requests opened.", "run", "-q")
     _say(stage, "The merge requests, as their reviewer finds them.", "mr", "list")
     _say(stage, "One of them, whole.", "mr", "show", _MERGED)
-    _say(stage, "The reviewer agrees with that one.", "mr", "merge", _MERGED, "--now", str(END - HOUR))
+    _say(stage, "The reviewer agrees with that one.", "mr", "merge", _MERGED, "--now", str(END - 300))
     _say(stage, "The next run notes the merge in its ledger. The rest waits for its reviewer.", "run", "-q")
     _say(stage, "And once more: nothing is written at all.", "run", "-q")
     out.print()
@@ -103,6 +102,7 @@ def _say(stage: Stage, words: str, *arguments: str) -> None:
 
 def _run(arguments: Sequence[str], folder: Path) -> int:
     """In a process of its own, in the demo's folder: just what a shell would do."""
-    environment = {name: value for name, value in os.environ.items() if name != "RECONCILE_CONFIG"}
+    # Named, the settings are trusted also where the folder lies in somebody's work tree.
+    environment = {**os.environ, "RECONCILE_CONFIG": str(folder / "reconcile.yaml")}
     words = [sys.executable, "-m", "reconciler", *arguments]
     return subprocess.run(words, cwd=folder, env=environment, check=False).returncode  # noqa: S603

@@ -20,7 +20,7 @@ from reconciler.git.command import git_version
 from reconciler.git.reach import remote_branches
 from reconciler.report.diffs import shown
 from reconciler.report.rows import API_VERSION
-from reconciler.report.text import console, counted, new_table, print_table
+from reconciler.report.text import console, counted, new_table, print_table, when
 from reconciler.wiring import access_of, forge_of, found_settings, open_source
 
 _PATIENCE = 20
@@ -149,7 +149,10 @@ def _repository(settings: Settings, url: str, branch: str) -> Iterator[Check]:
         try:
             told = len(forge().mine(""))
         except Problem as problem:
-            yield Check(f"forge of {url}", Verdict.BROKEN, str(problem))
+            here = open_clone(Path.cwd())
+            only_dry = here is not None and here.root == Path(url).resolve()
+            verdict = Verdict.MISSING if only_dry else Verdict.BROKEN
+            yield Check(f"forge of {url}", verdict, f"{problem}{' Dry runs do without.' if only_dry else ''}")
         else:
             yield Check(f"forge of {url}", Verdict.OK, f"reachable, {counted(told, 'merge request')}")
     else:
@@ -167,4 +170,4 @@ def _metrics(settings: Settings) -> Iterator[Check]:
             yield Check(what, Verdict.BROKEN, str(problem))
         else:
             empty = Check(what, Verdict.BROKEN, "it has no sample at all")
-            yield empty if last is None else Check(what, Verdict.OK, f"last sample at {last} (Unix seconds)")
+            yield empty if last is None else Check(what, Verdict.OK, f"last sample at {when(last)}")

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from reconciler.commands.common import (
     Config,
+    Exit,
     Metrics,
     Now,
     Output,
@@ -48,7 +49,7 @@ def explain(
     with progress_bars() as bars:
         found, failed = weigh(job(asked, bars))
     if not found and not failed:
-        raise Misconfigured(workload, f"no container matches {workload!r}; `reconcile scan` lists them.")
+        raise Misconfigured("WORKLOAD", f"no container matches {workload!r}; `reconcile scan` lists them.")
     if output is Output.JSON:
         print_json(
             {
@@ -57,10 +58,13 @@ def explain(
                 "failed": [failure_row(failure) for failure in failed],
             }
         )
-        return
-    for seen in found:
-        _print(seen)
-    print_failures(console(), failed)
+    else:
+        for seen in found:
+            _print(seen)
+        print_failures(console(), failed)
+        if not found:
+            console().print(Text(f"No container that could be read matches {shown(workload)}."))
+    raise typer.Exit(Exit.SOME_FAILED if failed else Exit.DONE)
 
 
 def _print(seen: Evidence) -> None:

@@ -26,7 +26,7 @@ def init(
     path, text = _starter(folder)
     if path.exists() and not force:
         raise Misconfigured(
-            str(path), f"{path} is there already: edit it, or use --force to write over it.", path=str(path)
+            str(path), "it is there already: edit it, or use --force to write over it.", path=str(path)
         )
     try:
         path.write_text(text, encoding="utf-8")

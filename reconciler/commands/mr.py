@@ -6,7 +6,6 @@ from __future__ import annotations
 import getpass
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +13,7 @@ import typer
 from rich.markdown import Markdown
 from rich.text import Text
 
-from reconciler.commands.common import Config, Exit, Now, Output, OutputOption, parse_now, print_json
+from reconciler.commands.common import Config, Exit, Moment, Output, OutputOption, parse_now, print_json
 from reconciler.errors import Misconfigured
 from reconciler.forges.local import LocalForge
 from reconciler.forges.port import Comment, NotMerged
@@ -22,7 +21,7 @@ from reconciler.forges.records import Record
 from reconciler.git.diff import request_diff
 from reconciler.model import MergeRequest
 from reconciler.report.diffs import shown
-from reconciler.report.text import console, new_table, print_diff, print_table
+from reconciler.report.text import console, new_table, print_diff, print_table, when
 from reconciler.wiring import local_repository
 
 app = typer.Typer(
@@ -62,7 +61,7 @@ def list_requests(
     table = new_table("NUMBER", "STATE", "OPENED", "BRANCH", "TITLE")
     for request in found:
         table.add_row(
-            str(request.number), request.state, _when(request.opened_at),
+            str(request.number), request.state, when(request.opened_at),
             Text(shown(request.branch)), Text(shown(request.title)),
         )  # fmt: skip
     print_table(out, table)
@@ -81,7 +80,7 @@ def show(
     if output is Output.JSON:
         print_json({"apiVersion": "reconciler/v1", **record.model_dump(mode="json")})
         return
-    print_request(record, request_diff(path, record.base, record.head))
+    print_request(record, request_diff(path, record.base, record.head, record.merge_commit))
 
 
 def print_request(record: Record, diff: str) -> None:
@@ -96,7 +95,7 @@ def print_request(record: Record, diff: str) -> None:
     text = shown(visible)
     out.print(Markdown(text) if out.is_terminal else Text(text))
     for said in record.comments:
-        out.print(Text(shown(f"{_when(said.at)} {said.by}: {said.text}")))
+        out.print(Text(shown(f"{when(said.at)} {said.by}: {said.text}")))
     out.print()
     print_diff(out, diff)
 
@@ -107,7 +106,7 @@ def merge(
     repository: _REPOSITORY = None,
     config: Config = None,
     squash: Annotated[bool, typer.Option("--squash", help="One commit instead of a merge commit.")] = False,
-    now: Now = None,
+    now: Moment = None,
 ) -> None:
     """Merge one into its base branch."""
     forge = _forge(repository, config, now)
@@ -124,7 +123,7 @@ def close(
     repository: _REPOSITORY = None,
     config: Config = None,
     why: Annotated[str, typer.Option("--why", help="A comment to leave on it.")] = "",
-    now: Now = None,
+    now: Moment = None,
 ) -> None:
     """Close one without merging: a "no" that the bot remembers."""
     forge = _forge(repository, config, now)
@@ -133,7 +132,9 @@ def close(
 
 
 @app.command("reopen")
-def reopen(number: _NUMBER, repository: _REPOSITORY = None, config: Config = None, now: Now = None) -> None:
+def reopen(
+    number: _NUMBER, repository: _REPOSITORY = None, config: Config = None, now: Moment = None
+) -> None:
     """Open a closed one again."""
     _forge(repository, config, now).reopen(number)
     console().print(f"Reopened !{number}.")
@@ -154,7 +155,3 @@ def _open(path: Path, clock: Callable[[], int] | None = None) -> LocalForge:
 
 def _row(request: MergeRequest) -> dict[str, Any]:
     return {**request._asdict(), "labels": list(request.labels)}
-
-
-def _when(at: int) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")

@@ -18,6 +18,7 @@ from reconciler.commands.common import (
     print_json,
     progress_bars,
 )
+from reconciler.errors import Misconfigured
 from reconciler.model import Report
 from reconciler.report import markdown, rows
 from reconciler.report.text import Shown, console, print_report
@@ -71,6 +72,8 @@ def run(
     )
     with progress_bars() as bars:
         report = reconcile(job(asked, bars))
+    if only and not report.stats["containers"] and not report.failed:
+        raise Misconfigured("--only", f"--only {' '.join(only)}: no container matches; scan lists them.")
     _print(report, output, Shown(wrote=not dry_run, diffs=diff, verbose=verbose, quiet=quiet))
     raise typer.Exit(_exit_code(report, detailed_exitcode))
 

@@ -70,7 +70,7 @@ def _line(row: dict[str, Any]) -> Text:
     where = f"{row['path']}:{row['line']}"
     value = shown(row["value"] or "unset")
     text = Text.assemble(
-        (f"{row['field']:<16}", ""), (f"{value:<28}", "" if row["value"] else "dim"), (shown(where), "cyan")
+        (f"{row['field']:<16}", ""), (f"{value:<27} ", "" if row["value"] else "dim"), (shown(where), "cyan")
     )
     if row["reason"]:
         text.append(f"  {row['reason']}", style="yellow")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,13 +12,16 @@ import typer
 
 from reconciler.commands.common import Config, Exit
 from reconciler.errors import Misconfigured
-from reconciler.model import FileChange, NewValue
+from reconciler.model import Container, Field, FileChange, NewValue, Reason
+from reconciler.quantity import BadQuantity, read
 from reconciler.report.diffs import shown, unified
 from reconciler.report.text import console, print_diff
 from reconciler.source.rewrite import rewrite_values
 from reconciler.source.targets import Missed, find
 from reconciler.source.wishes import new_values
 from reconciler.wiring import discover_folder
+
+_PAIRS = ((Field.CPU_REQUEST, Field.CPU_LIMIT), (Field.MEMORY_REQUEST, Field.MEMORY_LIMIT))
 
 
 def set_values(
@@ -49,6 +52,8 @@ def set_values(
     if isinstance(found, Missed):
         raise Misconfigured(target, str(found))
     values = new_values(found.container, wishes)
+    values = tuple(value for value in values if not _is_so(value))
+    _check_limits(found.container, values)
     for value in values:
         others = len(value.slot.consumers) - 1
         if others > 0 and not shared:
@@ -64,6 +69,37 @@ def set_values(
         print_diff(out, unified(changed.values()))
     else:
         out.print("Nothing to change: it is so already.")
+
+
+def _is_so(value: NewValue) -> bool:
+    """Whether the value in force is the same already, however it is written."""
+    field, old = value.slot.field, value.slot.value
+    if old is None or field is Field.IMAGE:
+        return old == value.new
+    try:
+        return read(field, old) == read(field, value.new)
+    except BadQuantity:
+        return False
+
+
+def _check_limits(container: Container, values: Sequence[NewValue]) -> None:
+    """Kubernetes refuses a request above its limit, so this does."""
+    wanted = {value.slot.field: value for value in values}
+    for request, limit in _PAIRS:
+        changed = wanted.get(request) or wanted.get(limit)
+        texts = [
+            wanted[field].new if field in wanted else container.slot(field).value
+            for field in (request, limit)
+        ]
+        if changed is None or None in texts:
+            continue
+        try:
+            low, high = (read(field, text or "") for field, text in zip((request, limit), texts, strict=True))
+        except BadQuantity:
+            continue
+        if low > high:
+            why = f"{request} of {texts[0]} would be above {limit} of {texts[1]}; set both"
+            _refuse(changed, f"{why} ({Reason.LIMIT_BELOW})")
 
 
 def _refuse(value: NewValue, why: str) -> None:

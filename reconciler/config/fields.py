@@ -24,7 +24,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 
 from reconciler.config import units
-from reconciler.quantity import BadQuantity, parse_cpu, parse_memory
+from reconciler.quantity import BadQuantity, flaw, parse_cpu, parse_memory
 
 API_VERSION: Final = "reconciler/v1"
 UNSET: Final[Any] = None  # the default of keys that needn't be said; null itself is no value of theirs
@@ -69,18 +69,20 @@ def _before(read: Callable[[str], int], **schema: object) -> tuple[BeforeValidat
 
 
 def _cpu(text: str) -> int:
-    return _quantity(parse_cpu, text)
+    return _quantity(parse_cpu, "cpu", text)
 
 
 def _memory(text: str) -> int:
-    return _quantity(parse_memory, text)
+    return _quantity(parse_memory, "memory", text)
 
 
-def _quantity(parse: Callable[[str], int], text: str) -> int:
+def _quantity(parse: Callable[[str], int], resource: str, text: str) -> int:
     try:
-        value = parse(text)
+        value, why = parse(text), flaw(resource, text)
     except BadQuantity as error:
         raise ValueError(str(error)) from None
+    if why:
+        raise ValueError(why)
     if value < 0:
         raise ValueError("it can't be below zero")
     return value

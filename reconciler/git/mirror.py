@@ -290,6 +290,7 @@ class Mirror:
 
 def _existing(wanted: str, there: Sequence[str]) -> str:
     """The branches that exist, the likeliest first."""
+    there = [name for name in there if not name.startswith("reconcile/")]  # nobody deploys those
     near = difflib.get_close_matches(wanted, there, n=1)
     own = [name for name in there if name not in near]
     shown = [*near, *own][:_SHOWN_BRANCHES]

@@ -66,11 +66,12 @@ def build(group: Group, files: Iterable[FileChange], base: Base, templates: Temp
 def trailers(proposal: Proposal) -> Mapping[str, str]:
     """What the commit carries of itself, so that Git alone can tell what it is."""
     evidence = sorted(fingerprint(change.evidence) for change in proposal.changes)
-    policies = sorted({canonical.digest(change.evidence.policy) for change in proposal.changes})
+    policies = sorted({change.evidence.policy for change in proposal.changes}, key=canonical.dump)
+    names = dict.fromkeys(name for policy in policies for name in policy.names)
     return {
         "Reconcile-Key": proposal.key,
         "Reconcile-Plan": proposal.plan,
-        "Reconcile-Policy": canonical.digest(policies)[:16],
+        "Reconcile-Policy": f"{', '.join(names)} ({canonical.digest(policies)[:16]})",
         "Reconcile-Evidence": canonical.digest(evidence),
         "Reconcile-Schema": SCHEMA,
         **dict(proposal.trailers),

@@ -88,6 +88,28 @@ def hold_frozen(candidates: Iterable[Candidate], now: int) -> tuple[list[Candida
     return going, kept
 
 
+def hold_savings(candidates: Iterable[Candidate]) -> tuple[list[Candidate], list[Keep]]:
+    """A container raised for safety saves later: neighbouring lines in two requests would conflict."""
+    found = list(candidates)
+    raised = {
+        first_consumer(one.change): one.change for one in found if one.change.klass is ChangeClass.SAFETY
+    }
+    going: list[Candidate] = []
+    kept: list[Keep] = []
+    for candidate in found:
+        change = candidate.change
+        first = raised.get(first_consumer(change))
+        if change.klass is not ChangeClass.SAVINGS or first is None:
+            going.append(candidate)
+        else:
+            fields = " and ".join(value.slot.field.value for value in first.values)
+            words = (
+                f"{fields} of the same container is raised for safety first; later it would become {{new}}"
+            )
+            kept += keep(change, Reason.SAFETY_FIRST, words)
+    return going, kept
+
+
 def freeze_at(freezes: Iterable[Freeze], now: int) -> Freeze | None:
     return next((freeze for freeze in freezes if freeze.start <= now < freeze.end), None)
 
@@ -124,7 +146,7 @@ def group(candidates: Iterable[Candidate], base: str, default_base: str) -> tupl
 
 def group_name(candidate: Candidate) -> str:
     ref = first_consumer(candidate.change)
-    space = ref.namespace or "default"
+    space = ref.namespace or "(none)"
     where = f"{ref.cluster}/{space}" if ref.cluster else space
     match candidate.change.evidence.policy.group:
         case "all":

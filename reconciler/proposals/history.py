@@ -78,12 +78,18 @@ def _facts(request: MergeRequest, memo: Memo) -> dict[str, object]:
     }
 
 
-def history(entries: Iterable[LedgerEntry]) -> History:
-    """The latest outcome of every value that was ever merged or rejected."""
+def history(entries: Iterable[LedgerEntry], requests: Iterable[MergeRequest]) -> History:
+    """The latest outcome of every value that was ever merged or rejected.
+
+    One that is open again was no "no": whoever reopened it took that back.
+    """
+    reopened = {request.number for request in requests if request.state == "open"}
     merged: dict[Target, LastChange] = {}
     rejected: dict[Target, Rejection] = {}
     for entry in sorted(entries, key=lambda entry: entry.at):
         if entry.event not in ("merged", "rejected"):
+            continue
+        if entry.event == "rejected" and entry.facts.get("number") in reopened:
             continue
         for target, old, new in _values(entry):
             if entry.event == "rejected":

@@ -52,6 +52,7 @@ class Step(NamedTuple):
     push: bool = False
     expected: str = ""
     merge: bool = False
+    drop: bool = False  # remove the branch, which is at `expected`
 
 
 def decide(proposal: Proposal, seen: Observed) -> Step:
@@ -77,19 +78,26 @@ def decide(proposal: Proposal, seen: Observed) -> Step:
     return Step(Do.LEAVE, "it says what would be proposed now", expected=expected)
 
 
-def retire(seen: Observed, settled: bool) -> Step | None:
-    """The row for a key without a proposal; None where there is nothing to say."""
+def retire(seen: Observed, unsettled: str) -> Step | None:
+    """The row for a key without a proposal; None where there is nothing to say.
+
+    `unsettled` is why nobody can say that it is no longer needed; "" when it is not.
+    """
     branch, request = seen.branch, seen.request
     if branch is not None and not branch.untouched:
         if request is None:
             return None
         return Step(Do.WAIT, "no longer needed, but the branch has commits that are not the bot's")
     expected = branch.tip if branch else ""
-    if not settled:
-        return Step(Do.LEAVE, "what it is about could not be judged in this run") if request else None
+    if unsettled:
+        return Step(Do.LEAVE, unsettled) if request else None
     if request is None and branch is None:
         return None
-    return Step(Do.CLOSE, "no longer needed", push=branch is not None, expected=expected)
+    if request is None:
+        return Step(
+            Do.LEAVE, "its merge request has ended; the branch is removed", expected=expected, drop=True
+        )
+    return Step(Do.CLOSE, "no longer needed", expected=expected, drop=branch is not None)
 
 
 def closed_by_us(request: MergeRequest) -> bool:

@@ -132,14 +132,18 @@ def print_actions(out: Console, actions: Sequence[Action], *, wrote: bool) -> No
     if not actions:
         return
     out.print("Merge requests" if wrote else "Merge requests, if this were no dry run", style="bold")
-    table = new_table("ACTION", "BRANCH", "CHANGES", "WHY", "URL")
+    width = max(len(action.branch) for action in actions)
     for action in actions:
-        style = _ACTION_STYLE.get(action.do, "dim")
-        table.add_row(
-            Text(action.do.value, style=style), Text(shown(action.branch)), str(len(action.changes)),
-            Text(shown(action.why)), Text(shown(action.url)),
-        )  # fmt: skip
-    print_table(out, table)
+        changes = f"  {counted(len(action.changes), 'change')}" if action.changes else ""
+        out.print(
+            Text.assemble(
+                (f"  {action.do.value:<6}  ", _ACTION_STYLE.get(action.do, "dim")),
+                f"{shown(action.branch):<{width}}{changes}  ",
+                (shown(action.why), "dim"),
+            )
+        )
+        if action.url:
+            out.print(Text(f"          {shown(action.url)}", style="cyan dim"), overflow="fold")
     out.print()
 
 
@@ -156,17 +160,21 @@ def print_failures(out: Console, failures: Iterable[Failure]) -> None:
 
 def _where(found: Note | Failure) -> str:
     if not found.path:
-        return ""
+        known = isinstance(found, Note) or found.repository in ("", found.what)
+        return "" if known else f"{found.repository}: "
     return f"{found.path}:{found.line}: " if found.line else f"{found.path}: "
 
 
 def _verdict(report: Report) -> str:
-    when = datetime.fromtimestamp(report.now, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    looked = f"{counted(report.stats.get('containers', 0), 'container')} looked at as of {when}"
+    looked = f"{counted(report.stats.get('containers', 0), 'container')} looked at as of {when(report.now)}"
     failed = f", {counted(len(report.failed), 'target')} failed" if report.failed else ""
     if not report.changes:
         return f"Nothing to change: {looked}{failed}."
     return f"{counted(len(report.changes), 'change')}: {verdict(report.changes)}; {looked}{failed}."
+
+
+def when(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

@@ -9,7 +9,7 @@ from typing import Final
 
 from reconciler.errors import Misconfigured
 from reconciler.model import Container, Field, NewValue
-from reconciler.quantity import BadQuantity, parse_cpu, parse_memory
+from reconciler.quantity import BadQuantity, flaw
 
 _FIELDS: Final = {field.value: field for field in Field} | {
     "cpu": Field.CPU_REQUEST,
@@ -53,9 +53,11 @@ def _value(field: Field, text: str, current: str | None) -> str:
     if field is Field.IMAGE:
         return _image(text, current)
     try:
-        (parse_cpu if field.resource == "cpu" else parse_memory)(text)
+        why = flaw(field.resource, text)
     except BadQuantity as error:
         raise Misconfigured("set", f"{field.value}: {error}") from error
+    if why:
+        raise Misconfigured("set", f"{field.value}: {why}.")
     if text.startswith("-"):
         raise Misconfigured("set", f"{field.value}: {text!r} is below zero")
     return text
