@@ -9,6 +9,7 @@ from typing import Final
 from reconciler.model import Reason, Refused
 from reconciler.rendering.messages import refusal
 from reconciler.rendering.sandbox import Limits, run
+from reconciler.rendering.schemas import without_outside_schemas
 from reconciler.rendering.tools import Tool, dotted
 from reconciler.rendering.tree import temporary_tree, write_files
 from reconciler.rendering.walls import Walls
@@ -23,6 +24,9 @@ def template(tool: Tool, request: HelmRequest, limits: Limits, walls: Walls) -> 
     impossible = _impossible(tool, request)
     if impossible:
         return impossible
+    if not walls.without_network and tool.version >= _SKIPS_SCHEMAS and _has_packed(request):
+        # What lies packed in a chart is not looked through, and its schema could name a server.
+        request = request._replace(skip_schema_validation=True)
     with temporary_tree() as tree:
         wrong = _write(tree, request)
         if wrong:
@@ -97,11 +101,15 @@ def _impossible(tool: Tool, request: HelmRequest) -> Refused | None:
     return None
 
 
+def _has_packed(request: HelmRequest) -> bool:
+    return any(path.startswith("charts/") and path.endswith((".tgz", ".tar.gz")) for path in request.chart)
+
+
 def _write(tree: Path, request: HelmRequest) -> Refused | None:
     values = {f"{at}.yaml": data for at, data in enumerate(request.values)}
     files = {str(at): one.content for at, one in enumerate(request.file_parameters)}
     return (
-        write_files(tree / _CHART, request.chart)
+        write_files(tree / _CHART, without_outside_schemas(request.chart))
         or write_files(tree / "values", values)
         or write_files(tree / "files", files)
     )

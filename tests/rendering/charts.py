@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from textwrap import dedent
 from typing import Any
 
@@ -23,3 +25,14 @@ def chart(template: str = "", values: str = "", **more: str) -> dict[str, bytes]
 def request(files: dict[str, bytes], *values: str, **more: Any) -> HelmRequest:
     asked = {"parameters": (), "release": "web", "namespace": "shop"} | more
     return HelmRequest(files, tuple(dedent(text).encode() for text in values), **asked)
+
+
+def packed(files: dict[str, bytes], folder: str = "web") -> bytes:
+    """The files as a `.tgz`, as helm packs them."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as archive:
+        for path, data in files.items():
+            member = tarfile.TarInfo(f"{folder}/{path}")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return made.getvalue()
