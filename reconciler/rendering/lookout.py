@@ -147,14 +147,13 @@ class _Lookout:
         return None
 
     def _plugin(self, where: str, entry: str, folder: str) -> Refused | None:
-        below = None if "\n" in entry else _joined(folder, entry)
+        """A file, a folder, or the settings themselves written in its place."""
+        below = _joined(folder, entry)
         if below is not None and below in self._folders:
             self._visit(below)
             return None
-        data = entry.encode() if "\n" in entry else self._files.get(below or "")
-        if data is None:
-            return None  # kustomize will say that it isn't there
-        name = where if "\n" in entry else str(below)
+        name = below if below is not None and below in self._files else where
+        data = entry.encode() if name == where else self._files[name]
         try:
             found = [plain.mapping(body) for body in plain.documents(data)]
         except plain.UnreadableError as error:
@@ -163,7 +162,7 @@ class _Lookout:
         if foreign is not None:
             kind = f"{foreign.get('kind')} ({foreign.get('apiVersion')})"
             return Refused(Reason.PLUGIN, f"{name}: {_shown(kind)} is a plugin")
-        return self._documents(name, data, posixpath.dirname(name) if "\n" not in entry else folder)
+        return self._documents(name, data, folder if name == where else posixpath.dirname(name))
 
 
 def _folders(files: Files) -> set[str]:
@@ -196,5 +195,5 @@ def _paths(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _shown(text: str) -> str:
     """Without a password that stands in an address."""
-    bare = re.sub(r"(?<=://)[^\s/@]+@", "***@", " ".join(text.split()))
+    bare = re.sub(r"(?<=://)(?!git@)[^\s/@]+@", "***@", " ".join(text.split()))
     return repr(bare[:_SHOWN])

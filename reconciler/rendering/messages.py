@@ -28,7 +28,7 @@ _ADVICE: Final = re.compile(
 _CHATTER: Final = re.compile(
     r"^(?:level=|time=|WARNING|# Warning|\d{4}/\d\d/\d\d \d\d:\d\d:\d\d |coalesce\.go|walk\.go)"
 )
-_USERINFO: Final = re.compile(r"(?<=://)[^\s/@]+@")
+_USERINFO: Final = re.compile(r"(?<=://)(?!git@)[^\s/@]+@")
 _TEMPORARY: Final = re.compile(r"/?(?:[\w.-]+/)*(?:kustomize-(?:helm-)?\d+|reconcile-render-\w+)/?")
 
 # What a program says, and what that means here; the first that is found holds.
