@@ -1,0 +1,159 @@
+"""New values for what a kustomization renders: where they are set today, or in a patch of its own; proven.
+
+Nothing is handed out that wasn't rendered: the difference between the renders before and after must
+be the intended fields of the intended containers and nothing else, in every unit that the edited
+files go into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from reconciler.model import NewValue, Place, Reason, Refused
+from reconciler.source.kustomizing.changed import Changed
+from reconciler.source.kustomizing.inplace import Targets
+from reconciler.source.kustomizing.overlay import OVERLAY, own_paths, variants
+from reconciler.source.kustomizing.traced import Traced
+from reconciler.source.render import Files, KustomizeRequest, Rendered, Renderer
+from reconciler.source.tracing.owners import Read
+from reconciler.source.tracing.proof import Intent, Spot, Verdict, differences, judge
+from reconciler.source.tracing.rendered import WAYS, Render
+from reconciler.source.units import Unit
+
+
+class Edited(NamedTuple):
+    """The files before and after (`before` is empty for a new one), and what the renders say of them."""
+
+    files: tuple[Changed, ...]
+    proof: tuple[tuple[str, Verdict], ...]  # by the name of each unit that was rendered
+    renders: int
+
+
+def edit(
+    unit: Unit,
+    traced: Traced,
+    new_values: Sequence[NewValue],
+    renderer: Renderer,
+    *,
+    overlay: bool = False,
+    others: Sequence[Traced] = (),
+    read: Read | None = None,
+) -> Edited | Refused:
+    """All of the new values or none.
+
+    `overlay`: into a patch of the outermost kustomization, wherever they are set today. `others`: the
+    units that the same files go into; their containers change exactly where they are consumers.
+    """
+    request = unit.request
+    if traced.refused is not None or not isinstance(request, KustomizeRequest):
+        return traced.refused or Refused(Reason.UNSUPPORTED, "it is no kustomization")
+    wanted = [value for value in new_values if value.slot.value != value.new]
+    if (refused := _contradiction(wanted)) is not None:
+        return refused
+    if not wanted:
+        return Edited((), (), 0)
+    own = own_paths(request.files, request.folder) if overlay else frozenset()
+    added = [
+        one
+        for one in wanted
+        if one.slot.how_traced == OVERLAY or (overlay and one.slot.place.path not in own)
+    ]
+    here = [one for one in wanted if one not in added]
+    targets = Targets(unit, request.files, read)
+    placed = targets.rewritten(here)
+    if isinstance(placed, Refused):
+        return placed
+    trial = _Trial(traced, others, wanted, renderer)
+    last: Refused | None = None
+    for files in variants(unit, traced, added, placed) if added else (placed,):
+        found = files if isinstance(files, Refused) else trial.judged(files)
+        if not isinstance(found, Refused):
+            assert not isinstance(files, Refused)
+            return Edited(tuple(targets.changes(files)), found, trial.renders)
+        # what an edit did says more than why another could not even be tried
+        last = found if last is None or last.reason is not Reason.SIDE_EFFECT else last
+    return last or Refused(Reason.UNPROVEN, "there is no way to write this into the kustomization")
+
+
+def _contradiction(values: Iterable[NewValue]) -> Refused | None:
+    places: dict[Place, str] = {}
+    for value in values:
+        if value.slot.refused is not None:
+            return value.slot.refused
+        if value.slot.how_traced != OVERLAY and places.setdefault(value.slot.place, value.new) != value.new:
+            line = f"{value.slot.place.path}:{value.slot.line}"
+            return Refused(Reason.UNPROVEN, f"{line} would have to be both {value.new} and more")
+    return None
+
+
+class _Trial:
+    """Renders every unit that the files go into, and holds the difference against what is meant."""
+
+    def __init__(
+        self, traced: Traced, others: Sequence[Traced], wanted: Sequence[NewValue], renderer: Renderer
+    ) -> None:
+        self._units = [traced, *(one for one in others if one.refused is None)]
+        self._wanted = wanted
+        self._renderer = renderer
+        self.renders = 0
+
+    def judged(self, files: Files) -> tuple[tuple[str, Verdict], ...] | Refused:
+        own = self._units[0].unit.request
+        assert isinstance(own, KustomizeRequest)
+        changed = {path: data for path, data in files.items() if own.files.get(path) != data}
+        found = []
+        for one in self._units:
+            verdict = self._one(one, changed)
+            if isinstance(verdict, Refused):
+                return verdict
+            if verdict is not None:
+                found.append((one.unit.name, verdict))
+        return tuple(found)
+
+    def _one(self, one: Traced, changed: Files) -> Verdict | Refused | None:
+        request = one.unit.request
+        if not isinstance(request, KustomizeRequest):
+            return None
+        if one is not self._units[0] and not changed.keys() & request.files.keys():
+            return None
+        self.renders += 1
+        answer = self._renderer.render(request._replace(files={**request.files, **changed}))
+        if not isinstance(answer, Rendered):
+            return Refused(
+                answer.reason, f"with the new values {one.unit.name} can't be rendered: {answer.detail}"
+            )
+        before = Render(one.text, one.unit.cluster, one.unit.namespace)
+        after = Render(answer.text, one.unit.cluster, one.unit.namespace)
+        intents = tuple(_intents(before, self._wanted))
+        verdict = judge(differences(before, after), intents, frozenset())
+        return _refusal(one.unit, verdict) or verdict
+
+
+def _intents(before: Render, wanted: Sequence[NewValue]) -> Iterator[Intent]:
+    containers = {one.ref: one for one in before.containers()}
+    for value in wanted:
+        for ref in value.slot.consumers:
+            if (one := containers.get(ref)) is not None:
+                spot = Spot(one.identity, (*one.path, *WAYS[value.slot.field]))
+                yield Intent(ref, value.slot.field, spot, one.values[value.slot.field], value.new)
+
+
+def _refusal(unit: Unit, verdict: Verdict) -> Refused | None:
+    if verdict.beyond:
+        spot, difference = verdict.beyond[0]
+        more = f", and {len(verdict.beyond) - 1} more" if len(verdict.beyond) > 1 else ""
+        shown = f"{_shown(difference.old)} became {_shown(difference.new)}"
+        return Refused(Reason.SIDE_EFFECT, f"in {unit.name}, {spot} would change, too: {shown}{more}")
+    if verdict.missing:
+        intent = verdict.missing[0]
+        was = intent.old if intent.old is not None else "unset"
+        detail = f"in {unit.name}, {intent.spot} would stay {was}: something overrides it"
+        return Refused(Reason.NO_EFFECT, detail)
+    return None
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "nothing"
+    return f"`{str(value)[:80]}`" if isinstance(value, str) else "a part with several values"

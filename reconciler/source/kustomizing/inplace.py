@@ -1,0 +1,188 @@
+"""New values written where they are set today: in the request that is rendered, and in the files of Git.
+
+The two are the same, but for a kustomization that an Application adds to: that one is rendered as
+the Application makes it, and edited where its parts stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from reconciler.model import Field, FileChange, NewValue, Place, Reason, Refused
+from reconciler.source import yamledit
+from reconciler.source.kustomizing import references
+from reconciler.source.kustomizing.changed import Changed
+from reconciler.source.render import Files
+from reconciler.source.tracing.owners import Read
+from reconciler.source.units import Unit, Written
+from reconciler.source.yamledit import Assignment, decode, parse, where
+
+_PARTS = ("newTag", "digest")
+
+
+class Targets:
+    def __init__(self, unit: Unit, files: Files, read: Read | None) -> None:
+        self._unit = unit
+        self._files = files
+        self._read = read
+        self._repository = unit.source or unit.repository
+        self._elsewhere: dict[tuple[str, str], list[Assignment]] = {}
+        self._outside: dict[tuple[str, str], FileChange] = {}
+
+    def rewritten(self, values: Sequence[NewValue]) -> Files | Refused:
+        """The files of the request with every value."""
+        wanted: dict[str, list[Assignment]] = {}
+        for value in values:
+            refused = self._assign(value, wanted)
+            if refused is not None:
+                return refused
+        after = dict(self._files)
+        for path, assignments in wanted.items():
+            data = yamledit.rewrite(self._files[path], list(dict.fromkeys(assignments)))
+            if isinstance(data, Refused):
+                return data._replace(detail=f"{path}: {data.detail}")
+            after[path] = data
+        return self._written_elsewhere() or after
+
+    def _written_elsewhere(self) -> Refused | None:
+        for (repository, path), assignments in sorted(self._elsewhere.items()):
+            before = self._bytes(repository, path)
+            assert before is not None
+            data = yamledit.rewrite(before, list(dict.fromkeys(assignments)))
+            if isinstance(data, Refused):
+                return data._replace(detail=f"{path}: {data.detail}")
+            self._outside[repository, path] = FileChange(path, before, data)
+        return None
+
+    def changes(self, files: Files) -> Iterator[Changed]:
+        """What is to be written into the repositories."""
+        for path, data in sorted(files.items()):
+            before = self._files.get(path, b"")
+            if before != data and not self._is_made(path):
+                yield Changed(self._repository, FileChange(path, before, data))
+        for (repository, _), change in sorted(self._outside.items()):
+            yield Changed(repository, change)
+
+    def _is_made(self, path: str) -> bool:
+        """Whether the request's file is one that an Application has added to, so that Git has another."""
+        data = self._bytes(self._repository, path)
+        return any(one.path == path for one in self._unit.written) or (
+            path in self._files and data != self._files[path]
+        )
+
+    def _assign(self, value: NewValue, wanted: dict[str, list[Assignment]]) -> Refused | None:
+        place = value.slot.place
+        inside = self._in_request(place)
+        if inside is None:
+            return Refused(Reason.UNKNOWN_SOURCE, f"{place.path} is not among the files of {self._unit.name}")
+        data = self._bytes(place.repository, place.path)
+        if data is None:
+            return Refused(Reason.UNKNOWN_SOURCE, f"{place.path} is not at hand")
+        composite = any(one.composite and one.place == place for one in self._unit.written)
+        made = list(_composite(data, place, value) if composite else _assignments(data, place, value))
+        refused = next((one for one in made if isinstance(one, Refused)), None)
+        if refused is not None:
+            return refused
+        elsewhere = (place.repository, place.path) != (self._repository, inside.path)
+        if elsewhere or data != self._files[inside.path]:
+            self._elsewhere.setdefault((place.repository, place.path), []).extend(_only(made))
+            made = list(_assignments(self._files[inside.path], inside, value))
+        wanted.setdefault(inside.path, []).extend(_only(made))
+        return next((one for one in made if isinstance(one, Refused)), None)
+
+    def _bytes(self, repository: str, path: str) -> bytes | None:
+        if self._read is not None and (data := self._read(repository, path)) is not None:
+            return data
+        return self._files.get(path) if repository == self._repository else None
+
+    def _in_request(self, place: Place) -> Place | None:
+        for written in self._unit.written:
+            if (found := _brought(written, place)) is not None:
+                return found._replace(repository=self._repository)
+        return place if place.repository == self._repository and place.path in self._files else None
+
+
+def _brought(written: Written, place: Place) -> Place | None:
+    """Where a place of an Application stands in the kustomization that it adds to."""
+    there = written.place
+    if (there.repository, there.path, there.document) != (place.repository, place.path, place.document):
+        return None
+    if written.composite:
+        return Place("", written.path, 0, (*written.keys, "newTag")) if there == place else None
+    if there.inner:
+        if there.keys != place.keys or place.inner[: len(there.inner)] != there.inner:
+            return None
+        return Place("", written.path, 0, (*written.keys, *place.inner[len(there.inner) :]))
+    if place.keys[: len(there.keys)] != there.keys:
+        return None
+    return Place("", written.path, 0, (*written.keys, *place.keys[len(there.keys) :]), place.inner)
+
+
+def _only(made: Iterable[Assignment | Refused]) -> list[Assignment]:
+    return [one for one in made if isinstance(one, Assignment)]
+
+
+def _assignments(data: bytes, place: Place, value: NewValue) -> Iterator[Assignment | Refused]:
+    """What the file must hold for the value to be rendered."""
+    if value.slot.field is not Field.IMAGE:
+        yield Assignment(place.document, place.keys, value.new, inner=place.inner)
+        return
+    old = value.slot.value or ""
+    way = place.inner or place.keys
+    if way[-1] in _PARTS and way[0] in ("images", "imageTags", "imageTag"):
+        yield from _entry(place, old, value.new)
+        return
+    own = _text(data, place)
+    new = own if isinstance(own, Refused) else references.rewritten(own, old, value.new)
+    if isinstance(new, Refused):
+        yield new
+    else:
+        yield Assignment(place.document, place.keys, new, text=True, inner=place.inner)
+
+
+def _composite(data: bytes, place: Place, value: NewValue) -> Iterator[Assignment | Refused]:
+    """An Application's `name=reference`, or a reference alone."""
+    own = _text(data, place)
+    if isinstance(own, Refused):
+        yield own
+        return
+    name, equals, reference = own.rpartition("=")
+    made = references.rewritten(reference, value.slot.value or "", value.new)
+    if isinstance(made, Refused):
+        yield made
+        return
+    was = references.split(reference).name
+    head = name + equals if equals else "" if references.split(made).name == was else f"{was}="
+    yield Assignment(place.document, place.keys, head + made, text=True, inner=place.inner)
+
+
+def _entry(place: Place, old: str, new: str) -> Iterator[Assignment | Refused]:
+    """An entry of `images`: each part that differs, under its key."""
+    was, wanted = references.split(old), references.split(new)
+    for key, one, other in (
+        ("newName", was.name, wanted.name),
+        ("newTag", was.tag, wanted.tag),
+        ("digest", was.digest, wanted.digest),
+    ):
+        if one == other:
+            continue
+        if not other:
+            detail = f"`{new}` has no {'tag' if key == 'newTag' else key}, and `{key}` of its entry sets one"
+            yield Refused(Reason.UNSUPPORTED, f"{detail}: remove that line by hand, or name one")
+        elif place.inner:
+            yield Assignment(place.document, place.keys, other, text=True, inner=(*place.inner[:-1], key))
+        else:
+            yield Assignment(place.document, (*place.keys[:-1], key), other, text=True)
+
+
+def _text(data: bytes, place: Place) -> str | Refused:
+    text = decode(data)
+    if isinstance(text, Refused):
+        return text
+    documents = parse(text)
+    if place.document >= len(documents):
+        return Refused(Reason.UNPROVEN, f"{place.path} has no document {place.document}")
+    found = where(documents[place.document], text, place.keys, place.inner)
+    if found.value is None:
+        return found.refused or Refused(Reason.UNPROVEN, f"{place.path}:{found.line} holds no image")
+    return found.value
