@@ -34,7 +34,8 @@ _QUANTITY: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:m|k|K|M|G|T|Ki|Mi|Gi|Ti)?"
 # What goes into a cluster as it stands: a key too many would only break it.
 _NOT_HOLDERS: Final = re.compile(
     r"(?i).*(labels|annotations|selector|affinity|tolerations|context|env|envs|data|args|ports?|"
-    r"resources|requests|limits|probe|strategy|configmap|secrets?|rules|config)$"
+    r"resources|requests|limits|probe|strategy|configmap|secrets?|rules|config|image|auth|persistence|"
+    r"service|services|ingress|networkpolicy|pdb|rbac|serviceaccount|tls|autoscaling|diagnosticmode)$"
 )
 
 
@@ -190,7 +191,7 @@ def relative_candidates(
     finder = _Finder(values, wanted)
     chains = _telling(relative_paths(tree))
     for keys in holders(read_paths(tree), values):
-        if not any(_NOT_HOLDERS.fullmatch(str(key)) for key in keys):
+        if keys[0] != "global" and not any(_NOT_HOLDERS.fullmatch(str(key)) for key in keys):
             for chain in chains:
                 finder.read((*keys, *chain))
     return tuple(finder.found.values())
@@ -205,7 +206,7 @@ def _telling(chains: Iterable[Keys]) -> tuple[Keys, ...]:
             key = str(tail[-1])
             if any(one.fullmatch(key) for one in (_RESOURCES, _TAG, _IMAGE, _CPU, _MEMORY)):
                 found[tail] = None
-    return tuple(found)[:60]
+    return tuple(chain for chain in found if chain[-2:-1] not in (("requests",), ("limits",)))[:60]
 
 
 def is_resources(key: str, value: dict[str, Any]) -> bool:

@@ -26,6 +26,7 @@ class Chart(NamedTuple):
     version: str  # appVersion: what an image without a tag often becomes
     values: dict[str, Any]
     templates: tuple[str, ...]
+    library: bool = False
 
 
 def charts(files: Mapping[str, bytes]) -> tuple[Chart, ...]:
@@ -46,17 +47,15 @@ def _gather(found: list[Chart], files: dict[str, bytes], prefix: Keys, alias: st
     )
     name = alias or str(about.get("name") or "")
     version = str(about.get("appVersion") or "")
-    found.append(Chart(name, prefix, version, mapping(files.get("values.yaml", b"")), templates))
+    library = about.get("type") == "library"
+    found.append(Chart(name, prefix, version, mapping(files.get("values.yaml", b"")), templates, library))
     below = _below(files)
     wanted = [one for one in _list(about.get("dependencies")) if isinstance(one, dict)]
-    listed = {str(one.get("name")) for one in wanted}
-    for one in wanted:
-        if (inner := below.get(str(one.get("name")))) is not None:
-            key = str(one.get("alias") or one.get("name"))
-            _gather(found, inner, (*prefix, key), key, depth + 1)
-    for name, inner in below.items():
-        if name not in listed:
-            _gather(found, inner, (*prefix, name), name, depth + 1)
+    keys = {str(one.get("alias") or one.get("name")): str(one.get("name")) for one in wanted}
+    # helm also takes what lies there and isn't listed, or not in a version that fits
+    for key, lies in [*keys.items(), *((name, name) for name in below if name not in keys)]:
+        if lies in below:
+            _gather(found, below[lies], (*prefix, key), key, depth + 1)
 
 
 def _below(files: Mapping[str, bytes]) -> dict[str, dict[str, bytes]]:

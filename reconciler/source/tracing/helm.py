@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from reconciler.model import Container, ContainerRef, Field, Place, Reason, Refused, Slot
 from reconciler.source.render import HelmRequest, Rendered, Renderer
-from reconciler.source.tracing.charts import charts, defaults, mapping, merged, with_parameters
+from reconciler.source.tracing.charts import Keys, charts, defaults, mapping, merged, with_parameters
 from reconciler.source.tracing.owners import Owner, Owners, Read, shown
 from reconciler.source.tracing.rendered import Identity, Path, Render, RenderedContainer
 from reconciler.source.tracing.rounds import FieldKey, Findings, Question, find
@@ -30,6 +30,7 @@ class Extra(NamedTuple):
     place: Place | None
     line: int
     refused: Refused | None
+    keys: Keys = ()  # of the value
 
 
 class Traced(NamedTuple):
@@ -39,6 +40,7 @@ class Traced(NamedTuple):
     containers: tuple[Container, ...] = ()
     extras: tuple[Extra, ...] = ()
     origins: dict[FieldKey, Origin] = {}  # noqa: RUF012 (never written to)
+    values: dict[str, Any] = {}  # noqa: RUF012 (never written to): what the templates are given
     plain: Rendered | None = None
     renders: int = 0
     trouble: str = ""  # what of the render could not be read
@@ -68,7 +70,7 @@ def trace(unit: Unit, renderer: Renderer, read: Read | None = None) -> Traced:
         values = merged(values, mapping(content))
     values = with_parameters(values, request.parameters)
     findings = find(Question(request, tree, values, unit.cluster, unit.namespace, plain), renderer)
-    return _traced(unit, answer, plain, found, findings, Owners(unit, read))
+    return _traced(unit, answer, plain, found, findings, Owners(unit, read))._replace(values=values)
 
 
 def _traced(
@@ -100,7 +102,15 @@ def _traced(
         for each in found
     )
     extras = tuple(_extras(plain, findings, owners))
-    return Traced(unit, containers, extras, origins, answer, findings.renders + 1, plain.trouble)
+    return Traced(
+        unit,
+        containers,
+        extras,
+        origins,
+        plain=answer,
+        renders=findings.renders + 1,
+        trouble=plain.trouble,
+    )
 
 
 def _slot(

@@ -45,7 +45,7 @@ def relative_paths(tree: Iterable[Chart]) -> tuple[Keys, ...]:
     """Chains such as `.resources` or `$worker.image.tag`, within whatever `with` or `range` mean."""
     found: dict[Keys, None] = {}
     for chart in tree:
-        for text in chart.templates:
+        for text in () if chart.library else chart.templates:
             for chain in _RELATIVE.findall(text[:_LONGEST]):
                 path = _split(chain)
                 if path[0] not in _BUILT_IN and len(path) <= 5 and len(found) < _MOST:

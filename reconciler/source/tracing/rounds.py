@@ -3,7 +3,8 @@
 1. All that is set, and the empty `resources` beside it. Files of the user and defaults of the chart
    go together: a value that is overruled comes out nowhere, so it can't be taken for the owner.
 2. What a filled place turned out to be hidden by, alone: an empty one may only have pushed it aside.
-3. What templates read and nobody mentions, for the fields that are left.
+3. What templates read and nobody mentions, for the fields that are left; first by its whole path, then
+   within the mappings that `with`, `range` and `dict` hand on.
 A render that fails is split, within bounds, until the value that the chart refuses is alone.
 """
 
@@ -31,8 +32,9 @@ from reconciler.source.tracing.charts import Chart
 from reconciler.source.tracing.rendered import Identity, Path, Render, RenderedContainer
 from reconciler.source.tracing.sentinels import Seen, Sentinels
 
-MAX_RENDERS: Final = 16
-_MOST_SPLITS: Final = 8
+MAX_RENDERS: Final = 14
+_MOST_SPLITS: Final = 6
+_MOST_LATER: Final = 4  # of the splits, in later rounds
 
 FieldKey = tuple[ContainerRef, Field]
 NumberKey = tuple[Identity, Path]
@@ -95,16 +97,21 @@ class _Search:
         if self.lost and any(one.kind == COUNT for one in first):
             self.try_all([one for one in first if one.kind != COUNT])
         self.try_again(first)
-        if not (left := self.left()):
-            return
-        read = [
-            *[one for one in known if not _is_first(one)],
-            *read_candidates(self.question.tree, values, wanted),
-        ]
-        more = _unique([*read, *relative_candidates(self.question.tree, values, wanted)])
-        useful = set(kinds({field for _, field in left}))
+        tree = self.question.tree
         tried = {(one.keys, one.kind) for one in first}
-        self.try_all([one for one in more if one.kind in useful and (one.keys, one.kind) not in tried])
+        for relative in (False, True):
+            useful = set(kinds({field for _, field in self.left()}))
+            if not useful:
+                return
+            more = (
+                relative_candidates(tree, values, wanted)
+                if relative
+                else (*(one for one in known if not _is_first(one)), *read_candidates(tree, values, wanted))
+            )
+            new = {(one.keys, one.kind): one for one in more if one.kind in useful}
+            self.splits = max(self.splits, _MOST_SPLITS - _MOST_LATER)
+            self.try_all([one for key, one in new.items() if key not in tried])
+            tried.update(new)
 
     def left(self) -> list[FieldKey]:
         return [(ref, field) for ref in self.containers for field in Field if (ref, field) not in self.places]
@@ -190,10 +197,6 @@ def _split(candidates: Sequence[Candidate]) -> list[Sequence[Candidate]]:
             return [[one for one in candidates if one.kind not in suspects], some]
     middle = len(candidates) // 2
     return [candidates[:middle], candidates[middle:]]
-
-
-def _unique(candidates: Iterable[Candidate]) -> list[Candidate]:
-    return list({(one.keys, one.kind): one for one in reversed(list(candidates))}.values())[::-1]
 
 
 def _wanted(containers: Iterable[RenderedContainer], counts: Iterable[str]) -> Wanted:

@@ -38,6 +38,7 @@ class Seen(NamedTuple):
 
     candidate: Candidate
     before: str
+    text: str
     after: str
 
 
@@ -67,7 +68,7 @@ class Sentinels:
             one = self._by_number.get(digits)
             if one is not None and one.candidate.kind in kinds and one.text in text:
                 before, _, after = text.partition(one.text)
-                found.append(Seen(one.candidate, before, after))
+                found.append(Seen(one.candidate, before, one.text, after))
         return tuple(sorted(found, key=lambda each: kinds.index(each.candidate.kind)))
 
     def counted(self, text: str) -> Candidate | None:

@@ -161,7 +161,7 @@ def _events(text: str, plain: Callable[[str], Any]) -> Any:
         kind = type(event)
         if kind is ScalarEvent:
             tag, style = event.tag, event.style
-            known = plain(event.value) if style is None and tag is None else event.value
+            known = plain(event.value) if not style and tag is None else event.value
             stack[-1].items.append(known)
             stack[-1].size += 1
             if event.anchor:
