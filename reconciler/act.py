@@ -27,11 +27,12 @@ from reconciler.model import (
     Proposal,
     Reason,
     RefUpdate,
+    Whose,
 )
-from reconciler.ports import Past, Progress, Repository, Writer
+from reconciler.ports import Past, Progress, Pushed, Repository, Writer
 from reconciler.proposals.build import trailers
 from reconciler.proposals.group import change_id, fingerprint
-from reconciler.proposals.history import events_of
+from reconciler.proposals.history import Target, events_of, targets
 from reconciler.proposals.lifecycle import (
     CLOSED_BY_US,
     Branch,
@@ -70,20 +71,21 @@ class Planned(NamedTuple):
 class Judged(NamedTuple):
     """What this run knows of the values that earlier proposals were about."""
 
-    unknown: Mapping[tuple[str, str], Reason]  # containers and fields that could not be judged, and why
+    seen: frozenset[Target]  # containers and fields that were looked at
+    unknown: Mapping[Target, Reason]  # those that could not be judged, and why
     partial: bool  # containers were left out, or failed
 
 
 def judged(decisions: Iterable[Decision], partial: bool) -> Judged:
-    return Judged(
-        {
-            (str(ref), decision.slot.field.value): decision.reason
-            for decision in decisions
-            if isinstance(decision, Keep) and decision.reason in _UNKNOWN
-            for ref in decision.slot.consumers
-        },
-        partial,
-    )
+    seen: set[Target] = set()
+    unknown: dict[Target, Reason] = {}
+    for decision in decisions:
+        slots = [decision.slot] if isinstance(decision, Keep) else [value.slot for value in decision.values]
+        found = {(ref, slot.field.value) for slot in slots for ref in slot.consumers}
+        seen |= found
+        if isinstance(decision, Keep) and decision.reason in _UNKNOWN:
+            unknown |= dict.fromkeys(found, decision.reason)
+    return Judged(frozenset(seen), unknown, partial)
 
 
 def plan(proposals: Sequence[Proposal], past: Past, known: Judged) -> list[Planned]:
@@ -91,21 +93,22 @@ def plan(proposals: Sequence[Proposal], past: Past, known: Judged) -> list[Plann
     planned = []
     for proposal in proposals:
         seen = _seen(past, proposal.branch)
-        planned.append(Planned(proposal.key, proposal.branch, proposal, seen, decide(proposal, seen)))
+        step = decide(proposal, seen, _withdrawn_unseen(proposal, seen, known))
+        planned.append(Planned(proposal.key, proposal.branch, proposal, seen, step))
     wanted = {proposal.branch for proposal in proposals}
     ours = {request.branch for request in past.requests if request.state == "open" and find(request.body)}
     ours |= set(past.branches)
     for branch in sorted(ours - wanted):
         seen = _seen(past, branch)
-        step = retire(seen, _unsettled(branch, seen, past, known))
-        if step is not None:
-            planned.append(Planned(_key(seen, branch), branch, None, seen, step))
+        end = retire(seen, _unsettled(branch, seen, past, known))
+        if end is not None:
+            planned.append(Planned(_key(seen, branch), branch, None, seen, end))
     return planned
 
 
 def _seen(past: Past, branch: str) -> Observed:
     found = past.branches.get(branch)
-    tip = Branch(found.tip, found.plan, found.untouched, found.conflicts) if found else None
+    tip = Branch(*found) if found else None
     return Observed(newest_open(past.requests, branch), tip)
 
 
@@ -129,8 +132,22 @@ def _unsettled(branch: str, seen: Observed, past: Past, known: Judged) -> str:
 
 
 def _reasons(value: MemoValue, known: Judged) -> set[str]:
-    found = (known.unknown.get((str(ref), value.field)) for ref in value.consumers)
+    found = (known.unknown.get((ref, value.field)) for ref in value.consumers)
     return {reason.value for reason in found if reason is not None}
+
+
+def _withdrawn_unseen(proposal: Proposal, seen: Observed, known: Judged) -> str:
+    """Why the open request can't be cut down to the proposal: the rest of it was not judged."""
+    memo = find(seen.request.body) if seen.request else None
+    if memo is None:
+        return ""
+    kept = {target for change in proposal.changes for value in change.values for target in targets(value)}
+    missing = [value for value in memo.values if not kept & {(ref, value.field) for ref in value.consumers}]
+    reasons = sorted({reason for value in missing for reason in _reasons(value, known)})
+    if reasons:
+        return f"a part of it was not judged in this run: {', '.join(reasons)}"
+    looked = all((ref, value.field) in known.seen for value in missing for ref in value.consumers)
+    return "" if looked or not known.partial else "a part of it was not looked at in this run"
 
 
 def intended(repository: str, planned: Iterable[Planned]) -> list[Action]:
@@ -146,19 +163,20 @@ def carry_out(
     now: int,
     progress: Progress,
 ) -> tuple[list[Action], list[Failure]]:
-    known = {str(entry.facts.get("hash")) for entry in past.ledger if entry.event == "evidence"}
-    refused = _push_branches(writer, planned, known, now)
+    answer, tips = _push_branches(writer, planned, now)
     actions: list[Action] = []
-    failed: list[Failure] = []
+    failed = _failures(repository.name, answer)
     requests = {request.number: request for request in past.requests}
     gone: list[RefUpdate] = []
     advance = progress.step("Writing merge requests", len(planned))
     for one in planned:
-        if one.branch in refused:
-            actions.append(_refused(repository.name, one, refused[one.branch]))
+        ref = f"refs/heads/{one.branch}"
+        why = answer.moved.get(ref) or answer.refused.get(ref)
+        if why:
+            actions.append(_refused(repository.name, one, why))
             continue
         try:
-            request, more = _on_forge(writer.forge, one)
+            request, more = _on_forge(writer.forge, one, tips.get(one.branch, one.step.expected))
         except Problem as problem:
             failed.append(problem.failure)
         else:
@@ -170,14 +188,20 @@ def carry_out(
         advance(1)
     events = events_of(requests.values(), past.ledger)
     if gone or events:
-        writer.push(gone, events)
+        failed += _failures(repository.name, writer.push(gone, events))
     return actions, failed
 
 
-def _push_branches(
-    writer: Writer, planned: Sequence[Planned], known: set[str], now: int
-) -> Mapping[str, str]:
-    """All branches in one push; the ones whose lease was refused belong to whoever moved them."""
+def _failures(repository: str, answer: Pushed) -> list[Failure]:
+    return [
+        Failure(ref.removeprefix("refs/heads/"), Whose.THEIRS, f"{why}.", repository)
+        for ref, why in answer.refused.items()
+    ]
+
+
+def _push_branches(writer: Writer, planned: Sequence[Planned], now: int) -> tuple[Pushed, dict[str, str]]:
+    """All branches in one push: which of them did not move, and the new tip of each."""
+    tips: dict[str, str] = {}
     updates: list[RefUpdate] = []
     entries: dict[str, LedgerEntry] = {}
     for one in planned:
@@ -185,39 +209,49 @@ def _push_branches(
             continue
         proposal = one.proposal
         tip = writer.commit(proposal.files, proposal.message, trailers(proposal))
+        tips[one.branch] = tip
         updates.append(RefUpdate(f"refs/heads/{one.branch}", tip, one.step.expected))
-        entries[tip] = LedgerEntry(
-            now, "pushed", proposal.key, {"branch": one.branch, "head": tip, "plan": proposal.plan}
-        )
+        facts: dict[str, object] = {
+            "branch": one.branch, "base": proposal.base, "head": tip, "plan": proposal.plan
+        }  # fmt: skip
+        entries[tip] = LedgerEntry(now, "pushed", proposal.key, facts)
         for change in proposal.changes:
             hashed = fingerprint(change.evidence)
-            if hashed not in known:
-                facts = {"hash": hashed, "evidence": canonical.plain(change.evidence)}
-                entries[hashed] = LedgerEntry(now, "evidence", proposal.key, facts)
+            found = {"hash": hashed, "evidence": canonical.plain(change.evidence)}
+            entries[hashed] = LedgerEntry(now, "evidence", proposal.key, found)
     if not updates:
-        return {}
-    refused = writer.push(updates, tuple(entries.values()))
-    return {ref.removeprefix("refs/heads/"): why for ref, why in refused.items()}
+        return Pushed({}, {}), tips
+    return writer.push(updates, tuple(entries.values())), tips
 
 
-def _on_forge(forge: Forge, one: Planned) -> tuple[MergeRequest | None, str]:
-    """What the merge request is now, and what its forge would not do."""
+def _on_forge(forge: Forge, one: Planned, tip: str) -> tuple[MergeRequest | None, str]:
+    """What the merge request is now, and what its forge would not do.
+
+    Merged is `tip` alone, which this run has pushed or found untouched; never what came since.
+    """
     request, proposal, step = one.seen.request, one.proposal, one.step
     if step.do is Do.OPEN and proposal is not None:
         draft = Draft(one.branch, proposal.base, proposal.title, proposal.body, proposal.labels)
         request = forge.open(draft)
     elif step.do is Do.UPDATE and proposal is not None and request is not None:
-        request = forge.update(request.number, Wording(title=proposal.title, body=proposal.body))
+        request = forge.update(request.number, Wording(title=_title(request, proposal), body=proposal.body))
     elif step.do is Do.CLOSE and request is not None:
         title = request.title.removesuffix(CLOSED_BY_US) + CLOSED_BY_US
         forge.update(request.number, Wording(title=title))
         request = forge.close(request.number)
     if step.merge and request is not None:
-        merged = forge.merge(request.number, request.head)
+        merged = forge.merge(request.number, tip)
         if isinstance(merged, NotMerged):
             return request, f"; not merged: {merged.detail}"
         return merged, "; merged"
     return request, ""
+
+
+def _title(request: MergeRequest, proposal: Proposal) -> str | None:
+    """The new title, unless a person has given it one of their own (`WIP: ...`)."""
+    told = find(request.body)
+    ours = request.title.removesuffix(CLOSED_BY_US)
+    return proposal.title if told is None or not told.title or ours == told.title else None
 
 
 def _action(repository: str, one: Planned, request: MergeRequest | None, more: str = "") -> Action:

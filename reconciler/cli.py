@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -16,7 +17,7 @@ from reconciler import __version__
 from reconciler.commands import demo, doctor, explain, init, mr, run, scan, schema, set_values
 from reconciler.commands.common import Exit, errors_console
 from reconciler.errors import Problem
-from reconciler.report.diffs import shown
+from reconciler.report.diffs import shown_lines
 
 _DEFAULT = "run"
 _TOP = ("--help", "-h", "--version", "--install-completion", "--show-completion")
@@ -73,7 +74,14 @@ def main() -> None:
     """The console script: run the command line and leave with its exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
-    raise SystemExit(ended(sys.argv[1:]))
+    code = ended(sys.argv[1:])
+    if sys.stdout is not None:
+        try:
+            sys.stdout.flush()
+        except OSError:  # nobody reads it any more, or the disk is full: said above, or wanted
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            code = code or Exit.SOME_FAILED
+    raise SystemExit(code)
 
 
 def ended(arguments: Sequence[str]) -> int:
@@ -88,6 +96,12 @@ def ended(arguments: Sequence[str]) -> int:
     except Interrupted:
         _say("interrupted; what was written is whole, and the next run goes on from there.")
         return Exit.INTERRUPTED
+    except OSError as error:
+        if not _is_output(error):
+            _say(_bug(error))
+            return Exit.BUG
+        _say(f"what was to be printed can't be written: {error.strerror}.")
+        return Exit.SOME_FAILED
     except Exception as error:  # noqa: BLE001 - the only catch-all there is
         _say(_bug(error))
         return Exit.BUG
@@ -107,6 +121,11 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     raise Interrupted
 
 
+def _is_output(error: OSError) -> bool:
+    """Whether it is our own output that is full, closed or no longer read."""
+    return error.filename is None and error.errno in (errno.ENOSPC, errno.EPIPE, errno.EBADF, errno.EIO)
+
+
 def _bug(error: Exception) -> str:
     """One line that a bug report can begin with; the whole traceback only for those who ask."""
     if os.environ.get("RECONCILE_DEBUG"):
@@ -121,4 +140,4 @@ def _bug(error: Exception) -> str:
 
 
 def _say(words: str) -> None:
-    errors_console().print(f"reconcile: {shown(words)}", style="red")
+    errors_console().print(f"reconcile: {shown_lines(words)}", style="red")

@@ -5,38 +5,76 @@ Puts the Git adapter, the forge and discovery together; decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from reconciler import canonical
 from reconciler.errors import Problem
 from reconciler.forges.port import Forge
 from reconciler.git.access import Access
 from reconciler.git.clone import Clone
 from reconciler.git.commits import Author, CommitRequest
+from reconciler.git.folder import blob_id
 from reconciler.git.ledger import BRANCH as LEDGER
 from reconciler.git.ledger import Pen, append_ledger, read_ledger, write_ledger
 from reconciler.git.message import message, trailers
 from reconciler.git.mirror import Mirror, open_mirror
 from reconciler.git.push import Outcome
 from reconciler.git.signing import Signing
-from reconciler.model import Discovery, Entry, FileChange, LedgerEntry, MergeRequest, Note, RefUpdate, Whose
-from reconciler.ports import BranchTip, Past
+from reconciler.model import (
+    ChangeClass,
+    Discovery,
+    Entry,
+    FileChange,
+    LedgerEntry,
+    MergeRequest,
+    Note,
+    RefUpdate,
+)
+from reconciler.ports import BranchTip, Past, Pushed
+from reconciler.proposals.memo import find
+from reconciler.proposals.templates import fill
 from reconciler.source.cache import Cache
 from reconciler.source.compose import UnitSetting
 from reconciler.source.discover import discover
 from reconciler.source.snapshot import Snapshot
 
 
-def ours_of(template: str) -> str:
-    """What all branches of ours begin with: the template up to its first placeholder."""
-    return template.partition("{")[0]
+class Naming(NamedTuple):
+    """How branches of ours are called, and which branches are never ours whatever they are called."""
+
+    template: str
+    never: frozenset[str] = frozenset()
+
+    @property
+    def prefix(self) -> str:
+        return self.template.partition("{")[0]
+
+    def of(self, key: str) -> str:
+        klass, _, segment = key.partition("/")
+        return fill(self.template, {"class": klass, "group": segment})
+
+    def fits(self, branch: str, base: str) -> bool:
+        return (
+            branch not in self.never and branch not in (base, LEDGER) and bool(self._form.fullmatch(branch))
+        )
+
+    @property
+    def _form(self) -> re.Pattern[str]:
+        classes = "|".join(klass.value for klass in ChangeClass)
+        form = re.escape(self.template).replace(r"\{class\}", f"(?:{classes})")
+        return re.compile(form.replace(r"\{group\}", "[a-z0-9._-]+"))
 
 
 class NoForge(NamedTuple):
     """No merge request can be opened here, and why."""
 
     why: str
+
+
+BOT = "reconciler"  # whom a forge without accounts takes us for
 
 
 class Layout(NamedTuple):
@@ -47,6 +85,9 @@ class Layout(NamedTuple):
     cache: Path | None = None
 
 
+_FILES = "Reconcile-Files"
+
+
 class NotedSnapshot(Snapshot, Protocol):
     def notes(self) -> Sequence[Note]: ...
 
@@ -54,8 +95,18 @@ class NotedSnapshot(Snapshot, Protocol):
 class SnapshotFiles:
     """The files of one commit, and what is found in them."""
 
-    def __init__(self, snapshot: NotedSnapshot, layout: Layout, notes: Sequence[Note] = ()) -> None:
+    def __init__(
+        self,
+        snapshot: NotedSnapshot,
+        layout: Layout,
+        notes: Sequence[Note] = (),
+        *,
+        earlier: Callable[[int], NotedSnapshot | None] | None = None,
+        touched: Callable[[str], int] | None = None,
+    ) -> None:
         self._snapshot = snapshot
+        self._earlier = earlier
+        self._touched = touched
         self._layout = layout
         self._notes = tuple(notes)
         self._entries: dict[str, Entry] | None = None
@@ -78,6 +129,15 @@ class SnapshotFiles:
         if content is None:
             raise Problem(path, f"{path} is not in the repository, or too large to be read.", path=path)
         return content
+
+    def before(self, at: int) -> SnapshotFiles | None:
+        """The files as they were deployed at that time; None when nobody can tell."""
+        snapshot = self._earlier(at) if self._earlier else None
+        return SnapshotFiles(snapshot, self._layout) if snapshot is not None else None
+
+    def touched(self, path: str) -> int:
+        """When the file was last committed; 0 when nobody can tell."""
+        return self._touched(path) if self._touched else 0
 
     def _entry_of(self, path: str) -> Entry | None:
         if self._entries is None:
@@ -106,9 +166,9 @@ class MirrorRepository:
         forge: Callable[[], Forge] | NoForge,
         layout: Layout,
         identity: Identity,
-        ours: str,
+        naming: Naming,
     ) -> None:
-        self._ours = ours
+        self._naming = naming
         self._url = url
         self._branch = branch
         self._cache = cache
@@ -130,22 +190,41 @@ class MirrorRepository:
         self.base = self._branch or self.default_base
         snapshot = mirror.snapshot(self.base)
         self._base_commit = snapshot.commit
-        return SnapshotFiles(snapshot, self._layout, mirror.cautions())
+        past = mirror.lineage(snapshot.commit)
+
+        def earlier(at: int) -> NotedSnapshot | None:
+            commit = past.at(at)
+            return mirror.at(commit) if commit else None
+
+        return SnapshotFiles(snapshot, self._layout, mirror.cautions(), earlier=earlier, touched=past.touched)
 
     def past(self) -> Past:
-        mirror = self._mirror
+        mirror, naming = self._mirror, self._naming
+        never = naming.never | {self.base, self.default_base}
+        naming = naming._replace(never=never)
         ledger = read_ledger(mirror)
         requests: tuple[MergeRequest, ...] = ()
         if not isinstance(self._make_forge, NoForge):
-            requests = tuple(self._make_forge().mine(self._ours))
-        tips = {name: tip for name, tip in mirror.branches(self._ours).items() if name != LEDGER}
-        pushed = _pushed(ledger.entries)
+            requests = tuple(
+                one for one in self._make_forge().mine(naming.prefix) if self._is_ours(one, naming)
+            )
+        tips = mirror.branches(naming.prefix)
+        pushed = _pushed(ledger.entries, self.base)
+        known = {(request.branch, request.head) for request in requests}
         author = f"{self._identity.author.name} <{self._identity.author.email}>"
         branches = {
-            name: _branch_tip(mirror, tip, self._base_commit, pushed.get(name, {}), author)
+            name: _branch_tip(mirror, name, tip, self._base_commit, pushed.get(name, {}), known, author)
             for name, tip in tips.items()
+            if naming.fits(name, self.base)
         }
         return Past(requests, ledger.entries, branches, ledger.notes)
+
+    def _is_ours(self, request: MergeRequest, naming: Naming) -> bool:
+        """Into our base, from a branch that is called what its key is called, and opened by nobody else."""
+        if request.base != self.base or not naming.fits(request.branch, self.base):
+            return False
+        memo = find(request.body)
+        return (memo is None or naming.of(memo.key) == request.branch) and request.author in ("", BOT)
 
     def write(self) -> MirrorWriter:
         if isinstance(self._make_forge, NoForge):
@@ -159,35 +238,57 @@ class MirrorRepository:
         return self._opened
 
 
-def _pushed(ledger: Sequence[LedgerEntry]) -> dict[str, dict[str, str]]:
+def _pushed(ledger: Sequence[LedgerEntry], base: str) -> dict[str, dict[str, str]]:
     """For each branch, the commits that the ledger says were pushed there, and their plans."""
     found: dict[str, dict[str, str]] = {}
     for entry in ledger:
-        if entry.event == "pushed":
+        if entry.event == "pushed" and entry.facts.get("base") == base:
             branch, head, plan = (str(entry.facts.get(name, "")) for name in ("branch", "head", "plan"))
             found.setdefault(branch, {})[head] = plan
     return found
 
 
-def _branch_tip(mirror: Mirror, tip: str, base: str, pushed: Mapping[str, str], author: str) -> BranchTip:
+def _branch_tip(
+    mirror: Mirror,
+    name: str,
+    tip: str,
+    base: str,
+    pushed: Mapping[str, str],
+    known: Container[tuple[str, str]],
+    author: str,
+) -> BranchTip:
     """Untouched is what the ledger says was pushed, or what comes to the same.
 
-    Should the ledger be lost, the commit must look like ours: one commit on top of the base's
-    history, by us, with our trailers.
+    Should the ledger be lost, the commit must be what we wrote: by us, on top of the base's
+    history, with our trailers, and with the files that its trailer names.
     """
     info = mirror.info(tip)
-    plan = trailers(info.message).get("Reconcile-Plan", "")
+    marks = trailers(info.message)
+    plan = marks.get("Reconcile-Plan", "")
     same = next((head for head in pushed if mirror.is_untouched(tip, head, base)), "")
     looks_ours = (
-        bool(plan)
+        not pushed
+        and bool(plan)
         and info.author == author
         and len(info.parents) == 1
         and mirror.is_ancestor(info.parents[0], base)
-        and plan not in pushed.values()
+        and marks.get(_FILES) == _files_mark(_changed(mirror, info.parents[0], tip))
     )
     untouched = bool(same) or looks_ours
     conflicts = untouched and info.parents[0] != base and not mirror.merges_cleanly(base, tip)
-    return BranchTip(tip, pushed.get(same, plan), untouched, conflicts)
+    recorded = bool(same) or (name, tip) in known
+    return BranchTip(tip, pushed.get(same, plan), untouched, untouched and recorded, conflicts)
+
+
+def _changed(mirror: Mirror, before: str, after: str) -> dict[str, str]:
+    """Path and blob of every file that a commit changed; "" for one that it removed."""
+    old = {entry.path: entry.blob for entry in mirror.at(before).entries()}
+    new = {entry.path: entry.blob for entry in mirror.at(after).entries()}
+    return {path: new.get(path, "") for path in old.keys() | new.keys() if old.get(path) != new.get(path)}
+
+
+def _files_mark(blobs: Mapping[str, str]) -> str:
+    return canonical.digest(sorted(blobs.items()))[:16]
 
 
 class MirrorWriter:
@@ -200,31 +301,29 @@ class MirrorWriter:
     def commit(self, files: Sequence[FileChange], text: str, marks: Mapping[str, str]) -> str:
         subject, _, body = text.partition("\n")
         author = self._identity.author
+        blobs = {change.path: blob_id(change.after) for change in files}
         signed_off = {"Signed-off-by": f"{author.name} <{author.email}>"} if self._identity.sign_off else {}
         return self._mirror.commit(
             CommitRequest(
                 base=self._base_commit,
                 files={change.path: change.after for change in files},
-                message=message(subject, body, {**marks, **signed_off}),
+                message=message(subject, body, {**marks, _FILES: _files_mark(blobs), **signed_off}),
                 author=author,
                 when=self._identity.when,
                 signing=self._identity.signing,
             )
         )
 
-    def push(self, updates: Sequence[RefUpdate], entries: Sequence[LedgerEntry]) -> Mapping[str, str]:
-        """The ledger travels with the branches; should it alone be refused, it is written anew."""
+    def push(self, updates: Sequence[RefUpdate], entries: Sequence[LedgerEntry]) -> Pushed:
+        """The ledger travels with the branches; should somebody have moved it, it is written anew."""
         pen = Pen(self._identity.author, self._identity.signing)
         line = append_ledger(self._mirror, entries, pen, self._identity.when) if entries else None
         answers = self._mirror.push([*updates, *([line] if line else [])])
-        refused = {one.update.ref: one.detail for one in answers if one.outcome is not Outcome.DONE}
-        broken = [one for one in answers if one.outcome is Outcome.REFUSED]
-        if broken:
-            raise Problem(broken[0].update.ref, f"{broken[0].detail}.", whose=Whose.THEIRS,
-                          repository=self._mirror.repository)  # fmt: skip
-        if line and refused.pop(line.ref, None) is not None:
+        moved = {one.update.ref: one.detail for one in answers if one.outcome is Outcome.STALE}
+        refused = {one.update.ref: one.detail for one in answers if one.outcome is Outcome.REFUSED}
+        if line and moved.pop(line.ref, None) is not None:
             write_ledger(self._mirror, entries, pen, self._identity.when)
-        return refused
+        return Pushed(moved, refused)
 
 
 class CloneRepository:
@@ -246,7 +345,13 @@ class CloneRepository:
             shown = ", ".join(dirty[:5]) + (f" and {len(dirty) - 5} more" if len(dirty) > 5 else "")
             text = f"not committed, and so not read: {shown}"
             notes.append(Note("uncommitted", text, self.name))
-        return SnapshotFiles(snapshot, self._layout, notes)
+        past = self._clone.lineage(snapshot.commit)
+
+        def earlier(at: int) -> NotedSnapshot | None:
+            commit = past.at(at)
+            return self._clone.at(commit, self.name) if commit else None
+
+        return SnapshotFiles(snapshot, self._layout, notes, earlier=earlier, touched=past.touched)
 
     def past(self) -> Past:
         return Past((), (), {})

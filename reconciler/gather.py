@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from reconciler.model import (
@@ -13,15 +13,18 @@ from reconciler.model import (
     Evidence,
     Failure,
     Field,
+    LastChange,
     NoUsage,
     Policy,
     Reason,
+    Slot,
     Usage,
     Workload,
     containers,
 )
 from reconciler.ports import Policies, Progress
 from reconciler.proposals.history import History
+from reconciler.quantity import BadQuantity, read
 from reconciler.usage.port import Reading, UsageSource
 
 RESOURCE_FIELDS = (Field.CPU_REQUEST, Field.MEMORY_REQUEST, Field.CPU_LIMIT, Field.MEMORY_LIMIT)
@@ -133,6 +136,52 @@ def evidence(subject: Subject, known: Known, discovery: Discovery, past: History
         ),
         opted_out=subject.opted_out,
     )
+
+
+def changed_since(
+    now: Discovery, before: Discovery, touched: Callable[[str], int]
+) -> dict[tuple[ContainerRef, str], LastChange]:
+    """Requests and limits that differ from an earlier state, whoever changed them, and when that was."""
+    old = {
+        (container.ref, slot.field): slot
+        for _, container in containers(before.workloads)
+        for slot in container.slots
+    }
+    found: dict[tuple[ContainerRef, str], LastChange] = {}
+    for _, container in containers(now.workloads):
+        for slot in container.slots:
+            was = old.get((container.ref, slot.field))
+            if slot.field not in RESOURCE_FIELDS or was is None or was.value == slot.value:
+                continue
+            amounts = _amount(was), _amount(slot)
+            if amounts[0] != amounts[1]:
+                at = touched(slot.place.path)
+                found[container.ref, slot.field.value] = LastChange(at, slot.field, *amounts)
+    return found
+
+
+def _amount(slot: Slot) -> int:
+    try:
+        return read(slot.field, slot.value) if slot.value is not None else 0
+    except BadQuantity:
+        return 0
+
+
+def shared_by_repositories(sites: Iterable[Sequence[Subject]]) -> dict[ContainerRef, NoUsage]:
+    """Containers that several repositories define under one name: nobody can say whose usage it is."""
+    seen: dict[ContainerRef, list[str]] = {}
+    for subjects_of in sites:
+        for ref in {subject.container.ref: subject for subject in subjects_of}:
+            seen.setdefault(ref, [])
+        for subject in subjects_of:
+            names = seen[subject.container.ref]
+            if subject.workload.repository not in names:
+                names.append(subject.workload.repository)
+    return {
+        ref: NoUsage(Reason.AMBIGUOUS_CLUSTER, f"{' and '.join(names)} both define it; name their clusters")
+        for ref, names in seen.items()
+        if len(names) > 1
+    }
 
 
 def _consumers(container: Container) -> list[ContainerRef]:

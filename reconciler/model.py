@@ -566,6 +566,7 @@ class MergeRequest(NamedTuple):
     ended_at: int = 0  # merged or closed
     ended_by: str = ""
     merge_commit: str = ""  # also of a squash or a rebase
+    author: str = ""  # who opened it; "" where the forge does not tell
 
 
 class RefUpdate(NamedTuple):

@@ -26,7 +26,15 @@ class BranchTip(NamedTuple):
     tip: str
     plan: str
     untouched: bool
+    recorded: bool
     conflicts: bool
+
+
+class Pushed(NamedTuple):
+    """Which refs did not move, and why."""
+
+    moved: Mapping[str, str]  # by somebody else meanwhile: the next run sees what came
+    refused: Mapping[str, str]  # by the server, which somebody has to mend
 
 
 class Files(Protocol):
@@ -40,6 +48,14 @@ class Files(Protocol):
     def paths(self, folder: str) -> Sequence[str]: ...
 
     def read(self, path: str) -> bytes: ...
+
+    def before(self, at: int) -> Files | None:
+        """The files as they were deployed at that time; None when nobody can tell."""
+        ...
+
+    def touched(self, path: str) -> int:
+        """When the file was last committed."""
+        ...
 
 
 class Repository(Protocol):
@@ -78,8 +94,8 @@ class Writer(Protocol):
 
     def commit(self, files: Sequence[FileChange], message: str, trailers: Mapping[str, str]) -> str: ...
 
-    def push(self, updates: Sequence[RefUpdate], entries: Sequence[LedgerEntry]) -> Mapping[str, str]:
-        """Move branches and append to the ledger, in one push; the refs not moved, and why."""
+    def push(self, updates: Sequence[RefUpdate], entries: Sequence[LedgerEntry]) -> Pushed:
+        """Move branches and append to the ledger, in one push. One refused ref holds no other up."""
         ...
 
 

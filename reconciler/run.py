@@ -9,6 +9,7 @@ the rest goes on.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from reconciler import gather
@@ -23,6 +24,7 @@ from reconciler.model import (
     Evidence,
     Failure,
     Keep,
+    LedgerEntry,
     NewValue,
     Note,
     NoUsage,
@@ -30,14 +32,16 @@ from reconciler.model import (
     Report,
     Usage,
     Workload,
+    containers,
 )
 from reconciler.ports import Files, Past, Policies, Progress, Repository
 from reconciler.proposals.build import Base, Templates, build
 from reconciler.proposals.group import Candidate, Group, group, hold_frozen, hold_savings, once
-from reconciler.proposals.history import History, events_of, history, hold_rejected
+from reconciler.proposals.history import History, events_of, history, hold_rejected, merged_elsewhere
 from reconciler.sizing import decide
 from reconciler.source.discover import opted_out
 from reconciler.source.rewrite import rewrite
+from reconciler.usage.port import Reading
 
 Only = Callable[[ContainerRef, str], bool]
 
@@ -81,8 +85,7 @@ class Settled(NamedTuple):
 
 def reconcile(job: Job) -> Report:
     sites, failed, notes = _discover(job)
-    wanted = [subject for site in sites for subject in site.subjects]
-    usage, unread = gather.measure(wanted, job.sources, job.now, job.progress)
+    usage, unread = _measure(job, sites)
     failed += unread
     settled = [_propose(job, site, _decide(job, site, usage)) for site in sites]
     actions = []
@@ -132,28 +135,70 @@ def _open(job: Job, repository: Repository) -> tuple[Site, list[Failure]]:
     discovery = files.discover()
     policies = job.policies(repository, files)
     past = repository.past()
-    told = (*past.ledger, *events_of(past.requests, past.ledger))
+    chosen = _chosen(job, discovery, past)
+    said_no = {workload: opted_out(workload) for workload in chosen.workloads}
+    subjects, failed = gather.subjects(chosen, policies, said_no)
+    kept = tuple(one for one in subjects if job.only(one.container.ref, one.workload.unit))
+    told = history(_told(discovery, past, job.now), past.requests)
+    site = Site(
+        repository,
+        files,
+        chosen,
+        past,
+        _with_people(job, files, chosen, subjects, told),
+        kept,
+        policies.unmatched(discovery.workloads),
+    )
+    return site, failed
+
+
+def _chosen(job: Job, discovery: Discovery, past: Past) -> Discovery:
+    """Only the workloads of which `only` lets a container through."""
     wanted = [
         workload
         for workload in discovery.workloads
         if any(job.only(container.ref, workload.unit) for container in workload.containers)
     ]
-    chosen = Discovery(
-        discovery.repository, discovery.commit, tuple(wanted), discovery.failures,
-        (*discovery.notes, *past.notes), discovery.blobs,
-    )  # fmt: skip
-    said_no = {workload: opted_out(workload) for workload in wanted}
-    subjects, failed = gather.subjects(chosen, policies, said_no)
-    kept = tuple(one for one in subjects if job.only(one.container.ref, one.workload.unit))
-    unmatched = policies.unmatched(discovery.workloads)
-    return Site(repository, files, chosen, past, history(told, past.requests), kept, unmatched), failed
+    return replace(discovery, workloads=tuple(wanted), notes=(*discovery.notes, *past.notes))
+
+
+def _told(discovery: Discovery, past: Past, now: int) -> list[LedgerEntry]:
+    """The ledger, what the forge adds to it, and what the files themselves show to be merged."""
+    in_force = {
+        (container.ref, slot.field.value): slot.value
+        for _, container in containers(discovery.workloads)
+        for slot in container.slots
+    }
+    new = events_of(past.requests, past.ledger)
+    return [*past.ledger, *new, *merged_elsewhere(past.requests, in_force, now)]
+
+
+def _with_people(
+    job: Job, files: Files, found: Discovery, subjects: Sequence[gather.Subject], told: History
+) -> History:
+    """What the ledger tells, and what Git tells of changes that people made within the cool-down."""
+    longest = max((subject.policy.sizing.cool_down for subject in subjects), default=0)
+    before = files.before(job.now - longest) if longest else None
+    if before is None:
+        return told
+    merged = dict(told.merged)
+    for target, change in gather.changed_since(found, before.discover(), files.touched).items():
+        if target not in merged or merged[target].new != change.new:
+            merged[target] = change
+    return History(merged, told.rejected)
+
+
+def _measure(job: Job, sites: Sequence[Site]) -> Reading:
+    wanted = [subject for site in sites for subject in site.subjects]
+    usage, failures = gather.measure(wanted, job.sources, job.now, job.progress)
+    doubtful = gather.shared_by_repositories(site.subjects for site in sites)
+    return Reading({**usage, **doubtful}, failures)
 
 
 def weigh(job: Job) -> tuple[list[Evidence], list[Failure]]:
     """The evidence alone, of every container that `only` lets through: what `explain` tells."""
     sites, failed, _ = _discover(job)
-    wanted = [subject for site in sites for subject in site.subjects]
-    usage, unread = gather.measure(wanted, job.sources, job.now, job.progress)
+    usage, unread = _measure(job, sites)
     found = [seen for site in sites for _, seen in _evidence(job, site, usage)]
     return found, [*job.failed, *failed, *unread]
 

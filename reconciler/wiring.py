@@ -20,13 +20,14 @@ from reconciler.config import (
 )
 from reconciler.config import settings as written
 from reconciler.deployments import (
+    BOT,
     CloneRepository,
     Identity,
     Layout,
     MirrorRepository,
+    Naming,
     NoForge,
     SnapshotFiles,
-    ours_of,
 )
 from reconciler.errors import Misconfigured, Problem
 from reconciler.forges import FORGES
@@ -45,8 +46,6 @@ from reconciler.run import Job
 from reconciler.source.compose import UnitSetting
 from reconciler.usage.port import UsageSource
 from reconciler.usage.recording import open_recording
-
-BOT = "reconciler"  # whom a forge without accounts takes us for
 
 
 class Asked(NamedTuple):
@@ -104,14 +103,19 @@ def _settings(asked: Asked, clone: Clone | None) -> Settings:
     if found is None:
         return _settings_of_clone(asked, clone)
     settings = load_settings(found)
-    if asked.write and not settings.trusted:
+    if asked.write:
+        _must_be_trusted(settings, found)
+    return settings.with_metrics(asked.metrics) if asked.metrics else settings
+
+
+def _must_be_trusted(settings: Settings, found: Found) -> None:
+    if not settings.trusted:
         raise Misconfigured(
             "settings",
             "these settings were found inside a Git work tree, or are another user's, and nobody named them, "
             "so they are good for dry runs only: name them with --config if they are yours, or --dry-run.",
             path=str(found.path),
         )
-    return settings.with_metrics(asked.metrics) if asked.metrics else settings
 
 
 def _settings_of_clone(asked: Asked, clone: Clone | None) -> Settings:
@@ -137,12 +141,15 @@ def cache_folder(settings: Settings) -> Path:
     return settings.cache or Path(home) / "reconcile"
 
 
-def local_repository(config: Path | None) -> Path:
+def local_repository(config: Path | None, *, write: bool) -> Path:
     """The bare repository whose merge requests `reconcile mr` is about."""
     found = found_settings(config, Path.cwd())
     if found is None:
         raise Misconfigured("settings", "no settings name a repository here: use --repository PATH.")
-    paths = [_local_path(each.url) for each in load_settings(found).repositories]
+    settings = load_settings(found)
+    if write:
+        _must_be_trusted(settings, found)
+    paths = [_local_path(each.url) for each in settings.repositories]
     local = [path for path in paths if path is not None]
     if len(local) != 1:
         raise Misconfigured(
@@ -182,8 +189,13 @@ def _repository(settings: Settings, each: written.Repository, clone: Clone | Non
             signing=Signing(signing.format, signing.key) if signing else None,
             when=now,
         ),
-        ours=ours_of(settings.proposals.branch),
+        naming=Naming(settings.proposals.branch, _bases(settings)),
     )
+
+
+def _bases(settings: Settings) -> frozenset[str]:
+    """Every branch that is deployed from, of any repository: never one of ours."""
+    return frozenset(each.branch for each in settings.repositories if each.branch)
 
 
 def layout_of(settings: Settings, each: written.Repository) -> Layout:

@@ -22,6 +22,8 @@ from reconciler.model import ContainerRef
 from reconciler.report.text import console
 from reconciler.source.targets import malformed, matches
 
+_FAR = 7_258_118_400  # the year 2200; milliseconds are always beyond
+
 
 class Exit(IntEnum):
     """How a command ends; docs/cli.md lists them."""
@@ -89,7 +91,8 @@ OutputOption = Annotated[
 
 
 def print_json(document: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=not _speaks_unicode()) + "\n")
+    if sys.stdout is not None:  # closed by whoever started us
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=not _speaks_unicode()) + "\n")
 
 
 def _speaks_unicode() -> bool:
@@ -105,11 +108,16 @@ def parse_now(text: str | None) -> int | None:
     if text is None:
         return None
     try:
-        return int(text) if text.lstrip("-").isdigit() else _iso(text)
+        moment = int(text) if text.lstrip("-").isdigit() else _iso(text)
     except (ValueError, OverflowError) as error:
         raise Misconfigured(
             "--now", f"--now {text!r} is no time: give Unix seconds or ISO 8601, e.g. 2026-03-01T12:00:00Z."
         ) from error
+    if not 0 <= moment < _FAR:
+        raise Misconfigured(
+            "--now", f"--now {text!r} is far from any time that counts: give seconds."
+        )
+    return moment
 
 
 def _iso(text: str) -> int:

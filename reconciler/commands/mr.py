@@ -20,7 +20,7 @@ from reconciler.forges.port import Comment, NotMerged
 from reconciler.forges.records import Record
 from reconciler.git.diff import request_diff
 from reconciler.model import MergeRequest
-from reconciler.report.diffs import shown
+from reconciler.report.diffs import shown, shown_lines
 from reconciler.report.text import console, new_table, print_diff, print_table, when
 from reconciler.wiring import local_repository
 
@@ -49,7 +49,7 @@ def list_requests(
     """List merge requests, newest first."""
     if state not in ("open", "merged", "closed", "all"):
         raise Misconfigured("--state", f"--state {state!r} is not one of open, merged, closed, all.")
-    forge = _forge(repository, config)
+    forge = _open(_path(repository, config))
     found = [request for request in forge.mine("") if state in ("all", request.state)]
     if output is Output.JSON:
         print_json({"apiVersion": "reconciler/v1", "requests": [_row(request) for request in found]})
@@ -92,10 +92,10 @@ def print_request(record: Record, diff: str) -> None:
     visible = "\n".join(line for line in record.body.splitlines() if not line.startswith("<!--"))
     for tag, mark in (("<details><summary>", "**"), ("</summary>", "**"), ("</details>", "")):
         visible = visible.replace(tag, mark)
-    text = shown(visible)
+    text = shown_lines(visible)
     out.print(Markdown(text) if out.is_terminal else Text(text))
     for said in record.comments:
-        out.print(Text(shown(f"{when(said.at)} {said.by}: {said.text}")))
+        out.print(Text(shown_lines(f"{when(said.at)} {said.by}: {said.text}")))
     out.print()
     print_diff(out, diff)
 
@@ -109,7 +109,7 @@ def merge(
     now: Moment = None,
 ) -> None:
     """Merge one into its base branch."""
-    forge = _forge(repository, config, now)
+    forge = _writable(repository, config, now)
     merged = forge.merge(number, forge.get(number).head, squash=squash)
     if isinstance(merged, NotMerged):
         console().print(Text(f"Not merged: {shown(merged.detail)}."), style="red")
@@ -126,7 +126,7 @@ def close(
     now: Moment = None,
 ) -> None:
     """Close one without merging: a "no" that the bot remembers."""
-    forge = _forge(repository, config, now)
+    forge = _writable(repository, config, now)
     forge.close(number, Comment("", why) if why else None)
     console().print(f"Closed !{number}.")
 
@@ -136,17 +136,18 @@ def reopen(
     number: _NUMBER, repository: _REPOSITORY = None, config: Config = None, now: Moment = None
 ) -> None:
     """Open a closed one again."""
-    _forge(repository, config, now).reopen(number)
+    _writable(repository, config, now).reopen(number)
     console().print(f"Reopened !{number}.")
 
 
-def _forge(repository: Path | None, config: Path | None, now: str | None = None) -> LocalForge:
+def _writable(repository: Path | None, config: Path | None, now: str | None) -> LocalForge:
     moment = parse_now(now)
-    return _open(_path(repository, config), (lambda: moment) if moment is not None else None)
+    path = _path(repository, config, write=True)
+    return _open(path, (lambda: moment) if moment is not None else None)
 
 
-def _path(repository: Path | None, config: Path | None) -> Path:
-    return repository if repository is not None else local_repository(config)
+def _path(repository: Path | None, config: Path | None, *, write: bool = False) -> Path:
+    return repository if repository is not None else local_repository(config, write=write)
 
 
 def _open(path: Path, clock: Callable[[], int] | None = None) -> LocalForge:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -117,19 +116,23 @@ def _write(folder: Path, changed: Mapping[str, FileChange]) -> None:
     ready: list[tuple[Path, Path]] = []
     try:
         for path, change in changed.items():
-            ready += [(_beside(folder / path, change.after), folder / path)]
+            old = (folder / path).resolve()
+            fresh = old.with_name(f".{old.name}.{os.getpid()}.new")
+            ready += [(fresh, old)]
+            _write_beside(fresh, old, change.after)
         for fresh, old in ready:
             os.replace(fresh, old)
     except OSError as error:
+        raise Misconfigured(str(folder), f"{folder} can't be written: {error.strerror}.") from error
+    finally:
         for fresh, _ in ready:
             fresh.unlink(missing_ok=True)
-        raise Misconfigured(str(folder), f"{folder} can't be written: {error.strerror}.") from error
 
 
-def _beside(path: Path, content: bytes) -> Path:
-    descriptor, fresh = tempfile.mkstemp(prefix=".", suffix=".new", dir=path.parent)
+def _write_beside(fresh: Path, old: Path, content: bytes) -> None:
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with open(descriptor, "wb") as file:
         file.write(content)
-        os.fchmod(file.fileno(), path.stat().st_mode & 0o7777)
-        os.fsync(file.fileno())
-    return Path(fresh)
+        os.fchmod(descriptor, old.stat().st_mode & 0o7777)
+        file.flush()
+        os.fsync(descriptor)

@@ -12,6 +12,7 @@ import pygit2
 from pygit2.enums import FileStatus
 
 from reconciler.errors import Problem
+from reconciler.git.lineage import Lineage
 from reconciler.git.snapshot import GitSnapshot
 from reconciler.git.urls import without_credentials
 
@@ -43,6 +44,13 @@ class Clone:
                 name, f"the clone {self.root} has no commit yet: commit something first.", repository=name
             )
         return GitSnapshot(name, self._store, str(self._store.head.target))
+
+    def at(self, commit: str, repository: str = "") -> GitSnapshot:
+        """What another commit holds."""
+        return GitSnapshot(repository or str(self.root), self._store, commit)
+
+    def lineage(self, commit: str) -> Lineage:
+        return Lineage(self._store, commit)
 
     def dirty(self) -> list[str]:
         """Paths, from the root, whose content is not what HEAD has; untracked files too."""

@@ -23,6 +23,7 @@ from reconciler.git.access import Access, cautions
 from reconciler.git.command import Ran, explained, git_version, may_be_damage, run
 from reconciler.git.commits import CommitRequest, write_commit
 from reconciler.git.desk import Desk
+from reconciler.git.lineage import Lineage
 from reconciler.git.lock import locked
 from reconciler.git.push import Outcome, Pushed, arguments, batches, checked_update, results
 from reconciler.git.snapshot import READ_LIMIT, GitSnapshot
@@ -184,6 +185,9 @@ class Mirror:
 
     def at(self, commit: str, *, limit: int = READ_LIMIT) -> GitSnapshot:
         return GitSnapshot(self.repository, self._store, commit, limit=limit, on_damage=self._mark_damaged)
+
+    def lineage(self, commit: str) -> Lineage:
+        return Lineage(self._store, commit)
 
     def info(self, commit: str) -> CommitInfo:
         found = self._commit(commit)

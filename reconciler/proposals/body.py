@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from reconciler.model import Change, ChangeClass, Consumer, Field, Usage
 from reconciler.proposals.group import Group, fingerprint, first_consumer
-from reconciler.proposals.markdown import code, prose
+from reconciler.proposals.markdown import code, prose, still
 from reconciler.quantity import human_cpu, human_memory, read
 
 # Forges cut off or refuse longer bodies; the least important parts are left out first.
@@ -28,8 +28,8 @@ def title_subject(group: Group) -> str:
     }[group.klass]
     workloads = sorted({ref.workload for ref in refs})
     if len(workloads) == 1:
-        return f"{verb} {workloads[0]}"
-    return f"{verb} {len(workloads)} workloads in {group.name}"
+        return f"{verb} {still(workloads[0])}"
+    return f"{verb} {len(workloads)} workloads in {still(group.name)}"
 
 
 def body(group: Group, mode_words: str, memo: str) -> str:
@@ -52,7 +52,7 @@ def message_body(group: Group) -> str:
     for change in group.changes:
         ref = first_consumer(change)
         moved = ", ".join(f"{slot.field} {slot.value or 'unset'} -> {new}" for slot, new in change.values)
-        lines += [f"{ref}: {moved}", f"  {change.because}"]
+        lines += [still(f"{ref}: {moved}"), f"  {still(change.because)}"]
     return "\n".join(lines)
 
 

@@ -9,7 +9,8 @@ from reconciler import canonical
 from reconciler.model import ChangeClass, FileChange, Mode, Proposal
 from reconciler.proposals.body import body, message_body, title_subject
 from reconciler.proposals.group import Group, fingerprint, plan_of
-from reconciler.proposals.markdown import one_line
+from reconciler.proposals.lifecycle import CLOSED_BY_US
+from reconciler.proposals.markdown import one_line, still
 from reconciler.proposals.memo import hide, memo_of
 from reconciler.proposals.templates import fill
 
@@ -41,7 +42,9 @@ def build(group: Group, files: Iterable[FileChange], base: Base, templates: Temp
     plan = plan_of(group.changes)
     words = _words(group)
     title = one_line(fill(templates.title, words), 200)
-    text = body(group, _NEXT[group.mode], hide(memo_of(group.key, plan, group.changes)))
+    while title.endswith(CLOSED_BY_US):  # a name may end like that; the mark is the bot's
+        title = title.removesuffix(CLOSED_BY_US)
+    text = body(group, _NEXT[group.mode], hide(memo_of(group.key, plan, group.changes, title)))
     message = fill(templates.message, words | {"title": title, "body": message_body(group)})
     return Proposal(
         key=group.key,
@@ -81,7 +84,7 @@ def trailers(proposal: Proposal) -> Mapping[str, str]:
 def _words(group: Group) -> dict[str, str]:
     return {
         "class": group.klass.value,
-        "group": one_line(group.name, 80),
+        "group": still(one_line(group.name, 80)),
         "type": _TYPES[group.klass],
         "subject": one_line(title_subject(group), 120),
         "count": str(len(group.changes)),

@@ -24,6 +24,7 @@ from reconciler.model import (
 from reconciler.proposals.group import Candidate, keep
 from reconciler.proposals.lifecycle import closed_by_us
 from reconciler.proposals.memo import Memo, find
+from reconciler.proposals.memo import read as read_memo
 from reconciler.quantity import BadQuantity, parse_cpu, parse_memory
 
 Target = tuple[ContainerRef, str]  # a container and the field of it
@@ -43,18 +44,47 @@ class History(NamedTuple):
 
 def events_of(requests: Iterable[MergeRequest], known: Iterable[LedgerEntry]) -> tuple[LedgerEntry, ...]:
     """What the forge tells and the ledger has not yet written down, oldest first."""
-    written = {(entry.event, entry.facts.get("number")) for entry in known}
+    told = [entry for entry in known if isinstance(entry.facts.get("number"), int)]
+    written = {_mark(entry.event, entry.facts["number"], entry.at) for entry in told}
+    opened = {entry.facts["number"]: entry for entry in told if entry.event == "opened"}
     missing = []
     for request in requests:
-        memo = find(request.body)
+        memo = find(request.body) or _memo_of(opened.get(request.number))
         if memo is None:
             continue
         missing += [
             LedgerEntry(at, event, memo.key, _facts(request, memo))
             for at, event in _told(request)
-            if (event, request.number) not in written
+            if _mark(event, request.number, at) not in written
         ]
     return tuple(sorted(missing, key=lambda entry: (entry.at, str(entry.facts["number"]), entry.event)))
+
+
+def _mark(event: str, number: object, at: int) -> tuple[object, ...]:
+    """A request is opened and merged once, but may be closed again and again."""
+    return (event, number) if event in ("opened", "merged") else (event, number, at)
+
+
+def _memo_of(entry: LedgerEntry | None) -> Memo | None:
+    try:
+        return read_memo(entry.facts.get("memo")) if entry else None
+    except ValueError:  # written by another version, or by hand
+        return None
+
+
+def merged_elsewhere(
+    requests: Iterable[MergeRequest], in_force: Mapping[Target, str | None], now: int
+) -> tuple[LedgerEntry, ...]:
+    """Open requests whose every value is in force already: somebody merged them in a way of their own."""
+    found = []
+    for request in requests:
+        memo = find(request.body) if request.state == "open" else None
+        if memo is None or not memo.values:
+            continue
+        wanted = [(ref, value.field, value.new) for value in memo.values for ref in value.consumers]
+        if all(in_force.get((ref, field)) == new for ref, field, new in wanted):
+            found.append(LedgerEntry(now, "merged", memo.key, _facts(request, memo)))
+    return tuple(found)
 
 
 def _told(request: MergeRequest) -> list[tuple[int, str]]:
@@ -101,11 +131,8 @@ def history(entries: Iterable[LedgerEntry], requests: Iterable[MergeRequest]) ->
 
 
 def _values(entry: LedgerEntry) -> Iterable[tuple[Target, int, int]]:
-    try:
-        memo = canonical.load(Memo, entry.facts.get("memo"))
-    except ValueError:  # written by another version, or by hand
-        return
-    for value in memo.values:
+    memo = _memo_of(entry)
+    for value in memo.values if memo else ():
         amounts = _amounts(value.field, value.old, value.new)
         if amounts is not None:
             for ref in value.consumers:

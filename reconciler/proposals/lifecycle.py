@@ -11,6 +11,7 @@ open      ours, near enough, merges   yes         leave: a few percent are not w
 open      ours, conflicts or differs  yes         push over it, update
 open      same plan, older body       yes         update (an earlier run was cut off in between)
 open      gone                        yes         push, update
+open      not all of it was judged    yes         leave: a part that isn't known is not withdrawn
 open      touched by a person         any         wait: hands off
 open      ours                        settled     close
 open      ours                        unknown     leave: not knowing is no reason to close
@@ -36,6 +37,7 @@ class Branch(NamedTuple):
     tip: str
     plan: str  # of its trailer
     untouched: bool  # nobody but us has written to it
+    recorded: bool  # the ledger or a merge request says that we pushed it: only then it may be removed
     conflicts: bool  # can't be merged into the base any more
 
 
@@ -55,11 +57,16 @@ class Step(NamedTuple):
     drop: bool = False  # remove the branch, which is at `expected`
 
 
-def decide(proposal: Proposal, seen: Observed) -> Step:
-    """The row of the table above for a key that has a proposal."""
+def decide(proposal: Proposal, seen: Observed, unsettled: str = "") -> Step:
+    """The row of the table above for a key that has a proposal.
+
+    `unsettled` is why some of what the open request proposes could not be judged in this run.
+    """
     branch, request = seen.branch, seen.request
     if branch is not None and not branch.untouched:
         return Step(Do.WAIT, "the branch has commits that are not the bot's; it is left to their author")
+    if request is not None and unsettled:
+        return Step(Do.LEAVE, unsettled, expected=branch.tip if branch else "")
     merge = proposal.mode is Mode.MERGE
     current = branch is not None and branch.plan == proposal.plan and not branch.conflicts
     expected = branch.tip if branch else ""
@@ -91,13 +98,13 @@ def retire(seen: Observed, unsettled: str) -> Step | None:
     expected = branch.tip if branch else ""
     if unsettled:
         return Step(Do.LEAVE, unsettled) if request else None
-    if request is None and branch is None:
+    if request is None and (branch is None or not branch.recorded):
         return None
     if request is None:
         return Step(
             Do.LEAVE, "its merge request has ended; the branch is removed", expected=expected, drop=True
         )
-    return Step(Do.CLOSE, "no longer needed", expected=expected, drop=branch is not None)
+    return Step(Do.CLOSE, "no longer needed", expected=expected, drop=branch is not None and branch.recorded)
 
 
 def closed_by_us(request: MergeRequest) -> bool:

@@ -16,7 +16,7 @@ _WORD_JOINER = "\u2060"
 
 def code(text: str) -> str:
     """As a code span that also survives in a table cell."""
-    inside = one_line(text).replace("`", "'").replace("|", "\\|")
+    inside = one_line(text).replace("`", "'").replace("|", "\\|").replace("<!", f"<{_WORD_JOINER}!")
     return f"`{inside}`" if inside else "–"
 
 
@@ -24,6 +24,11 @@ def prose(text: str) -> str:
     """As words that no forge turns into anything."""
     still = _ACTIVE.sub(r"\\\1", _SIGIL.sub(rf"\1{_WORD_JOINER}", one_line(text)))
     return re.sub(r"(?i)\b(https?|www)(?=[:.])", lambda found: found[0] + _WORD_JOINER, still)
+
+
+def still(text: str) -> str:
+    """As plain words in a title or a commit message, where no mark-up but references are obeyed."""
+    return _SIGIL.sub(rf"\1{_WORD_JOINER}", one_line(text))
 
 
 def one_line(text: str, limit: int = 300) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from reconciler import canonical
-from reconciler.model import Change, ContainerRef, Key
+from reconciler.model import Change, ContainerRef, Field, Key
 from reconciler.proposals.group import fingerprint
 
 _BLOCK = re.compile(r"<!-- reconcile:v1 ([A-Za-z0-9+/=]{1,2000000}) -->")
@@ -38,9 +38,10 @@ class Memo(NamedTuple):
     plan: str
     values: tuple[MemoValue, ...]
     evidence: tuple[str, ...]
+    title: str = ""  # as it was set, so that a person's own title is recognised
 
 
-def memo_of(key: str, plan: str, changes: Iterable[Change]) -> Memo:
+def memo_of(key: str, plan: str, changes: Iterable[Change], title: str = "") -> Memo:
     chosen = tuple(changes)
     return Memo(
         key,
@@ -54,6 +55,7 @@ def memo_of(key: str, plan: str, changes: Iterable[Change]) -> Memo:
             for slot, new in change.values
         ),
         tuple(sorted({fingerprint(change.evidence) for change in chosen})),
+        title,
     )  # fmt: skip
 
 
@@ -64,11 +66,19 @@ def hide(memo: Memo) -> str:
 
 def find(body: str) -> Memo | None:
     """The memo in a body; None where there is none that can be read, as in a body edited by hand."""
-    found = _BLOCK.search(body)
-    if found is None:
+    found = _BLOCK.findall(body)
+    if not found:
         return None
-    try:
-        text = base64.b64decode(found[1], validate=True).decode("utf-8", "surrogatepass")
-        return canonical.load(Memo, json.loads(text))
+    try:  # the last one: what stands before may quote anybody
+        text = base64.b64decode(found[-1], validate=True).decode("utf-8", "surrogatepass")
+        return read(json.loads(text))
     except (binascii.Error, ValueError, RecursionError):
         return None
+
+
+def read(plain: object) -> Memo:
+    """A memo as it was stored; ValueError when it is none."""
+    memo = canonical.load(Memo, plain)
+    for value in memo.values:
+        Field(value.field)  # a field of another version, or nobody's
+    return memo

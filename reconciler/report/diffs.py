@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import re
+import unicodedata
 from collections.abc import Iterable
 
 from reconciler.model import FileChange
-
-# A terminal obeys these, and a file may hold anything.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def unified(changes: Iterable[FileChange], context: int = 3) -> str:
@@ -18,8 +15,21 @@ def unified(changes: Iterable[FileChange], context: int = 3) -> str:
 
 
 def shown(text: str) -> str:
-    """Text from outside as a terminal may be given it."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    """One line of text from outside as a terminal may be given it: a terminal obeys control
+    characters, a reader is misled by marks that turn the direction or have no width, and a line
+    break would begin a line that looks like ours."""
+    return "".join(_visible(mark) for mark in text)
+
+
+def shown_lines(text: str) -> str:
+    """The same for text of several lines."""
+    return "\n".join(shown(line) for line in text.split("\n"))
+
+
+def _visible(mark: str) -> str:
+    if mark == "\t" or unicodedata.category(mark)[0] not in "CZ" or mark == " ":
+        return mark
+    return " " if unicodedata.category(mark) == "Zs" else "\N{REPLACEMENT CHARACTER}"
 
 
 def _one(change: FileChange, context: int) -> str:

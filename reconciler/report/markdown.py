@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from reconciler.model import Failure, Keep, Proposal, Report
 from reconciler.proposals.markdown import code, prose
-from reconciler.report.diffs import shown, unified
+from reconciler.report.diffs import shown_lines, unified
 
 
 def report(found: Report) -> str:
@@ -20,7 +20,7 @@ def report(found: Report) -> str:
 
 
 def _proposal(proposal: Proposal) -> str:
-    diff = shown(unified(proposal.files))
+    diff = shown_lines(unified(proposal.files))
     fence = "`" * max(3, _longest_run(diff) + 1)
     return f"## {prose(proposal.title)}\n\n{proposal.body}\n{fence}diff\n{diff}{fence}"
 

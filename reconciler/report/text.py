@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -16,7 +17,7 @@ from rich.text import Text
 
 from reconciler.model import Action, Change, Do, Failure, Keep, Note, Report
 from reconciler.proposals.body import verdict
-from reconciler.report.diffs import shown, unified
+from reconciler.report.diffs import shown, shown_lines, unified
 
 _CLASS_STYLE = {"safety": "bold red", "savings": "green", "image": "cyan"}
 _DIFF_STYLE = (("+++", "bold"), ("---", "bold"), ("@@", "cyan"), ("+", "green"), ("-", "red"))
@@ -32,7 +33,7 @@ _PIPED_WIDTH = 100_000  # never wrap what another program reads
 
 def console(file: IO[str] | None = None) -> Console:
     """Colours and width of the terminal; neither when there is none. NO_COLOR is obeyed."""
-    target = file or sys.stdout
+    target = file or sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - closed by its user
     piped = not target.isatty()
     return Console(
         file=target, highlight=False, markup=False, emoji=False, soft_wrap=piped,
@@ -154,8 +155,8 @@ def print_notes(out: Console, notes: Iterable[Note]) -> None:
 
 def print_failures(out: Console, failures: Iterable[Failure]) -> None:
     for failure in failures:
-        told = f"failed: {failure.what}: {_where(failure)}{failure.error}"
-        out.print(Text(shown(told), style="red"))
+        told = f"failed: {failure.what}: {_where(failure)}"
+        out.print(Text(f"{shown(told)}{shown_lines(failure.error)}", style="red"))
 
 
 def _where(found: Note | Failure) -> str:

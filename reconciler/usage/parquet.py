@@ -117,7 +117,7 @@ def _columns_of(footer: Footer, table: Any, names: Sequence[str]) -> Columns:
     return columns
 
 
-_DO = "record one with `reconcile record`, or see docs/recording.md"
+_DO = "see docs/recording.md for what it has to look like"
 
 
 @contextmanager
