@@ -1,0 +1,70 @@
+"""All units of the known repositories: who deploys what, and what nobody deploys and so stands for itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from reconciler.model import Failure, Note, Place
+from reconciler.source import chartunits, rest
+from reconciler.source.catalog import Catalog
+from reconciler.source.charts import ChartSource
+from reconciler.source.context import Context
+from reconciler.source.deployments import Deployments
+from reconciler.source.render import Renderer
+from reconciler.source.repositories import Known, Repositories
+from reconciler.source.settings import UnitSettings
+from reconciler.source.units import Unit
+
+_DEEPEST: Final = 8  # an Application that deploys Applications, and so on
+
+
+class Found(NamedTuple):
+    units: tuple[Unit, ...]
+    failures: tuple[Failure, ...]
+    notes: tuple[Note, ...]
+
+
+def find_units(
+    repositories: Sequence[Known],
+    settings: UnitSettings,
+    renderer: Renderer | None = None,
+    charts: ChartSource | None = None,
+) -> Found:
+    """Every unit, and what kept others from being found.
+
+    The renderer is asked where only a render can tell: for the Go templates of ApplicationSets,
+    and for what a chart or a kustomization brings forth that deploys something itself.
+    """
+    known = Repositories(repositories)
+    context = Context(known, settings, renderer, charts)
+    deployments = Deployments(Catalog(known.trees, context.overlays), context)
+    named = chartunits.units_of(settings.charts, context)
+    units: list[Unit] = []
+    for _ in range(_DEEPEST):
+        units = [*deployments.units(), *named]
+        units += rest.units_of(units, context)
+        news = [unit for unit in units if deployments.bring_forth(unit)]
+        if not news:
+            break
+    return Found(
+        tuple(_shared(units)),
+        tuple(dict.fromkeys(context.failures)),
+        tuple(dict.fromkeys((*_layout_notes(known), *context.notes))),
+    )
+
+
+def _layout_notes(known: Repositories) -> list[Note]:
+    return [note for tree in known.trees for note in tree.layout.notes]
+
+
+def _shared(units: list[Unit]) -> list[Unit]:
+    """With the defaults of every chart that several units render marked as shared."""
+    uses: Counter[Place] = Counter(unit.layers[0].place for unit in units if unit.layers)
+    return [
+        unit._replace(layers=(unit.layers[0]._replace(shared=True), *unit.layers[1:]))
+        if unit.layers and uses[unit.layers[0].place] > 1
+        else unit
+        for unit in units
+    ]
