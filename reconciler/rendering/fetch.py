@@ -16,13 +16,13 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from reconciler.model import Reason, Refused
 from reconciler.rendering import oci, plain
 from reconciler.rendering.archive import unpack
 from reconciler.rendering.versions import highest, is_exact
-from reconciler.rendering.web import Web, host_of, shown
+from reconciler.rendering.web import Web, host_of, join, shown, split
 from reconciler.source.render import Files
 
 _MOST_INDEX: Final = 64 << 20
@@ -120,7 +120,7 @@ class ChartFetcher:
         address = next((url for url in plain.entries(entry.get("urls")) if isinstance(url, str)), None)
         if address is None:
             return _refuse(source, "the index names no address for it")
-        url = urljoin(f"{source.url.rstrip('/')}/", address)
+        url = join(f"{source.url.rstrip('/')}/", address)
         page = self._web.get(url, _MOST_PACKED)
         if isinstance(page, Refused):
             return page
@@ -196,7 +196,7 @@ def _is_oci(source: ChartSource) -> bool:
 
 
 def _source_error(source: ChartSource) -> str:
-    if not source.url.startswith(("https://", "http://", "oci://")):
+    if not source.url.startswith(("https://", "http://", "oci://")) or not split(source.url):
         return f"{source.url[:100]!r} is no address of charts: it begins with https:// or oci://"
     if not all(_NAME.fullmatch(part) for part in source.name.split("/")):
         return f"{source.name[:100]!r} is no name of a chart"

@@ -7,11 +7,11 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from reconciler.model import Reason, Refused
 from reconciler.rendering.plain import entries, mapping
-from reconciler.rendering.web import Page, Web, is_loopback, shown
+from reconciler.rendering.web import Page, Web, is_loopback, join, shown
 
 _MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 _LAYERS: Final = ("application/vnd.cncf.helm.chart.content.v1.tar+gzip", "application/tar+gzip")
@@ -49,7 +49,7 @@ class Registry:
             more = _NEXT.search(page.headers.get("link", ""))
             if not more:
                 return found
-            url = urljoin(url, more[1])
+            url = join(url, more[1])
         return _refuse(f"{shown(self._root)} has more than {_MOST_PAGES} pages of tags")
 
     def chart(self, reference: str, most: int) -> Layer | Refused:

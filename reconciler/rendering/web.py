@@ -59,14 +59,14 @@ class Web:
         self._hosts = frozenset(host.lower() for host in hosts)
         self._logins = {host.lower(): login for host, login in (logins or {}).items()}
         self._seconds = seconds
-        self._authorities = authorities
-        self._proxies = dict(proxies) if proxies is not None else None  # None: the environment's
+        self._opener = _opener(authorities, proxies)  # None for proxies: the environment's
 
     def login(self, url: str) -> Login | None:
         """What the settings have for this very origin, where it can be sent unseen by others."""
-        parts = urlsplit(url)
-        safe = parts.scheme == "https" or parts.hostname in _LOOPBACK
-        return self._logins.get(host_of(parts)) if safe else None
+        parts = split(url)
+        if parts is None or (parts.scheme != "https" and parts.hostname not in _LOOPBACK):
+            return None
+        return self._logins.get(host_of(parts))
 
     def get(
         self, url: str, most: int, headers: Mapping[str, str] | None = None, authorization: str = ""
@@ -88,15 +88,14 @@ class Web:
             )
             if isinstance(page, Refused) or page.status not in _REDIRECTS:
                 return page
-            url = urljoin(url, page.headers.get("location", ""))
+            url = join(url, page.headers.get("location", ""))
         return _refuse(f"{shown(url)} redirects too often")
 
     def _allowed(self, url: str) -> Refused | None:
-        try:
-            parts = urlsplit(url)
-            host = host_of(parts)
-        except ValueError:
+        parts = split(url)
+        if parts is None:
             return _refuse(f"{url[:100]!r} is no address")
+        host = host_of(parts)
         if parts.scheme not in ("http", "https") or not host:
             return _refuse(f"{shown(url)} is no address that can be fetched; it must begin with https://")
         if host not in self._hosts and (parts.hostname or "") not in self._hosts:
@@ -108,7 +107,7 @@ class Web:
         address = bare._replace(netloc=bare.netloc.rpartition("@")[2], fragment="").geturl()
         request = urllib.request.Request(address, headers={"User-Agent": "reconciler", **headers})  # noqa: S310
         try:
-            with self._opener().open(request, timeout=max(0.1, deadline - time.monotonic())) as answer:
+            with self._opener.open(request, timeout=max(0.1, deadline - time.monotonic())) as answer:
                 return _read(answer, answer.status, most, deadline, url)
         except urllib.error.HTTPError as error:
             with error:
@@ -118,13 +117,14 @@ class Web:
         except (OSError, http.client.HTTPException, ValueError) as error:
             return _refuse(f"{shown(url)} can't be fetched: {str(error) or type(error).__name__}")
 
-    def _opener(self) -> urllib.request.OpenerDirector:
-        context = ssl.create_default_context(cafile=str(self._authorities) if self._authorities else None)
-        return urllib.request.build_opener(
-            urllib.request.ProxyHandler(self._proxies),
-            urllib.request.HTTPSHandler(context=context),
-            _NoRedirects(),
-        )
+
+def _opener(authorities: Path | None, proxies: Mapping[str, str] | None) -> urllib.request.OpenerDirector:
+    context = ssl.create_default_context(cafile=str(authorities) if authorities else None)
+    return urllib.request.build_opener(
+        urllib.request.ProxyHandler(None if proxies is None else dict(proxies)),
+        urllib.request.HTTPSHandler(context=context),
+        _NoRedirects(),
+    )
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -149,6 +149,23 @@ def _read(
     return Page(status, {name.lower(): value for name, value in answer.headers.items()}, bytes(body))
 
 
+def split(url: str) -> SplitResult | None:
+    """The parts of an address; None when it is none."""
+    try:
+        parts = urlsplit(url)
+        return parts if (parts.port or 1) > 0 else None
+    except ValueError:
+        return None
+
+
+def join(base: str, address: str) -> str:
+    """An address as it is meant where it stands; what can't be joined is no address, and refused as such."""
+    try:
+        return urljoin(base, address)
+    except ValueError:
+        return address
+
+
 def host_of(parts: SplitResult) -> str:
     """`name`, or `name:port` where the port isn't the scheme's own."""
     usual = {"http": 80, "https": 443}.get(parts.scheme)
@@ -162,13 +179,15 @@ def is_loopback(name: str) -> bool:
 
 def shown(url: str) -> str:
     """An address as it may be said: without a password, and without what a signature adds to it."""
-    parts = urlsplit(url)
+    parts = split(url)
+    if parts is None:
+        return "an address that can't be read"
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()[:200]
 
 
-def _origin(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return parts.scheme, host_of(parts)
+def _origin(url: str) -> tuple[str, str] | None:
+    parts = split(url)
+    return (parts.scheme, host_of(parts)) if parts else None
 
 
 def _refuse(why: str) -> Refused:

@@ -72,10 +72,11 @@ def renderer(tools: Tools, walls: Walls) -> ProgramRenderer:
 
 
 @pytest.fixture(autouse=True)
-def folder_of_renders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder_of_renders(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
     """Where renders make their folders; when a test ends, none of them may be left."""
-    made = tmp_path / "renders"
-    made.mkdir()
+    made = tmp_path_factory.mktemp("renders")
     monkeypatch.setattr("tempfile.tempdir", str(made))
     yield made
     assert not list(made.iterdir())
