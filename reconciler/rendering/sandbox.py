@@ -85,7 +85,8 @@ def environment(tree: Path, limits: Limits) -> Mapping[str, str]:
         "PATH": tree / "bin",
     }
     proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), _NOWHERE)
-    memory = {"GOMEMLIMIT": str(limits.memory * 3 // 4)}
+    # A render is over before most garbage is worth collecting; near the limit it is collected.
+    memory = {"GOGC": "400", "GOMEMLIMIT": str(limits.memory * 3 // 4)}
     return {name: str(path) for name, path in names.items()} | proxies | memory | {"LC_ALL": "C"}
 
 

@@ -40,7 +40,10 @@ _WITH_NETWORK: Final = 4
 _BIND_AND_CONNECT: Final = 3
 
 # What programs that are not linked statically need to start; nothing in there is anyone's secret.
-_LIBRARIES: Final = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/etc/ld.so.conf")
+_LIBRARIES: Final = (
+    "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/nix/store", "/gnu/store",
+    "/etc/ld.so.cache", "/etc/ld.so.conf",
+)  # fmt: skip
 
 
 Popen = subprocess.Popen[bytes]
