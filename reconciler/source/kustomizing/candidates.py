@@ -23,7 +23,8 @@ from reconciler.source.kustomizing.sources import (
 from reconciler.source.kustomizing.walking import Found, Keys, walk
 from reconciler.source.objects import KINDS, PATHS, word
 from reconciler.source.view import View, is_null
-from reconciler.source.yamledit import Document, Mapping, Scalar, parse
+from reconciler.source.yamledit import Alias, Document, Mapping, Node, Scalar, parse
+from reconciler.source.yamledit.paths import is_merge
 
 _LISTS: Final = ("containers", "initContainers")
 _WORKLOADS: Final = re.compile(rb"kind[\"']?\s*:\s*[\"']?(?:" + "|".join(KINDS).encode() + rb"|\w*List)\b")
@@ -177,10 +178,25 @@ def _name(view: View, found: Found) -> str:
 
 
 def _missing(piece: Text, view: View, container: Found) -> Iterator[Candidate]:
+    if _is_borrowed(view, container.node):
+        return  # a copy of what an alias means would hide where that stands
     for field, path in zip(Field, PATHS, strict=True):
         if field in _RESOURCES and is_missing(view, container.node, path):
             keys = (*container.keys, *path)
             yield _candidate(piece, keys, Wants(field.resource), None)
+
+
+def _is_borrowed(view: View, container: Mapping | Scalar) -> bool:
+    """Whether an alias or a merge supplies resources of a container."""
+    entries = view.entries(container)
+    resources = entries.get("resources")
+    parts = [resources, *view.entries(resources).values()]
+    owners = [container, view.followed(resources), *map(view.followed, view.entries(resources).values())]
+    return any(isinstance(part, Alias) for part in parts) or any(map(_merges, owners))
+
+
+def _merges(node: Node | None) -> bool:
+    return isinstance(node, Mapping) and any(is_merge(key) for key, _ in node.pairs)
 
 
 def is_missing(view: View, container: Mapping | Scalar, path: Iterable[str]) -> bool:

@@ -49,17 +49,20 @@ def edit(
     if traced.refused is not None or not isinstance(request, KustomizeRequest):
         return traced.refused or Refused(Reason.UNSUPPORTED, "it is no kustomization")
     wanted = [value for value in new_values if value.slot.value != value.new]
-    if (refused := _contradiction(wanted)) is not None:
-        return refused
     if not wanted:
         return Edited((), (), 0)
     own = own_paths(request.files, request.folder) if overlay else frozenset()
     added = [
         one
         for one in wanted
-        if one.slot.how_traced == OVERLAY or (overlay and one.slot.place.path not in own)
+        if one.slot.how_traced == OVERLAY
+        or (overlay and (one.slot.place.path not in own or one.slot.refused is not None))
     ]
     here = [one for one in wanted if one not in added]
+    if (
+        refused := unit.refused or _contradiction(here) or (None if overlay else _untraced(added))
+    ) is not None:
+        return refused
     targets = Targets(unit, request.files, read)
     placed = targets.rewritten(here)
     if isinstance(placed, Refused):
@@ -81,10 +84,15 @@ def _contradiction(values: Iterable[NewValue]) -> Refused | None:
     for value in values:
         if value.slot.refused is not None:
             return value.slot.refused
-        if value.slot.how_traced != OVERLAY and places.setdefault(value.slot.place, value.new) != value.new:
+        if places.setdefault(value.slot.place, value.new) != value.new:
             line = f"{value.slot.place.path}:{value.slot.line}"
             return Refused(Reason.UNPROVEN, f"{line} would have to be both {value.new} and more")
     return None
+
+
+def _untraced(values: Iterable[NewValue]) -> Refused | None:
+    """A value that is in force, and that nobody asked to be overridden by a patch."""
+    return next((value.slot.refused for value in values if value.slot.refused is not None), None)
 
 
 class _Trial:

@@ -23,6 +23,22 @@ from reconciler.source.yamledit.scalars import written
 
 OVERLAY: Final = "overlay"  # how a value is traced that only a new patch can set
 
+
+class _Form(NamedTuple):
+    """One way to write a patch; which of them finds its object is for the render to say."""
+
+    as_json: bool = False
+    selected: bool = False  # by a `target`, which a name before any prefix and any namespace is enough for
+    with_namespace: bool = False
+
+
+_FORMS: Final = (
+    _Form(),
+    _Form(with_namespace=True),
+    _Form(selected=True),
+    _Form(as_json=True, selected=True),
+    _Form(as_json=True, selected=True, with_namespace=True),
+)
 _UNSAFE: Final = re.compile(r"[^a-z0-9-]+")
 
 
@@ -45,10 +61,10 @@ def variants(
     amounts = [one for one in writer.settings if one.field is not Field.IMAGE]
     if amounts and not images:
         yield writer.in_existing_patches()
-    for as_json, with_namespace in ((False, False), (False, True), (True, False), (True, True)):
+    for form in _FORMS:
         if images:
-            yield writer.new(amounts, images, as_json=as_json, with_namespace=with_namespace)
-        yield writer.new(writer.settings, (), as_json=as_json, with_namespace=with_namespace)
+            yield writer.new(amounts, images, form)
+        yield writer.new(writer.settings, (), form)
 
 
 def own_paths(files: Files, folder: str) -> frozenset[str]:
@@ -145,9 +161,7 @@ class _Writer:
 
     # -- a new one ----------------------------------------------------------------------------------
 
-    def new(
-        self, patched: Sequence[Setting], images: Sequence[Setting], *, as_json: bool, with_namespace: bool
-    ) -> Files | Refused:
+    def new(self, patched: Sequence[Setting], images: Sequence[Setting], form: _Form) -> Files | Refused:
         text = decode(self._files[self.sources.top])
         if isinstance(text, Refused):
             return text
@@ -157,11 +171,11 @@ class _Writer:
         for setting in patched:
             by_object.setdefault(setting.container.identity, []).append(setting)
         for identity, settings in by_object.items():
-            if not as_json and identity.kind in UNMERGED:
+            if not form.as_json and identity.kind in UNMERGED:
                 return Refused(Reason.UNSUPPORTED, f"kustomize replaces the lists of a {identity.kind}")
-            namespace = identity.namespace if with_namespace else ""
+            namespace = identity.namespace if form.with_namespace else ""
             shape = Shape(self._plain_name(identity.name), namespace, max(list_indent(text), 0))
-            items.append(self._patch_item(identity, settings, shape, after, as_json=as_json))
+            items.append(self._patch_item(identity, settings, shape, after, form))
         result = appended(text, items)
         if isinstance(result, Refused):
             return result
@@ -190,17 +204,15 @@ class _Writer:
         settings: list[Setting],
         shape: Shape,
         after: dict[str, bytes],
-        *,
-        as_json: bool,
+        form: _Form,
     ) -> Item:
         """The entry of the list; with a file of its own where that is the style."""
         way = self._way()
         found = next(one for one in self._render.workloads() if one.identity == identity)
         lines = strategic(found, settings, shape)
-        selector: list[str] = []
-        if as_json:
+        if form.as_json:
             lines = operations(found.value, settings, shape)
-            selector = ["target:", *("  " + line for line in target(identity, shape))]
+        selector = ["target:", *("  " + line for line in target(identity, shape))] if form.selected else []
         if way.in_files:
             path = self._free_path(way.folder, identity, settings, after)
             newline = "\r\n" if b"\r\n" in self._files[self.sources.top] else "\n"
@@ -209,7 +221,7 @@ class _Writer:
             entry = [f"path: {name}"]
         else:
             entry = [f"patch: {way.header}", *("  " + line for line in lines)]
-        if way.key == "patchesStrategicMerge" and not as_json:
+        if way.key == "patchesStrategicMerge" and not form.selected:
             only = [f"- {name}"] if way.in_files else [f"- {way.header}", *("  " + line for line in lines)]
             return Item(way.key, tuple(only))
         first, *rest = [*entry, *selector]

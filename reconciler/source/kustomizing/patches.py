@@ -57,8 +57,8 @@ def operations(found: dict[str, Any], settings: Iterable[Setting], shape: Shape)
     lines: list[str] = []
     for pointer, exists, value in _operations(found, list(settings)):
         body = {
-            "op": _Value("replace" if exists else "add", True),
-            "path": _Value(pointer, False),
+            "op": _Word("replace" if exists else "add"),
+            "path": _Word(pointer),
             "value": value,
         }
         first, *rest = _lines(body, 2, shape.list_indent)

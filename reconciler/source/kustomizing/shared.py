@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from reconciler.model import Container, ContainerRef, Field, Place, Slot
+from reconciler.model import Container, ContainerRef, Place, Slot
 from reconciler.source.kustomizing.overlay import OVERLAY
 from reconciler.source.kustomizing.traced import Traced
 
@@ -17,10 +17,11 @@ def merge_shared(traced: Sequence[Traced]) -> list[Traced]:
     A value that is set nowhere is added beside its container only where no other overlay takes that in;
     else in a patch of the overlay's own.
     """
-    tops: dict[tuple[Place, Field], set[Place]] = {}
-    for one, _, slot in _slots(traced):
+    tops: dict[tuple[str, str], set[Place]] = {}
+    for one in traced:
         if one.overlay is not None:
-            tops.setdefault((slot.place, slot.field), set()).add(one.overlay)
+            for path in one.paths:
+                tops.setdefault((one.overlay.repository, path), set()).add(one.overlay)
     moved = [_moved(one, tops) for one in traced]
     fed: _Fed = {}
     for _, ref, slot in _slots(moved):
@@ -29,11 +30,11 @@ def merge_shared(traced: Sequence[Traced]) -> list[Traced]:
     return [_completed(one, fed) for one in moved]
 
 
-def _moved(one: Traced, tops: dict[tuple[Place, Field], set[Place]]) -> Traced:
+def _moved(one: Traced, tops: dict[tuple[str, str], set[Place]]) -> Traced:
     """Values that are set nowhere, from a base of several overlays to the overlay."""
 
     def moved(slot: Slot, ref: ContainerRef) -> Slot:
-        lone = slot.value is not None or len(tops.get((slot.place, slot.field), ())) < 2
+        lone = slot.value is not None or len(tops.get((slot.place.repository, slot.place.path), ())) < 2
         if lone or one.overlay is None:
             return slot
         line = one.overlay_line

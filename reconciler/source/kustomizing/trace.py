@@ -65,6 +65,7 @@ class _Tracer:
         self._counts = _counts(self.render)
         self._owners: dict[tuple[ContainerRef, Field], Candidate] = {}
         self._count_owners: dict[Identity, Candidate] = {}
+        self._unrenderable: dict[Candidate, Refused] = {}  # with another value there
 
     def run(self) -> None:
         set_ = list(set_places(self._texts, self._sources))
@@ -110,6 +111,8 @@ class _Tracer:
             elif len(group) > 1:
                 half = len(group) // 2
                 waiting += [group[:half], group[half:]]
+            else:
+                self._unrenderable[group[0]] = answer
 
     def _read(self, text: str, done: list[Sentinel]) -> None:
         marks = {mark: one.candidate for one in done for mark in one.marks}
@@ -147,6 +150,7 @@ class _Tracer:
             self._renders,
             self._before.renderer,
             self._before.text,
+            frozenset(source.path for source in self._sources.all),
             self._overlay().place,
             self._overlay().line,
         )
@@ -176,9 +180,13 @@ class _Tracer:
         return Slot(at.place, at.line, field, value, (ref,), "overlay", refused)
 
     def _why_not(self, value: str) -> str:
+        for one, answer in self._unrenderable.items():
+            if one.node is not None and one.node.value == value:
+                where = f"{one.path}:{one.node.line}"
+                return f"with another value in {where} it can't be rendered: {answer.detail[:200]}"
         if self._sources.remote:
             return f"nothing in this repository sets `{value}`; it may come from {self._sources.remote[0]}"
-        return f"no single place in its sources sets `{value}`: it is put together, or another kind of source"
+        return f"no place among its sources sets `{value}` alone"
 
     def _overlay(self) -> Standing:
         keys: tuple[Key, ...] = ("patches",)

@@ -19,6 +19,7 @@ class Traced(NamedTuple):
     renders: int = 0
     renderer: str = ""
     text: str = ""  # as rendered, before any edit
+    paths: frozenset[str] = frozenset()  # all files that it takes in
     overlay: Place | None = None  # where a patch would be added
     overlay_line: int = 0
 
