@@ -76,6 +76,8 @@ class _Maker:
         source, url = self._source, self._source.text("repoURL")
         if source.text("chart"):
             return self._of_fetched_chart(url)
+        if not source.text("path"):
+            return self.refused(_bad("it has no source: neither a path nor a chart"))
         folder = inside("", source.text("path").strip("/") or ".")
         if folder is None:
             return self.refused(_bad(f"its path {source.text('path')} leads out of the repository"))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from reconciler.model import Refused
 from reconciler.source import kustomize
+from reconciler.source.context import Context
 from reconciler.source.overlays import Overlays
 from reconciler.source.trees import Tree
 from reconciler.source.typed import Thing, things
@@ -18,15 +19,17 @@ _WANTED: Final = re.compile(
 )
 _CONFIG_MAP: Final = re.compile(rb"\bkind\b[\"']?\s*:\s*[\"']?ConfigMap\b")
 _MOST_THINGS: Final = 50_000
+_MOST_BROKEN: Final = 20
 
 
 class Catalog:
     """What the files of all repositories hold; files of equal content are read once."""
 
-    def __init__(self, trees: Iterable[Tree], overlays: Overlays) -> None:
-        self._trees = tuple(trees)
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._trees = context.repositories.trees
         self._data: dict[str, list[Thing]] = {}
-        self._inputs = {tree.name: _inputs(tree, overlays) for tree in self._trees}
+        self._inputs = {tree.name: _inputs(tree, context.overlays) for tree in self._trees}
         found = list(self._matching(_WANTED, ()))
         self.deployed = [each for each in found if not self._is_patch(each)]
         self.patches = [each for each in found if self._is_patch(each)]
@@ -62,10 +65,22 @@ class Catalog:
     def _things(self, tree: Tree, path: str, blob: str, data: bytes) -> list[Thing]:
         known = self._data.get(blob) if blob else None
         if known is None:
-            text = decode(data)
-            known = [] if isinstance(text, Refused) else things(tree.name, path, text)
-            self._data[blob] = known
+            known = self._data[blob] = self._read(tree, path, data)
         return [each._replace(repository=tree.name, path=path) for each in known]
+
+    def _read(self, tree: Tree, path: str, data: bytes) -> list[Thing]:
+        text = decode(data)
+        if isinstance(text, Refused):
+            self._context.fail("application", text.detail, tree.name, path)
+            return []
+        found, broken = things(tree.name, path, text)
+        for each in broken[:_MOST_BROKEN]:
+            if "{{" not in each.text and _WANTED.search(each.text.encode("utf-8", "replace")):
+                words = (
+                    f"this document can't be read as YAML ({each.words}): mend it, nothing in it is deployed"
+                )
+                self._context.fail("application", words, tree.name, path, each.line)
+        return found
 
 
 def _inputs(tree: Tree, overlays: Overlays) -> kustomize.Rendered:

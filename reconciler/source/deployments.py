@@ -48,7 +48,7 @@ class Deployments:
         answer = renderer.render(request)
         if not isinstance(answer, Rendered):
             return False
-        held = things(unit.repository, unit.path, answer.text)
+        held, _ = things(unit.repository, unit.path, answer.text)
         new = self._flux.take_rendered(unit, held)
         if self._context.settings.exported is None:
             new |= self._take_rendered(unit, held)

@@ -39,7 +39,7 @@ def find_units(
     """
     known = Repositories(repositories)
     context = Context(known, settings, renderer, charts)
-    deployments = Deployments(Catalog(known.trees, context.overlays), context)
+    deployments = Deployments(Catalog(context), context)
     named = chartunits.units_of(settings.charts, context)
     units: list[Unit] = []
     for _ in range(_DEEPEST):

@@ -166,8 +166,7 @@ class Generators:
         wanted = [_pathspec(text(each.get("path"))) for each in rules if each.get("exclude") is not True]
         unwanted = [_pathspec(text(each.get("path"))) for each in rules if each.get("exclude") is True]
         found: list[Table] = []
-        for entry in tree.entries:
-            path = entry.path
+        for path in tree.paths:
             if not any(match(path) for match in wanted) or any(match(path) for match in unwanted):
                 continue
             read = read_values(tree.read(path) or b"")

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from reconciler.model import Key, Place, Reason, Refused
 from reconciler.source.layout import KUSTOMIZATIONS
 from reconciler.source.trees import Tree, inside
-from reconciler.source.typed import Table, Value, as_json, has_null, items, read_values, table, text
+from reconciler.source.typed import Table, Value, as_json, items, read_values, table, text
 from reconciler.source.units import Written
 
 _MOST_FILES: Final = 20_000
@@ -174,8 +174,6 @@ def add(overlay: Overlay, body: Table, adding: Adding) -> Overlay | Refused:
         edited["components"] = [*before, *(each for each in components if each not in before)]
     if edited == body:
         return overlay
-    if has_null(adding.options.get("patches")):
-        return Refused(Reason.UNSUPPORTED, "a patch of its `kustomize` holds a null")
     files = overlay.files | {overlay.path: as_json(edited)}
     return Overlay(files, overlay.path, tuple(written))
 

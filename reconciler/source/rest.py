@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable
+from typing import Final
 
 from reconciler.model import Refused
 from reconciler.source import kustomize
+from reconciler.source.charts import CHART
 from reconciler.source.context import Context
 from reconciler.source.layout import folder
 from reconciler.source.overlays import kustomization_in
@@ -15,6 +18,9 @@ from reconciler.source.settings import Destination, destination
 from reconciler.source.trees import Tree
 from reconciler.source.typed import text
 from reconciler.source.units import Unit
+
+
+_OBJECT: Final = re.compile(rb"\bkind\b[\"']?\s*:")
 
 
 def units_of(deployed: Iterable[Unit], context: Context) -> list[Unit]:
@@ -90,10 +96,13 @@ def _taken_in(read: dict[str, kustomize.Kustomization], tree: Tree) -> set[str]:
 
 
 def _folders(tree: Tree, taken: set[str], to: Destination) -> list[Unit]:
-    """Every folder with manifests that nothing else takes."""
+    """Every folder with manifests that nothing else takes; a chart's files are none."""
+    charts = {folder(path) for path in tree.paths if posixpath.basename(path) == CHART}
     folders: dict[str, list[str]] = {}
     for entry in tree.layout.manifests:
-        if entry.path not in taken:
+        if entry.path in taken or (charts and _is_below(entry.path, charts)):
+            continue
+        if _OBJECT.search(tree.read(entry.path) or b""):
             folders.setdefault(folder(entry.path), []).append(entry.path)
     return [
         Unit(
@@ -110,3 +119,12 @@ def _folders(tree: Tree, taken: set[str], to: Destination) -> list[Unit]:
         )
         for at, paths in sorted(folders.items())
     ]
+
+
+def _is_below(path: str, charts: set[str]) -> bool:
+    at = folder(path)
+    while at not in charts:
+        if at == ".":
+            return False
+        at = folder(at)
+    return True

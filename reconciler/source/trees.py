@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Final
 
@@ -28,8 +28,9 @@ class Tree:
         self._paths = sorted(self._entries)
 
     @property
-    def entries(self) -> tuple[Entry, ...]:
-        return tuple(self._entries.values())
+    def paths(self) -> Sequence[str]:
+        """Every file, sorted."""
+        return self._paths
 
     @cached_property
     def folders(self) -> tuple[str, ...]:

@@ -95,18 +95,30 @@ def values_in(source: str) -> Value | Refused:
     return None
 
 
-def things(repository: str, path: str, source: str) -> list[Thing]:
-    """Every object that a text holds; what can't be read is left out."""
+class Broken(NamedTuple):
+    """A document that can't be read: where, and why."""
+
+    line: int
+    words: str
+    text: str
+
+
+def things(repository: str, path: str, source: str) -> tuple[list[Thing], list[Broken]]:
+    """Every object that a text holds, and every document that hides what it holds."""
     found: list[Thing] = []
+    broken: list[Broken] = []
     for document in parse(source):
-        if document.error or document.root is None:
-            continue
-        try:
-            body = typed(View(document), document.root)
-        except TooMuchError:
-            continue
-        found += _objects(repository, path, document, document.root, body)
-    return found
+        inside = source[document.start : document.end]
+        if document.error:
+            broken.append(Broken(document.error_line, document.error, inside))
+        elif document.root is not None:
+            try:
+                body = typed(View(document), document.root)
+            except TooMuchError as error:
+                broken.append(Broken(document.line, str(error), inside))
+            else:
+                found += _objects(repository, path, document, document.root, body)
+    return found, broken
 
 
 def _objects(repository: str, path: str, document: Document, root: Node, body: Value) -> list[Thing]:
