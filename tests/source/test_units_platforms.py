@@ -246,9 +246,7 @@ def test_the_repository_that_flux_was_bootstrapped_from() -> None:
 def test_workloads_of_the_app_platform() -> None:
     charts = "https://git.example.com/platform/charts"
     workload = (
-        "kind: AplTeamWorkload
-metadata: {name: web, labels: {apl.io/teamId: shop}}
-"
+        "kind: AplTeamWorkload\nmetadata: {name: web, labels: {apl.io/teamId: shop}}\n"
         f"spec: {{url: {charts}, path: web, revision: HEAD"
     )
     files = {
