@@ -19,7 +19,6 @@ from reconciler.source.trees import Tree
 from reconciler.source.typed import text
 from reconciler.source.units import Unit
 
-
 _OBJECT: Final = re.compile(rb"\bkind\b[\"']?\s*:")
 
 

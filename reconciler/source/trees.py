@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Final
 
 from reconciler.source.layout import Layout, lay_out
-from reconciler.source.snapshot import SUBMODULE_MODE, SYMLINK_MODE, Entry, Snapshot
+from reconciler.source.snapshot import SUBMODULE_MODE, SYMLINK_MODE, Snapshot
 
 _MOST_LINKED_FILES: Final = 5_000
 

@@ -45,6 +45,9 @@ def renderer() -> ProgramRenderer:
     return program_renderer()
 
 
+TWICE = "{list: {elements: [{a: '1'}, {a: '1'}]}}"
+
+
 def appset(
     generators: str, name: str = "{{name}}", *, go: bool = False, helm_lines: str = "{}", more: str = ""
 ) -> str:
@@ -107,8 +110,8 @@ def test_generators_that_ask_other_servers(kind: str) -> None:
         (f"- {{git: {{repoURL: '{URL}', files: [{{path: broken.yaml}}]}}}}", "broken.yaml"),
         ("- {matrix: {generators: [{list: {elements: []}}]}}", "exactly two"),
         ("- {merge: {generators: [{list: {elements: []}}, {list: {elements: []}}]}}", "mergeKeys"),
-        ("- {merge: {mergeKeys: [a], generators: [{list: {elements: [{a: '1'}, {a: '1'}]}}, {list: {elements: []}}]}}", "equal a"),
-        ("- {matrix: {generators: [{list: {elements: [{name: a}]}}, {list: {elements: [{name: b}]}}]}}", "different"),
+        (f"- {{merge: {{mergeKeys: [a], generators: [{TWICE}, {{list: {{elements: []}}}}]}}}}", "equal a"),
+        (f"- {{matrix: {{generators: [{TWICE}, {{list: {{elements: [{{a: '2'}}]}}}}]}}}}", "different"),
     ],
 )  # fmt: skip
 def test_generators_that_make_nothing(generators: str, told: str) -> None:
@@ -177,7 +180,8 @@ def test_git_directories() -> None:
         f"{path}/x.yaml": "a: 1\n"
         for path in ("apps/one", "apps/two", "apps/old", "apps/one/deep", ".git-like/a", "other")
     }
-    generators = f"- git: {{repoURL: {URL}, directories: [{{path: apps/*}}, {{path: apps/old, exclude: true}}, {{path: '*/a'}}]}}"
+    directories = "[{path: apps/*}, {path: apps/old, exclude: true}, {path: '*/a'}]"
+    generators = f"- git: {{repoURL: {URL}, directories: {directories}}}"
     assert names(made(appset(generators, "{{path.basename}}-{{path[0]}}"), files)) == ["one-apps", "two-apps"]
     prefixed = generators.replace(
         "directories", "pathParamPrefix: my, values: {up: 'v-{{my.path.basename}}'}, directories"
@@ -201,7 +205,8 @@ def test_git_files(renderer: ProgramRenderer) -> None:
     ]  # fmt: skip
     deep = appset(
         generators,
-        "{{ .cluster.name }}-{{ .size | add1 }}{{ range .cluster.zones }}-{{ . }}{{ end }}-{{ index .path.segments 1 }}",
+        "{{ .cluster.name }}-{{ .size | add1 }}"
+        "{{ range .cluster.zones }}-{{ . }}{{ end }}-{{ index .path.segments 1 }}",
         go=True,
     )
     assert names(made(deep, files, renderer)) == ["eu-4-a-b-eu", "us-5-us", "x-2-two", "z-3-two"]
@@ -212,7 +217,8 @@ def test_clusters_with_labels_and_the_one_that_argo_cd_is_in() -> None:
     assert names(made(appset(every, "{{nameNormalized}}-{{values.greeting}}"), settings=CLUSTERS)) == [
         "dev-hi-dev", "eu-1-hi-eu-1", "in-cluster-hi-in-cluster", "us-2-hi-us_2",
     ]  # fmt: skip
-    chosen = "- clusters: {selector: {matchLabels: {env: prod}, matchExpressions: [{key: region, operator: NotIn, values: [us]}]}}"
+    outside = "[{key: region, operator: NotIn, values: [us]}]"
+    chosen = f"- clusters: {{selector: {{matchLabels: {{env: prod}}, matchExpressions: {outside}}}}}"
     assert names(made(appset(chosen, "{{name}}-{{metadata.labels.region}}"), settings=CLUSTERS)) == [
         "eu-1-eu"
     ]
@@ -231,7 +237,10 @@ def test_matrix_hands_on_what_the_first_generator_knows(renderer: ProgramRendere
         - matrix:
             generators:
             - list: {{elements: [{{env: dev}}, {{env: prod}}]}}
-            - git: {{repoURL: {URL}, directories: [{{path: 'apps/{{{{%s}}}}/*'}}], values: {{in: '{{{{%s}}}}'}}}}
+            - git:
+                repoURL: {URL}
+                directories: [{{path: 'apps/{{{{%s}}}}/*'}}]
+                values: {{in: '{{{{%s}}}}'}}
         """
     old = appset(generators % ("env", "env"), "{{env}}-{{path.basename}}-{{values.in}}")
     assert names(made(old, files)) == ["dev-a-dev", "dev-b-dev", "prod-a-prod", "prod-b-prod"]
@@ -265,7 +274,8 @@ def test_merge_of_nested_parameters_is_deep(renderer: ProgramRenderer) -> None:
 
 
 def test_selectors_filter_what_any_generator_makes() -> None:
-    generators = "- {list: {elements: [{name: a, env: prod}, {name: b, env: dev}]}, selector: {matchLabels: {env: prod}}}"
+    elements = "{elements: [{name: a, env: prod}, {name: b, env: dev}]}"
+    generators = f"- {{list: {elements}, selector: {{matchLabels: {{env: prod}}}}}}"
     assert names(made(appset(generators))) == ["a"]
 
 
@@ -286,7 +296,10 @@ def test_functions_of_go_templates(renderer: ProgramRenderer) -> None:
         "{{ $.env }}{{ $x := .number }}{{ $x }}": "prod7",
         '{{ toYaml .nested.a | replace ": " "=" }}': "b=deep",
     }
-    element = "{name: Foo_Bar.x, env: prod, nested: {a: {b: deep}}, empty: '', list: [x, 'y'], objects: [{key: v}], number: 7}"
+    element = (
+        "{name: Foo_Bar.x, env: prod, nested: {a: {b: deep}}, empty: '', list: [x, 'y'],"
+        " objects: [{key: v}], number: 7}"
+    )
     for template, wanted in cases.items():
         quoted = template.replace("'", "''")
         result = made(appset(f"- list: {{elements: [{element}]}}", quoted, go=True), None, renderer)

@@ -190,7 +190,8 @@ def test_release_namespace_and_versions_by_default() -> None:
 
 
 def test_missing_value_files_may_be_ignored() -> None:
-    source = "path: charts/web\nhelm: {ignoreMissingValueFiles: true, valueFiles: [gone.yaml, no-*.yaml, values-prod.yaml]}"
+    names = "[gone.yaml, no-*.yaml, values-prod.yaml]"
+    source = f"path: charts/web\nhelm: {{ignoreMissingValueFiles: true, valueFiles: {names}}}"
     assert places(unit(found(of(source)), "web"))[1:] == ["deploy:charts/web/values-prod.yaml"]
 
 
@@ -276,7 +277,7 @@ def test_overrides_beside_the_chart_are_merged_and_owned_by_their_file() -> None
     files = of(
         source,
         **{
-            "charts/web/.argocd-source.yaml": "helm: {releaseName: other, valuesObject: {a: {c: 2}}}\nrepoURL: no\n",
+            "charts/web/.argocd-source.yaml": "helm: {releaseName: other, valuesObject: {a: {c: 2}}}\n",
             "charts/web/.argocd-source-web.yaml": "helm:\n  parameters:\n  - {name: tag, value: new}\n",
             "charts/web/.argocd-source-two.yaml": "helm: {releaseName: not-mine}\n",
         },
@@ -443,7 +444,7 @@ def test_the_strongest_layer_wins_in_helm_too(renderer: ProgramRenderer) -> None
     files = of(
         source,
         **{
-            "charts/web/values.yaml": "{size: chart, a: chart, b: chart, c: chart, d: chart, e: chart, f: chart}\n",
+            "charts/web/values.yaml": "".join(f"{key}: chart\n" for key in ("size", *"abcdef")),
             "charts/web/values-prod.yaml": "{size: prod, b: prod, c: prod}\n",
             "charts/web/top.yaml": "{size: top, c: top, d: top}\n",
             "charts/web/f.txt": "from, a {file}",

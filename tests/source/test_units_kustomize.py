@@ -22,8 +22,16 @@ BASE = {
         commonAnnotations: {mine: "1"}
         patches: [{path: patch.yaml}]
         """,
-    "prod/patch.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, labels: {patched: file}}\n",
-    "extra/kustomization.yaml": "kind: Component\napiVersion: kustomize.config.k8s.io/v1alpha1\ncommonAnnotations: {extra: here}\n",
+    "prod/patch.yaml": """\
+        apiVersion: apps/v1
+        kind: Deployment
+        metadata: {name: web, labels: {patched: file}}
+        """,
+    "extra/kustomization.yaml": """\
+        apiVersion: kustomize.config.k8s.io/v1alpha1
+        kind: Component
+        commonAnnotations: {extra: here}
+        """,
 }
 
 
