@@ -38,7 +38,11 @@ class Targets:
                 return refused
         after = dict(self._files)
         for path, assignments in wanted.items():
-            data = yamledit.rewrite(self._files[path], list(dict.fromkeys(assignments)))
+            once = list(dict.fromkeys(assignments))
+            if self._is_made(path):
+                data = _rewritten_flat(self._files[path], path, once)
+            else:
+                data = yamledit.rewrite(self._files[path], once)
             if isinstance(data, Refused):
                 return data._replace(detail=f"{path}: {data.detail}")
             after[path] = data
@@ -173,6 +177,24 @@ def _entry(place: Place, old: str, new: str) -> Iterator[Assignment | Refused]:
             yield Assignment(place.document, place.keys, other, text=True, inner=(*place.inner[:-1], key))
         else:
             yield Assignment(place.document, (*place.keys[:-1], key), other, text=True)
+
+
+def _rewritten_flat(data: bytes, path: str, assignments: Sequence[Assignment]) -> bytes | Refused:
+    """A kustomization that nobody wrote: its inline patches are quoted texts, and are set as a whole."""
+    flat = [one for one in assignments if not one.inner]
+    inside: dict[Place, list[Assignment]] = {}
+    for one in assignments:
+        if one.inner:
+            inside.setdefault(Place("", path, one.document, one.keys), []).append(
+                one._replace(document=0, keys=one.inner, inner=())
+            )
+    for place, group in inside.items():
+        text = _text(data, place)
+        after = text if isinstance(text, Refused) else yamledit.rewrite(text.encode("utf-8"), group)
+        if isinstance(after, Refused):
+            return after
+        flat.append(Assignment(place.document, place.keys, after.decode("utf-8"), text=True))
+    return yamledit.rewrite(data, flat)
 
 
 def _text(data: bytes, place: Place) -> str | Refused:

@@ -68,6 +68,8 @@ class _Tracer:
         self._unrenderable: dict[Candidate, Refused] = {}  # with another value there
 
     def run(self) -> None:
+        if not self._containers:
+            return
         set_ = list(set_places(self._texts, self._sources))
         missing = list(missing_places(self._texts, self._sources, (RESOURCE,))) if self._lacking() else []
         self._ask([*dict.fromkeys(set_), *missing])
