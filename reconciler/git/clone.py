@@ -6,12 +6,15 @@ Read with libgit2, which runs nothing that a clone's configuration names.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pygit2
 from pygit2.enums import FileStatus
 
 from reconciler.errors import Problem
+from reconciler.git.command import SHA256
 from reconciler.git.lineage import Lineage
 from reconciler.git.snapshot import GitSnapshot
 from reconciler.git.urls import without_credentials
@@ -26,24 +29,27 @@ class Clone:
     @property
     def branch(self) -> str:
         """The branch that is checked out; "" when HEAD is detached."""
-        if self._store.head_is_detached:
-            return ""
-        target = self._store.lookup_reference("HEAD").target
+        with _readable(self.root):
+            if self._store.head_is_detached:
+                return ""
+            target = self._store.lookup_reference("HEAD").target
         return str(target).removeprefix("refs/heads/")
 
     @property
     def remotes(self) -> dict[str, str]:
         """Name and address, as they may be shown."""
-        return {str(each.name): without_credentials(each.url or "") for each in self._store.remotes}
+        with _readable(self.root):
+            return {str(each.name): without_credentials(each.url or "") for each in self._store.remotes}
 
     def snapshot(self, repository: str = "") -> GitSnapshot:
         """What HEAD holds, whole; `repository` is the name that places shall carry."""
         name = repository or str(self.root)
-        if self._store.head_is_unborn:
-            raise Problem(
-                name, f"the clone {self.root} has no commit yet: commit something first.", repository=name
-            )
-        return GitSnapshot(name, self._store, str(self._store.head.target))
+        with _readable(self.root):
+            head = None if self._store.head_is_unborn else str(self._store.head.target)
+        if head is None:
+            text = f"the clone {self.root} has no commit yet: commit something first."
+            raise Problem(name, text, repository=name)
+        return GitSnapshot(name, self._store, head)
 
     def at(self, commit: str, repository: str = "") -> GitSnapshot:
         """What another commit holds."""
@@ -54,7 +60,8 @@ class Clone:
 
     def dirty(self) -> list[str]:
         """Paths, from the root, whose content is not what HEAD has; untracked files too."""
-        found = self._store.status(untracked_files="all", ignored=False)
+        with _readable(self.root):
+            found = self._store.status(untracked_files="all", ignored=False)
         quiet = FileStatus.CURRENT, FileStatus.IGNORED
         changed = (path for path, status in found.items() if status not in quiet)
         return sorted(os.fsencode(path).decode("utf-8", "backslashreplace") for path in changed)
@@ -64,13 +71,21 @@ def open_clone(path: Path) -> Clone | None:
     """The work tree around a folder or file; None when there is none."""
     folder = path.resolve()
     folder = folder if folder.is_dir() else folder.parent
-    found = pygit2.discover_repository(str(folder))
-    if found is None:
-        return None
-    try:
-        store = pygit2.Repository(found)
-    except pygit2.GitError as error:
-        raise Problem(str(path), f"the clone at {found} can't be read: {error}.", path=str(path)) from error
-    if store.is_bare or not folder.is_relative_to(Path(store.workdir).resolve()):
+    with _readable(folder):
+        found = pygit2.discover_repository(str(folder))
+        store = pygit2.Repository(found) if found is not None else None
+    if store is None or store.is_bare or not folder.is_relative_to(Path(store.workdir).resolve()):
         return None
     return Clone(store, folder)
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """A clone can be broken in many places, each of which libgit2 notices when it comes there."""
+    try:
+        yield
+    except (KeyError, OSError, ValueError, pygit2.GitError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        text = f"the clone at {folder} can't be read ({reason}): repair it (`git fsck` says what is broken)"
+        text = SHA256 if "object format" in reason else f"{text}, or clone it anew"
+        raise Problem(str(folder), f"{text}.", path=str(folder)) from error

@@ -118,6 +118,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             process.wait(_GRACE)
 
 
+SHA256: Final = (
+    "the repository has SHA-256 ids, which can't be read here: use one with SHA-1 ids, made with `git init "
+    "--object-format=sha1`"
+)
+
+
 class _Meaning(NamedTuple):
     pattern: str
     whose: Whose
@@ -182,6 +188,11 @@ _MEANINGS: Final = (
         r"No space left on device|Disk quota exceeded",
         Whose.YOURS,
         "the disk is full: make room in the cache folder, or on the server ({reason}).",
+    ),
+    _Meaning(
+        r"mismatched algorithms|unknown object format|extension found:\s*objectformat",
+        Whose.YOURS,
+        SHA256 + ".",
     ),
     _Meaning(
         r"dubious ownership|safe\.directory",

@@ -1,8 +1,9 @@
 """The ledger: what happened, as lines of JSON on an orphan branch of the same repository.
 
 One file a month, `2026-11.jsonl`; evidence, which is large and seldom read, beside it in
-`evidence-2026-11.jsonl`. Lines are added, never changed, and moved under a lease like every
-other branch, so that of two runs at once none loses a line.
+`evidence-2026-11.jsonl`. A file that is full is continued in `2026-11-2.jsonl`. Lines are added,
+never changed, and moved under a lease like every other branch, so that of two runs at once none
+loses a line.
 """
 
 from __future__ import annotations
@@ -25,8 +26,11 @@ from reconciler.model import LedgerEntry, Note, RefUpdate, Whose
 
 BRANCH: Final = "reconcile/ledger"
 _EVIDENCE: Final = "evidence"
-_NAME: Final = re.compile(r"(evidence-)?\d{4}-\d{2}\.jsonl")
+_NAME: Final = re.compile(r"((?:evidence-)?\d{4}-\d{2})(?:-([1-9]\d{0,5}))?\.jsonl")
+_FULL: Final = 16 * 1024 * 1024  # servers refuse files of 100 MB
 _LIMIT: Final = 512 * 1024 * 1024
+_LATEST: Final = 253_402_300_799  # the end of the year 9999: what a calendar can show
+_TEXTS: Final = frozenset({"url", "branch", "base", "title", "by", "commit", "hash", "head", "plan"})
 _README: Final = "README.md"
 _EXPLANATION: Final = b"""# Ledger
 
@@ -53,9 +57,10 @@ def read_ledger(mirror: Mirror, *, evidence: bool = False) -> Ledger:
     snapshot = _snapshot(mirror)
     found: list[LedgerEntry] = []
     notes: list[Note] = []
-    for path, content in _files(snapshot).items() if snapshot else ():
-        if path.startswith(_EVIDENCE) is evidence:
-            _read_lines(path, content, mirror.repository, found, notes)
+    for series in _series(snapshot) if snapshot else ():
+        if snapshot and series.startswith(_EVIDENCE) is evidence:
+            for path, content in _parts(snapshot, series).items():
+                _read_lines(path, content, mirror.repository, found, notes)
     return Ledger(tuple(sorted(found, key=lambda entry: entry.at)), tuple(notes))
 
 
@@ -65,17 +70,14 @@ def append_ledger(mirror: Mirror, entries: Sequence[LedgerEntry], pen: Pen, when
     That makes it harmless to write the same lines again, after a crash or a refused lease.
     """
     snapshot = _snapshot(mirror)
-    there = _files(snapshot) if snapshot else {}
     files: dict[str, bytes] = {} if snapshot else {_README: _EXPLANATION}
     added = 0
-    for path, lines in _by_file(entries).items():
-        old = there.get(path, b"")
-        known = set(old.split(b"\n"))
+    for series, lines in _by_series(entries).items():
+        parts = _parts(snapshot, series) if snapshot else {}
+        known = {line for content in parts.values() for line in content.split(b"\n")}
         new = [line for line in dict.fromkeys(lines) if line not in known]
-        if new:
-            gap = b"" if not old or old.endswith(b"\n") else b"\n"  # the last line was cut off
-            files[path] = old + gap + b"\n".join(new) + b"\n"
-            added += len(new)
+        files |= _appended(series, parts, new)
+        added += len(new)
     if not added:
         return None
     tip = snapshot.commit if snapshot else ""
@@ -114,19 +116,65 @@ def _snapshot(mirror: Mirror) -> GitSnapshot | None:
     return mirror.at(tip, limit=_LIMIT) if tip else None
 
 
-def _files(snapshot: GitSnapshot) -> dict[str, bytes]:
-    """The ledger's files, oldest first."""
-    named = [entry for entry in snapshot.entries() if _NAME.fullmatch(entry.path)]
-    return {entry.path: snapshot.read(entry) or b"" for entry in named}
+def _series(snapshot: GitSnapshot) -> list[str]:
+    """The months there are, oldest first, those of evidence apart."""
+    named = (_NAME.fullmatch(entry.path) for entry in snapshot.entries())
+    return sorted({match[1] for match in named if match})
 
 
-def _by_file(entries: Sequence[LedgerEntry]) -> Mapping[str, list[bytes]]:
-    files: dict[str, list[bytes]] = defaultdict(list)
+def _parts(snapshot: GitSnapshot, series: str) -> dict[str, bytes]:
+    """The files of one month, in the order in which they were begun. Others are not read.
+
+    One that can't be read whole is a Problem: without it the bot would repeat itself, and write
+    it anew.
+    """
+    found = []
+    for entry in snapshot.entries():
+        named = _NAME.fullmatch(entry.path)
+        if named and named[1] == series:
+            found.append((int(named[2] or 1), entry))
+    parts = {}
+    for _, entry in sorted(found):
+        content = snapshot.read(entry)
+        if content is None:
+            text = (
+                f"the ledger's file {entry.path} is larger than {_LIMIT // 2**20} MiB and is left as it is: "
+                f"split it into {series}.jsonl, {series}-2.jsonl and so on, on the branch {BRANCH}."
+            )
+            raise Problem(BRANCH, text, repository=snapshot.repository, path=entry.path)
+        parts[entry.path] = content
+    return parts
+
+
+def _appended(series: str, parts: Mapping[str, bytes], lines: Sequence[bytes]) -> dict[str, bytes]:
+    """The files that these lines change: the last one, and those that continue it."""
+    path = list(parts)[-1] if parts else f"{series}.jsonl"
+    content = bytearray(parts.get(path, b""))
+    if content and not content.endswith(b"\n"):  # the last line was cut off
+        content += b"\n"
+    changed: dict[str, bytes] = {}
+    for line in lines:
+        if content and len(content) + len(line) > _FULL:
+            changed |= {path: bytes(content)} if bytes(content) != parts.get(path) else {}
+            path, content = _next(path), bytearray()
+        content += line + b"\n"
+    return changed | {path: bytes(content)} if lines else {}
+
+
+def _next(path: str) -> str:
+    """The file that continues a full one."""
+    named = _NAME.fullmatch(path)
+    series, number = named.groups() if named else (path, None)
+    return f"{series}-{int(number or 1) + 1}.jsonl"
+
+
+def _by_series(entries: Sequence[LedgerEntry]) -> Mapping[str, list[bytes]]:
+    found: dict[str, list[bytes]] = defaultdict(list)
     for entry in entries:
         month = datetime.fromtimestamp(entry.at, UTC).strftime("%Y-%m")
         prefix = f"{_EVIDENCE}-" if entry.event == _EVIDENCE else ""
-        files[f"{prefix}{month}.jsonl"].append(_line(entry))
-    return files
+        found[prefix + month].append(_line(entry))
+    return found
 
 
 def _line(entry: LedgerEntry) -> bytes:
@@ -158,6 +206,14 @@ def _entry(line: bytes) -> LedgerEntry | None:
     if not isinstance(read, dict):
         return None
     at, event, key, facts = (read.get(name) for name in ("at", "event", "key", "facts"))
-    if type(at) is not int or not isinstance(event, str) or not isinstance(key, str):
+    if type(at) is not int or not 0 <= at <= _LATEST or not isinstance(event, str):
         return None
-    return LedgerEntry(at, event, key, facts) if isinstance(facts, dict) else None
+    if not isinstance(key, str) or not isinstance(facts, dict) or not _are_plain(facts):
+        return None
+    return LedgerEntry(at, event, key, facts)
+
+
+def _are_plain(facts: Mapping[str, object]) -> bool:
+    """Whether the facts that runs compare have the types that runs write."""
+    number = facts.get("number", 0)
+    return type(number) is int and all(isinstance(facts.get(name, ""), str) for name in _TEXTS)

@@ -269,7 +269,7 @@ class Mirror:
         for batch in batches([checked_update(update, self.repository) for update in updates]):
             words = arguments(self._remote.url, batch)
             ran = run(words, self._remote, self._access, folder=self.folder)
-            answered = results(batch, ran)
+            answered = results(batch, ran, self.branches() if ran.status else ())
             if answered is None:
                 raise explained("pushing", self._remote, self._access, ran)
             self._remember(answered)

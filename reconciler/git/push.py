@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -60,30 +60,69 @@ def arguments(url: str, updates: Sequence[RefUpdate]) -> list[str]:
 
 _LINE: Final = re.compile(r"^([ +\-*!=])\t[^\t]*:(refs/heads/[^\t]+)\t(.*)$", re.MULTILINE)
 _MOVED: Final = re.compile(
-    r"stale info|fetch first|non-fast-forward|needs force|cannot lock ref|incorrect old value"
-    r"|failed to lock|already exists|reference already exists",
+    r"stale info|fetch first|non-fast-forward|needs force|incorrect old value|failed to lock|already exists"
+    r"|reference does not exist",
 )
+_NOT_SET: Final = re.compile(r"failed to update ref|failed to delete|cannot lock ref|conflict", re.IGNORECASE)
+_BROKEN: Final = re.compile(r"Permission denied|No space left|Read-only|quota|Input/output", re.IGNORECASE)
 
 
-def results(updates: Sequence[RefUpdate], ran: Ran) -> tuple[Pushed, ...] | None:
-    """What became of every ref; None when git got as far as none of them."""
+def results(updates: Sequence[RefUpdate], ran: Ran, there: Collection[str] = ()) -> tuple[Pushed, ...] | None:
+    """What became of every ref; None when git got as far as none of them.
+
+    `there` are the branches as last seen, for servers that don't tell what is in the way.
+    """
     said = {match[2]: (match[1], match[3]) for match in _LINE.finditer(ran.out)}
     if any(update.ref not in said for update in updates):
         return None
-    return tuple(_result(update, *said[update.ref]) for update in updates)
+    told = "\n".join(line.removeprefix("remote:").strip() for line in ran.err.splitlines())
+    names = {*there, *(update.ref.removeprefix(_HEADS) for update in updates if said[update.ref][0] != "!")}
+    return tuple(_result(update, *said[update.ref], told, names) for update in updates)
 
 
-def _result(update: RefUpdate, flag: str, summary: str) -> Pushed:
+def _result(update: RefUpdate, flag: str, summary: str, told: str, there: Collection[str]) -> Pushed:
     if flag != "!":
         return Pushed(update, Outcome.DONE)
     branch = update.ref.removeprefix(_HEADS)
     found = re.search(r"\((.*)\)\s*$", summary)
     why = found[1] if found else summary
     if _MOVED.search(summary):
-        return Pushed(
-            update, Outcome.STALE, f"the branch {branch} was moved by someone else; nothing was overwritten"
-        )
+        return Pushed(update, Outcome.STALE, _moved(branch))
+    if _NOT_SET.search(summary):
+        return _not_set(update, why, told, there)
     return Pushed(update, Outcome.REFUSED, f"the server refused the branch {branch} ({why}): {_advice(why)}")
+
+
+def _not_set(update: RefUpdate, why: str, told: str, there: Collection[str]) -> Pushed:
+    """The server says only that it could not: another branch is in the way, or someone was faster."""
+    branch = update.ref.removeprefix(_HEADS)
+    lines = [line for line in told.splitlines() if f"'{update.ref}'" in line]
+    other = _in_the_way(branch, lines, there) if update.new else ""
+    if other:
+        text = f"the branch {branch} can't be made beside the branch {other}: delete or rename {other}, or "
+        return Pushed(update, Outcome.REFUSED, text + "choose another template for branches")
+    broken = next((match[0] for match in map(_BROKEN.search, lines) if match), "")
+    if broken or "conflict" in why:
+        why = broken or why
+        text = f"the server refused the branch {branch} ({why}): {_advice(why)}"
+        return Pushed(update, Outcome.REFUSED, text)
+    return Pushed(update, Outcome.STALE, _moved(branch))
+
+
+def _in_the_way(branch: str, lines: Sequence[str], there: Collection[str]) -> str:
+    """Git keeps branches like files: where `a` is, there is no room for `a/b`."""
+    ending = f"' exists; cannot create '{_HEADS}{branch}'"
+    for line in lines:
+        before, found, _ = line.partition(ending)
+        if found:
+            return before.rpartition(f"'{_HEADS}")[2]
+    above = (branch[: match.start()] for match in re.finditer("/", branch))
+    below = (name for name in sorted(there) if name.startswith(branch + "/"))
+    return next((name for name in above if name in there), "") or next(below, "")
+
+
+def _moved(branch: str) -> str:
+    return f"the branch {branch} was moved by someone else; nothing was overwritten"
 
 
 def _advice(why: str) -> str:

@@ -108,14 +108,12 @@ class GitSnapshot:
         return Problem(self.repository, text, repository=self.repository)
 
     def _damaged(self, error: Exception) -> Problem:
-        if self._on_damage is not None:
-            self._on_damage()
-        return Problem(
-            self.repository,
-            f"the local copy of the repository is damaged ({error}): run again, it is then made anew.",
-            whose=Whose.OURS,
-            repository=self.repository,
-        )
+        if self._on_damage is None:
+            text = f"the clone is damaged ({error}): `git fsck` tells more; repair it, or clone it anew."
+            return Problem(self.repository, text, repository=self.repository)
+        self._on_damage()
+        text = f"the local copy of the repository is damaged ({error}): run again, it is then made anew."
+        return Problem(self.repository, text, whose=Whose.OURS, repository=self.repository)
 
 
 def _readable(raw: bytes) -> str | None:

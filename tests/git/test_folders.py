@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 from servers.repositories import Bare, git
 
 from reconciler.errors import Problem
-from reconciler.git.clone import open_clone
+from reconciler.git.clone import Clone, open_clone
 from reconciler.git.folder import FolderSnapshot
 from reconciler.git.mirror import open_mirror
+from reconciler.model import Whose
 
 
 @pytest.fixture
@@ -197,3 +199,55 @@ def test_a_clone_that_cannot_be_read(work: Path) -> None:
     (work / ".git" / "config").write_text("[[[")
     with pytest.raises(Problem, match="can't be read"):
         open_clone(work)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("HEAD", b"garbage"), ("HEAD", b""), ("HEAD", b"ref: refs/heads/a..b\n"),
+        ("HEAD", b"0" * 39 + b"1\n"),
+        ("refs/heads/main", b"zz\n"), ("index", b"x"), ("config", b"[core\n"),
+    ],
+)  # fmt: skip
+def test_a_broken_clone_is_told_in_a_sentence(file: str, content: bytes, work: Path) -> None:
+    (work / ".git" / file).write_bytes(content)
+    told = []
+    for look in (
+        lambda clone: clone.branch,
+        Clone.snapshot,
+        lambda clone: clone.snapshot().entries(),
+        Clone.dirty,
+    ):
+        try:
+            clone = open_clone(work)
+            assert clone is not None
+            look(clone)
+        except Problem as problem:
+            told.append(str(problem))
+    assert told
+    for text in told:
+        assert "clone it anew" in text
+        assert "run again" not in text
+
+
+def test_a_clone_with_lost_objects(work: Path) -> None:
+    clone = open_clone(work)
+    assert clone is not None
+    shutil.rmtree(work / ".git" / "objects")
+    (work / ".git" / "objects").mkdir()
+    clone = open_clone(work)
+    assert clone is not None
+    with pytest.raises(Problem, match=r"the clone is damaged .* clone it anew"):
+        clone.snapshot().entries()
+
+
+def test_ids_of_another_kind_are_refused_with_a_next_step(tmp_path: Path) -> None:
+    git("init", "-q", "--object-format=sha256", "-b", "main", "new", folder=tmp_path)
+    git("commit", "-q", "--allow-empty", "-m", "first", folder=tmp_path / "new")
+    for look in (
+        lambda: open_clone(tmp_path / "new"),
+        lambda: open_mirror(str(tmp_path / "new"), tmp_path / "cache"),
+    ):
+        with pytest.raises(Problem, match=r"SHA-256 ids.*use one with SHA-1 ids") as caught:
+            look()
+        assert caught.value.failure.whose is Whose.YOURS
