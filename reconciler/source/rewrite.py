@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from reconciler.model import Change, Field, FileChange, NewValue, Place, Reason, Refused
 from reconciler.source import yamledit
+from reconciler.source.identity import mistaken
 from reconciler.source.yamledit import Assignment
 
 Group = Sequence[NewValue]  # values that stand or fall together
@@ -110,7 +111,8 @@ def _written(files: Mapping[str, bytes], path: str, groups: Iterable[Group]) -> 
     if not values:
         return files[path]  # all who wanted something here have left
     once = {value.slot.place: value for value in values}
-    return yamledit.rewrite(files[path], [_assignment(value) for value in once.values()])
+    assignments = [_assignment(value) for value in once.values()]
+    return yamledit.rewrite(files[path], assignments, lambda documents: mistaken(documents, values))
 
 
 def _assignment(value: NewValue) -> Assignment:

@@ -199,7 +199,28 @@ ADDED = {
     ),
     "in braces that hold a comment": (
         "c:\n  resources: { # none\n  }\n",
-        "c:\n  resources: {requests: {cpu: 500m, memory: 1Gi} # none\n  }\n",
+        "c:\n  resources: { # none\n    requests: {cpu: 500m, memory: 1Gi}\n  }\n",
+    ),
+    "in braces on two lines": (
+        "c:\n    resources: {\n    }\n",
+        "c:\n    resources: {\n        requests: {cpu: 500m, memory: 1Gi}\n    }\n",
+    ),
+    "in braces on three lines, of which the last begins too far left": (
+        "c:\n  resources: {  \n\n} # end\nd: 1\n",
+        "c:\n  resources: {  \n    requests: {cpu: 500m, memory: 1Gi}\n\n} # end\nd: 1\n",
+    ),
+    "in braces on two lines with CRLF": (
+        "c:\r\n  resources: {\r\n  }\r\n",
+        "c:\r\n  resources: {\r\n    requests: {cpu: 500m, memory: 1Gi}\r\n  }\r\n",
+    ),
+    "in braces on two lines with an anchor": (
+        "c:\n  resources: &r {\n  }\n",
+        "c:\n  resources: &r {\n    requests: {cpu: 500m, memory: 1Gi}\n  }\n",
+    ),
+    "in braces on two lines of JSON": (
+        '{\n "c": {\n  "resources": {\n  }\n }\n}\n',
+        '{\n "c": {\n  "resources": {\n   "requests": {\n    "cpu": "500m",\n    "memory": "1Gi"\n   }\n  }\n'
+        " }\n}\n",
     ),
     "below a key without a value": (
         "c:\n  resources:   # none\n  # above name\n  name: x\n",

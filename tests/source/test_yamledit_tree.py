@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.source.yamledit import Alias, Mapping, Scalar, Sequence, parse, where
+from reconciler.model import Refused
+from reconciler.source.yamledit import Alias, Assignment, Mapping, Scalar, Sequence, parse, rewrite, where
 from reconciler.source.yamledit.reading import parse_some
+from reconciler.source.yamledit.splitting import split
 
 sys.path.append(str(Path(__file__).parents[1] / "corpus"))
 
@@ -68,11 +70,69 @@ def test_a_broken_document_says_where_and_hides_no_other() -> None:
     assert found[-1].root is not None
 
 
-def test_what_follows_an_end_without_a_marker_breaks_only_what_follows() -> None:
-    first, second = parse("a: 1\n...\nb: 2\n")
-    assert (first.error, first.line) == ("", 1)
-    assert second.error
-    assert second.error_line == 3
+ONE_BY_LINES = {
+    "an end without a marker": "a: 1\n...\nb: 2\n",
+    "an end that is none": "a: 1\n...b\n",
+    "marker between lone CRs": "a: 1\r---\rb: 2\n",
+    "marker between line separators": "a: 1\u2028---\u2028b: 2\n",
+    "marker between paragraph separators": "a: 1\u2029---\u2029b: 2\n",
+    "marker between next lines": "a: 1\x85---\x85b: 2\n",
+    "only lone CRs": "a: 1\r...\r---\rb: 2\r\n",
+    "marker after a lone CR": "a: 1\r---\nb: 2\n",
+    "text behind a marker that is none": "{a: 1}\n---foo: 1\n",
+    "certificate": "{{ if .x }}\na: |\n-----BEGIN CERTIFICATE-----\nMIIB\n{{ end }}\n",
+    "a comment that ends early": "# head\u2028a: 1\r---\rb: 1\n",
+    "a tab alone": "\t\n",
+    "text for a root": "--- |\n x\n",
+}
+
+
+@pytest.mark.parametrize("text", ONE_BY_LINES.values(), ids=ONE_BY_LINES)
+def test_what_is_one_document_by_its_lines_is_one_or_none_to_everyone(text: str) -> None:
+    """However many a parser sees in it: it never shifts the numbers of those that follow."""
+    whole = text + "---\nweb: 1\n---\nb: [\n---\ndb: 2\n"
+    documents = parse(whole)
+    assert [one.index for one in documents] == [0, 1, 2, 3]
+    for one, name in ((documents[1], "web"), (documents[3], "db")):
+        assert whole[one.start : one.end].startswith(f"---\n{name}: ")
+        assert one.root is not None
+    for wanted in range(4):
+        assert parse_some(whole, {wanted})[wanted] == documents[wanted]
+    assert (documents[0].root is None) == bool(documents[0].error)
+    after = rewrite(whole.encode(), [Assignment(1, ("web",), "7"), Assignment(3, ("db",), "8")])
+    assert after == whole.replace("web: 1", "web: 7").replace("db: 2", "db: 8").encode()
+    if documents[0].error:
+        assert isinstance(rewrite(whole.encode(), [Assignment(0, ("a",), "7")]), Refused)
+
+
+def test_two_documents_without_a_line_between_them_are_refused_with_the_line_of_the_second() -> None:
+    (found,) = parse("# one\na: 1\r---\rb: 2\n")
+    assert found.root is None
+    assert (found.error, found.error_line) == ("a second document begins without a line `---` before it", 2)
+
+
+def test_a_directive_whose_marker_is_none_spoils_the_document_after_it_alone() -> None:
+    found = parse("%YAML 1.1\r---\ra: 1\n---\nb: 1\n---\nc: 1\n")
+    assert [bool(one.error) for one in found] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "starts"),
+    [
+        ("%YAML 1.1\n---\na: 1\n---\nb: 1\n", ["%YAML 1.1\n---\na: 1\n", "---\nb: 1\n"]),
+        ("# x\n\n%YAML 1.1\n# y\n---\na: 1\n", ["# x\n\n%YAML 1.1\n# y\n---\na: 1\n"]),
+        ("a: 1\n...\n# x\n%TAG ! !x\n---\nb: 1\n", ["a: 1\n...\n", "# x\n%TAG ! !x\n---\nb: 1\n"]),
+        ("a: |\n\n%x\n---\nb: 1\n", ["a: |\n\n%x\n", "---\nb: 1\n"]),
+        ("%A\r\n---\r\na: 1\r\n", ["%A\r\n---\r\na: 1\r\n"]),
+        ("\ufeff# x\n---\na: 1\n", ["---\na: 1\n"]),
+        ("# x\r# y\u2028\n---\na: 1\n", ["---\na: 1\n"]),
+        ("---\n---\n", ["---\n", "---\n"]),
+    ],
+)
+def test_directives_and_comments_belong_to_the_document_they_stand_above(
+    text: str, starts: list[str]
+) -> None:
+    assert [text[start:end] for start, end in split(text)] == starts
 
 
 def test_lines_are_those_of_an_editor_whatever_yaml_1_1_calls_a_line() -> None:
@@ -116,7 +176,7 @@ def test_reading_only_some_documents_reads_those_alike() -> None:
             assert len(some) == len(everything)
             assert some[wanted.index] == wanted
     text = "a: 1\n...\nb: 2\n---\nc: [\n---\nd: 1\n"
-    assert parse_some(text, {3})[3] == parse(text)[3]
+    assert parse_some(text, {2})[2] == parse(text)[2]
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from reconciler.model import Edit, Key, Reason, Refused
-from reconciler.source.yamledit import layout, literal, scalars
+from reconciler.source.yamledit import flows, layout, literal, scalars
 from reconciler.source.yamledit.copies import copied
-from reconciler.source.yamledit.layout import New
+from reconciler.source.yamledit.layout import New, Placed
 from reconciler.source.yamledit.paths import Known, Spot, is_templated, spot
 from reconciler.source.yamledit.reading import parse
 from reconciler.source.yamledit.tree import Alias, Document, Mapping, Node, Scalar, Sequence
@@ -28,13 +28,6 @@ class Assignment(NamedTuple):
     value: str
     text: bool = False
     inner: tuple[Key, ...] = ()  # leads on inside a literal block
-
-
-class Placed(NamedTuple):
-    """An edit, and how deep it belongs: of two at one offset the deeper comes first."""
-
-    depth: int
-    edit: Edit
 
 
 _INNERMOST = 1_000_000
@@ -230,7 +223,7 @@ def _added(text: str, growth: Growth) -> list[Placed] | Refused:
     if not parent.flow:
         return [_below(text, at.parents, layout.indent_of(text, parent), parent, new, len(at.parents))]
     if parent.pairs:
-        return _into_flow(text, at, parent, new)
+        return flows.added(text, at.parents, parent, new)
     return _into_empty(text, at, parent, new)
 
 
@@ -273,43 +266,14 @@ def _below(text: str, parents: Many[Node], indent: int, last: Node, new: New, de
     return Placed(depth, Edit(end, end, "".join(newline + line for line in lines)))
 
 
-def _into_flow(text: str, at: Spot, parent: Mapping, new: New) -> list[Placed] | Refused:
-    """More pairs for `{a: 1}`: on a line each where that is how they stand, else behind the last."""
-    style, depth = layout.flow_style(text, at.parents), len(at.parents)
-    last_key, last = parent.pairs[-1]
-    tail = text[last.end : parent.end - 1]
-    trailing = len(tail) - len(tail.lstrip(" \t")) if tail.lstrip(" \t").startswith(",") else -1
-    if trailing < 0 and "," in tail.partition("#")[0]:
-        return Refused(Reason.UNPROVEN, f"line {last.line} ends in a comma that stands apart")
-    pairs = style.mapping(new)[1 + len(style.pad) : -1 - len(style.pad)]
-    end = layout.line_end(text, last.end)
-    margin = layout.margin(text, last_key.start)
-    own_line = layout.line_start(text, last_key.start) + len(margin) == last_key.start
-    if not own_line or end >= parent.end - 1:
-        start = last.end + trailing + 1 if trailing >= 0 else last.end
-        comma = " " if trailing >= 0 else style.comma
-        return [Placed(depth, Edit(start, start, comma + pairs))]
-    newline = layout.line_break(text, end)
-    closing = layout.margin(text, parent.end - 1)
-    unit = margin.removeprefix(closing) if margin.startswith(closing) else ""
-    body = (
-        newline + style.lines(new, margin, unit or "  ", newline) if style.json else newline + margin + pairs
-    )
-    if trailing >= 0:
-        return [Placed(depth, Edit(end, end, body + ","))]
-    if end == last.end:
-        return [Placed(depth, Edit(end, end, "," + body))]
-    return [Placed(depth, Edit(last.end, last.end, ",")), Placed(depth, Edit(end, end, body))]
-
-
 def _into_empty(text: str, at: Spot, parent: Mapping, new: New) -> list[Placed] | Refused:
     """`{}` becomes a block where it stands in one, else it is filled."""
-    depth, outer = len(at.parents), at.parents[:-1]
+    outer = at.parents[:-1]
     inside = text[parent.start : parent.end]
-    if inside.strip("{} \t\r\n") or parent.anchor or parent.tag:
-        return _into_braces(text, at, parent, new)
+    if "\n" in inside or inside.strip("{} \t\r") or parent.anchor or parent.tag:
+        return [flows.into_braces(text, at.parents, parent, new)]
     holder = outer[-1] if outer else None
-    if isinstance(holder, Mapping) and not holder.flow and "\n" not in inside:
+    if isinstance(holder, Mapping) and not holder.flow:
         if not text[layout.line_start(text, parent.start) : parent.start].strip(" "):
             return _on_its_line(text, at, parent, new)
         key = next(name for name, value in holder.pairs if value is parent)
@@ -317,14 +281,7 @@ def _into_empty(text: str, at: Spot, parent: Mapping, new: New) -> list[Placed] 
         opened = _opened(text, Spot(outer, key, parent, at.rest, None, None), parent, new)
         if not isinstance(opened, Refused):
             return opened
-    style = layout.flow_style(text, at.parents)
-    if isinstance(holder, Mapping) and holder.flow and style.json and _a_line_each(text, holder):
-        newline = layout.line_break(text, parent.end)
-        margin, outside = layout.margin(text, parent.start), layout.margin(text, holder.end - 1)
-        unit = margin.removeprefix(outside) if margin.startswith(outside) else ""
-        body = style.lines(new, margin + (unit or "  "), unit or "  ", newline)
-        return [Placed(depth, Edit(parent.start, parent.end, "{" + newline + body + newline + margin + "}"))]
-    return [Placed(depth, Edit(parent.start, parent.end, style.mapping(new)))]
+    return [flows.spread(text, at.parents, parent, new)]
 
 
 def _on_its_line(text: str, at: Spot, parent: Mapping, new: New) -> list[Placed]:
@@ -337,20 +294,6 @@ def _on_its_line(text: str, at: Spot, parent: Mapping, new: New) -> list[Placed]
     if more:
         placed.append(Placed(len(at.parents), Edit(end, end, "".join(newline + line for line in more))))
     return placed
-
-
-def _into_braces(text: str, at: Spot, parent: Mapping, new: New) -> list[Placed] | Refused:
-    """Right after the brace of a `{}` that has a comment, an anchor or a tag."""
-    style = layout.flow_style(text, at.parents)
-    brace = text.index("{", parent.start)
-    pairs = style.mapping(new)[1 + len(style.pad) : -1 - len(style.pad)]
-    return [Placed(len(at.parents), Edit(brace + 1, brace + 1, pairs))]
-
-
-def _a_line_each(text: str, mapping: Mapping) -> bool:
-    key = mapping.pairs[-1][0]
-    start = layout.line_start(text, key.start)
-    return not text[start : key.start].strip(" \t") and start > mapping.start
 
 
 def _json(text: str, parents: Many[Node]) -> bool:

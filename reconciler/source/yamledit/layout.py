@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from reconciler.model import Edit
 from reconciler.source.yamledit.scalars import key_written
 from reconciler.source.yamledit.tree import BOM, Mapping, Node, Scalar, Sequence
 
 # What is to be made: written values by key, and more of the same below a key.
 New = dict[str, "str | New"]
+
+
+class Placed(NamedTuple):
+    """An edit, and how deep it belongs: of two at one offset the deeper comes first."""
+
+    depth: int
+    edit: Edit
 
 
 def line_start(text: str, offset: int) -> int:

@@ -23,6 +23,7 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
+from reconciler.source.yamledit.splitting import split
 from reconciler.source.yamledit.templates import template_line
 from reconciler.source.yamledit.tree import BOM, Alias, Document, Mapping, Node, Scalar, Sequence
 
@@ -47,14 +48,13 @@ def _parse(text: str, wanted: Container[int] | None) -> tuple[Document, ...]:
         return (Document(0, 0, len(text), 1, None, error, 1),)
     lines = _Lines(text)
     documents: list[Document] = []
-    line = 1
-    for start, end in split(text):
-        index = len(documents)
-        if wanted is not None and index not in wanted and _is_one(text, start, end):
+    line, counted = 1, 0
+    for index, (start, end) in enumerate(split(text)):
+        if wanted is not None and index not in wanted:
             documents.append(Document(index, start, end, 0, None, "it was not asked for"))
-        else:
-            documents.extend(_read(_Builder(text, start, end, index, line, lines)))
-        line += text.count("\n", start, end)
+            continue
+        line, counted = line + text.count("\n", counted, start), start
+        documents.append(_read(_Builder(text, start, end, index, line, lines)))
     if "{{" in text or "{%" in text:
         return tuple(found if found.line == 0 else _marked(text, found) for found in documents)
     return tuple(documents)
@@ -63,37 +63,6 @@ def _parse(text: str, wanted: Container[int] | None) -> tuple[Document, ...]:
 def _marked(text: str, found: Document) -> Document:
     line = template_line(text, found)
     return found._replace(template=line) if line else found
-
-
-def _is_one(text: str, start: int, end: int) -> bool:
-    """Whether a chunk is exactly one document, if it can be read at all: it has a beginning and no end."""
-    return _BEGINNING.match(text, start) is not None and text.find("\n...", start, end) < 0
-
-
-# A marker, or a first word below comments alone.
-_BEGINNING = re.compile(r"---|(?:#[^\n]*\n|\r?\n)*[A-Za-z\"'{\[]")
-
-
-def split(text: str) -> list[tuple[int, int]]:
-    """Where each document's text starts and ends, its `---` included.
-
-    A line that starts with `---` ends whatever is open, block scalars and quotes included.
-    """
-    start = 1 if text.startswith(BOM) else 0
-    found: list[tuple[int, int]] = []
-    # %YAML and %TAG stand before the `---` of their document: then all is read in one go
-    if "\n%" not in text and not text.startswith("%", start):
-        at = text.find("\n---", start)
-        while at >= 0:
-            if text[at + 4 : at + 5] in _AFTER_MARKER:
-                found.append((start, at + 1))
-                start = at + 1
-            at = text.find("\n---", at + 4)
-    found.append((start, len(text)))
-    return found
-
-
-_AFTER_MARKER = frozenset(("", " ", "\t", "\r", "\n", "\x85", "\u2028", "\u2029"))
 
 
 class _Lines:
@@ -122,12 +91,12 @@ def _too_deep(line: int) -> _BrokenError:
 
 
 class _Builder:
-    """Turns the events of one chunk into documents."""
+    """Turns the events of one document's text into a tree."""
 
     def __init__(self, text: str, start: int, end: int, index: int, line: int, lines: _Lines) -> None:
         self.chunk = chunk = text[start:end]
         self.base = start
-        self.first = self.index = index
+        self.index = index
         self.lines = lines
         # libyaml also ends lines at these; an editor and Git do not
         odd = "\x85" in chunk or "\u2028" in chunk or "\u2029" in chunk
@@ -141,7 +110,7 @@ class _Builder:
         return self.first_line + mark.line if self.first_line else self.lines.at(self.base + mark.index)
 
     def documents(self) -> Iterator[Document]:
-        """Every document that ends; raises where one can't be read.
+        """The document, and whatever else libyaml finds there; raises where it can't be read.
 
         One flat loop on purpose: most of the time of an edit goes into it, and calls cost a third more.
         """
@@ -215,27 +184,27 @@ class _Builder:
             raise _BrokenError(f"its aliases expand to more than {MAX_EXPANDED} values", root.line)
         shared = frozenset(target.start for target in targets.values())
         found = Document(self.index, start, end, root.line, root, targets=targets, shared=shared)
-        self.index += 1
         self.anchors, self.targets = {}, {}
         return found
 
 
-def _read(builder: _Builder) -> list[Document]:
-    documents: list[Document] = []
+def _read(builder: _Builder) -> Document:
+    """The one document of a text. What is none, or more to libyaml than to who counts lines, is an error."""
+    found: Document | None = None
     try:
         if builder.chunk.startswith(BOM):
             raise _BrokenError("a second byte order mark", builder.begins)
         for document in builder.documents():
-            documents.append(document)  # noqa: PERF402 (what was read stays, when the next one fails)
+            if found is not None:
+                raise _BrokenError("a second document begins without a line `---` before it", document.line)
+            found = document
+        if found is None:
+            raise _BrokenError("there is no document in it", builder.begins)
     except (_BrokenError, yaml.YAMLError) as broken:
         why, line = _complaint(builder, broken)
-        if "\n---" not in builder.chunk and "\n..." not in builder.chunk:
-            documents.clear()  # then it is all one document, with something behind its end
         start, end = builder.base, builder.base + len(builder.chunk)
-        documents.append(
-            Document(builder.first + len(documents), start, end, builder.begins, None, why, line)
-        )
-    return documents
+        return Document(builder.index, start, end, builder.begins, None, why, line)
+    return found
 
 
 def _complaint(builder: _Builder, broken: Exception) -> tuple[str, int]:

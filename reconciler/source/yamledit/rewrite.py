@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from reconciler.model import Edit, Reason, Refused
 from reconciler.source.yamledit.edits import Assignment, apply, plan_in
 from reconciler.source.yamledit.layout import last_leaf
 from reconciler.source.yamledit.proof import proven
-from reconciler.source.yamledit.reading import parse_some, split
+from reconciler.source.yamledit.reading import parse_some
+from reconciler.source.yamledit.splitting import split
 from reconciler.source.yamledit.tree import Document, Scalar, decode
 
+# Why documents aren't those that someone means to change; of the others nothing has been read.
+Doubt = Callable[[tuple[Document, ...]], Refused | None]
 
-def rewrite(data: bytes, assignments: Sequence[Assignment]) -> bytes | Refused:
+
+def rewrite(data: bytes, assignments: Sequence[Assignment], doubt: Doubt | None = None) -> bytes | Refused:
     """The file with every assignment true and nothing else changed; or a reason, and no file at all.
 
     A file in which they already are true comes back as it is, to the byte.
@@ -21,6 +25,8 @@ def rewrite(data: bytes, assignments: Sequence[Assignment]) -> bytes | Refused:
     if isinstance(text, Refused):
         return text
     documents = parse_some(text, {assignment.document for assignment in assignments})
+    if doubt is not None and (refused := doubt(documents)) is not None:
+        return refused
     edits = plan_in(documents, text, assignments)
     if isinstance(edits, Refused):
         return edits
@@ -31,7 +37,7 @@ def rewrite(data: bytes, assignments: Sequence[Assignment]) -> bytes | Refused:
         group = [one for one in assignments if one.document == index]
         if (refused := _proven(documents[index], text, edits, group)) is not None:
             return refused
-    if after.count("\n---") != text.count("\n---") and len(split(after)) != len(split(text)):
+    if split(after) != _moved(split(text), edits):
         return Refused(Reason.UNPROVEN, "the edit would change where documents begin")
     return after.encode("utf-8")
 
@@ -47,3 +53,16 @@ def _proven(
     leaf = last_leaf(document.root) if document.root is not None and before[-1:] != "\n" else None
     careful = isinstance(leaf, Scalar) and leaf.style in ("|", ">")
     return proven(before, after, group, careful=careful)
+
+
+def _moved(spans: list[tuple[int, int]], edits: tuple[Edit, ...]) -> list[tuple[int, int]]:
+    """Where documents stand when edits change nothing but their length."""
+    moved: list[tuple[int, int]] = []
+    ahead, done = 0, 0
+    for start, end in spans:
+        first = start + ahead
+        while done < len(edits) and edits[done].end <= end:
+            ahead += len(edits[done].text) - (edits[done].end - edits[done].start)
+            done += 1
+        moved.append((first, end + ahead))
+    return moved

@@ -22,7 +22,8 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from reconciler.source.yamledit.reading import MAX_CHARACTERS, MAX_DEPTH, split
+from reconciler.source.yamledit.reading import MAX_CHARACTERS, MAX_DEPTH
+from reconciler.source.yamledit.splitting import split
 from reconciler.source.yamledit.tree import BOM
 
 MAX_VALUES = 1_000_000

@@ -1,0 +1,76 @@
+"""Whether a place of a file still belongs to the container that it was found for.
+
+Asked right before the file is changed, of the text that is changed: keys and a document's number
+alone would lead to whatever stands there by now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from reconciler.model import Field, Key, NewValue, Reason, Refused
+from reconciler.source.objects import PATHS, word
+from reconciler.source.view import TooMuchError, View
+from reconciler.source.yamledit import Document, Node, Sequence
+
+_MANIFEST: Final = "manifest"  # only there a place is inside of the object that it feeds
+_BELOW: Final = {field: len(path) for field, path in zip(Field, PATHS, strict=True)}
+_UNNAMED: Final = {"Service": "user-container"}  # the name that Knative gives to a container without
+
+
+class _Owner(NamedTuple):
+    kind: str
+    workload: str
+    container: str
+
+    def __str__(self) -> str:
+        return "/".join(part or "?" for part in self)
+
+
+def mistaken(documents: tuple[Document, ...], values: Iterable[NewValue]) -> Refused | None:
+    """Why one of the values would go to another container than to one of its own; None when none would."""
+    views: dict[int, View] = {}
+    for value in values:
+        slot, place = value.slot, value.slot.place
+        if slot.how_traced != _MANIFEST or not 0 <= place.document < len(documents):
+            continue
+        document = documents[place.document]
+        if document.root is None or document.template:
+            continue  # the editor says why
+        view = views.setdefault(place.document, View(document))
+        try:
+            found = _owner(view, document.root, place.keys[: -_BELOW[slot.field]])
+        except TooMuchError as error:
+            return Refused(Reason.UNPROVEN, f"whose value line {slot.line} holds can't be told: {error}")
+        if not any(found == _Owner(ref.kind, ref.workload, ref.container) for ref in slot.consumers):
+            wanted = " or ".join(f"{ref.kind}/{ref.workload}/{ref.container}" for ref in slot.consumers)
+            line = document.line
+            return Refused(Reason.UNPROVEN, f"the document in line {line} sets {found}, not {wanted}")
+    return None
+
+
+def _owner(view: View, root: Node, keys: tuple[Key, ...]) -> _Owner:
+    """Whose container keys lead to, read as discovery reads it; what isn't there is ""."""
+    at: Node | None = view.followed(root)
+    kind = word(view.get(at, "kind"))
+    while keys[:1] == ("items",):
+        at = _below(view, at, keys[:2])
+        kind = word(view.get(at, "kind")) or kind.removesuffix("List")
+        keys = keys[2:]
+    name = word(view.get(at, "metadata", "name")) or word(view.get(at, "metadata", "generateName"))
+    container = _below(view, at, keys)
+    named = view.get(container, "name")
+    unnamed = _UNNAMED.get(kind, "") if container is not None and named is None else ""
+    return _Owner(kind, name, word(named) or unnamed)
+
+
+def _below(view: View, node: Node | None, keys: tuple[Key, ...]) -> Node | None:
+    for key in keys:
+        if isinstance(key, str):
+            node = view.get(node, key)
+        elif isinstance(node, Sequence) and 0 <= key < len(node.items):
+            node = view.followed(node.items[key])
+        else:
+            return None
+    return node
