@@ -99,7 +99,7 @@ def with_value(documents: list[Any], name: str, field: Field, new: str) -> list[
     return documents
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     files=overlays(),
     at=st.integers(0, 2),
@@ -126,7 +126,7 @@ def test_an_edit_changes_exactly_what_was_meant(
     assert all(data.get(each.change.path, b"") == each.change.before for each in outcome.files)
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(files=overlays())
 def test_what_is_traced_names_the_text_in_force(renderer: Remembering, files: dict[str, str]) -> None:
     """The line that a slot names holds its value; a whole reference may be put together of two."""
