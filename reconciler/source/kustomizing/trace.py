@@ -65,7 +65,7 @@ class _Tracer:
         self._counts = _counts(self.render)
         self._owners: dict[tuple[ContainerRef, Field], Candidate] = {}
         self._count_owners: dict[Identity, Candidate] = {}
-        self._unrenderable: dict[Candidate, Refused] = {}  # with another value there
+        self._unrenderable: list[Candidate] = []  # with another value there
 
     def run(self) -> None:
         if not self._containers:
@@ -114,7 +114,7 @@ class _Tracer:
                 half = len(group) // 2
                 waiting += [group[:half], group[half:]]
             else:
-                self._unrenderable[group[0]] = answer
+                self._unrenderable.append(group[0])
 
     def _read(self, text: str, done: list[Sentinel]) -> None:
         marks = {mark: one.candidate for one in done for mark in one.marks}
@@ -182,10 +182,10 @@ class _Tracer:
         return Slot(at.place, at.line, field, value, (ref,), "overlay", refused)
 
     def _why_not(self, value: str) -> str:
-        for one, answer in self._unrenderable.items():
+        for one in self._unrenderable:
             if one.node is not None and one.node.value == value:
                 where = f"{one.path}:{one.node.line}"
-                return f"with another value in {where} it can't be rendered: {answer.detail[:200]}"
+                return f"with another value in {where} it can't be rendered: a patch may test for this one"
         if self._sources.remote:
             return f"nothing in this repository sets `{value}`; it may come from {self._sources.remote[0]}"
         return f"no place among its sources sets `{value}` alone"
