@@ -184,6 +184,8 @@ def _images(path: str, body: Table, adding: Adding) -> list[Written]:
     written = []
     for at, each in enumerate(items(adding.options.get("images"))):
         new = _image(adding.substitute(text(each)))
+        if "name" not in new:
+            continue
         found = next((index for index, old in enumerate(images) if old.get("name") == new["name"]), None)
         if found is None:
             images.append({key: value for key, value in new.items() if value != "*"})

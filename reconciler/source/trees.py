@@ -45,6 +45,8 @@ class Tree:
 
     def resolved(self, path: str) -> str | None:
         """The path once links are followed, relative to the root; "" is the root, None is outside."""
+        if path in self._entries and not self.layout.links:
+            return path
         if "\0" in path:
             return None
         found = self.layout.resolve(path.strip("/") or ".")
