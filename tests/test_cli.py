@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -215,7 +216,7 @@ def test_in_a_clone_without_settings_only_metrics_are_needed(world: World, clone
 
 def test_settings_in_a_clone_write_only_when_named(world: World, clone: Path) -> None:
     text = json.loads(world.settings.read_text())
-    text["metrics"][0]["path"] = str(world.folder / "usage")
+    shutil.copytree(world.folder / "usage", clone / "usage")
     (clone / "reconcile.yaml").write_text(json.dumps(text))
     ran = reconcile("run", cwd=clone)
     assert ran.returncode == 2
