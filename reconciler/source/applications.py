@@ -9,9 +9,13 @@ from typing import Final, NamedTuple
 from reconciler.model import Key, Place, Reason, Refused
 from reconciler.source.gotemplates import is_template
 from reconciler.source.trees import Tree
-from reconciler.source.typed import Table, Thing, Value, items, merge_patch, read_values, table, text
+from reconciler.source.typed import Table, Thing, Value, items, merge_patch, read_values, table, text, texts
+from reconciler.source.units import Ignored
 
 GROUP: Final = "argoproj.io"
+_GENERATE_PATHS: Final = "argocd.argoproj.io/manifest-generate-paths"
+_WHICH: Final = ("group", "kind", "name", "namespace")
+_WHAT: Final = ("jsonPointers", "jqPathExpressions", "managedFieldsManagers")
 _OVERRIDES: Final = ".argocd-source"
 _KEPT: Final = ("chart", "path", "repoURL", "targetRevision")
 
@@ -92,6 +96,22 @@ def _application(body: Table, origin: Origin) -> Application:
         origin,
         table(metadata.get("annotations")),
     )
+
+
+def ignored(app: Application) -> tuple[Ignored, ...]:
+    """What an edit would not bring into the cluster."""
+    found = []
+    for each in map(table, items(app.spec.get("ignoreDifferences"))):
+        group, kind, name, namespace = (text(each.get(key)) for key in _WHICH)
+        pointers, queries, managers = (texts(each.get(key)) for key in _WHAT)
+        found.append(Ignored(group, kind, name, namespace, pointers, queries, managers))
+    return tuple(found)
+
+
+def generate_paths(app: Application) -> str | None:
+    """The paths that Argo CD looks at before it renders anew; None where it looks at all."""
+    found = app.annotations.get(_GENERATE_PATHS)
+    return None if found is None else text(found)
 
 
 # -- sources --------------------------------------------------------------------------------------

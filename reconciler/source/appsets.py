@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from reconciler.model import Reason, Refused
 from reconciler.source.applications import GROUP, Application, Origin
 from reconciler.source.context import Context
@@ -9,7 +11,8 @@ from reconciler.source.generators import MOST, Generators, merged
 from reconciler.source.gotemplates import Language, language
 from reconciler.source.typed import Table, Thing, Value, items, merge_patch, table, text, values_in
 
-_INLINE = ("source", "sources", "sourceHydrator")
+SET: Final = "applicationset"  # what a failure of one is called
+_INLINE: Final = ("source", "sources", "sourceHydrator")
 
 
 def is_set(thing: Thing) -> bool:
@@ -38,7 +41,7 @@ def applications_of(thing: Thing, context: Context) -> list[Application]:
 
 def _refuse(thing: Thing, context: Context, why: Refused) -> None:
     words = f"ApplicationSet {thing.name}: {why.detail} ({why.reason})"
-    context.fail("applicationset", words, thing.repository, thing.path, thing.line)
+    context.fail(SET, words, thing.repository, thing.path, thing.line)
 
 
 class _Stamp:

@@ -8,7 +8,15 @@ from typing import Final, NamedTuple
 
 from reconciler.model import Key, Place, Reason, Refused
 from reconciler.source import globs, valuefiles
-from reconciler.source.applications import Application, Source, is_rendered, overridden, sources
+from reconciler.source.applications import (
+    Application,
+    Source,
+    generate_paths,
+    ignored,
+    is_rendered,
+    overridden,
+    sources,
+)
 from reconciler.source.charts import CHART
 from reconciler.source.context import Context, Landing
 from reconciler.source.overlays import Adding, add, kustomization_in
@@ -124,6 +132,8 @@ class _Maker:
             commit=tree.commit if tree else "",
             refused=self._to.refused,
             source=tree.name if tree else "",
+            ignored=ignored(self._app),
+            generate_paths=generate_paths(self._app),
         )
 
     def _variables(self, tree: Tree | None) -> dict[str, str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
 from reconciler.model import Reason, Refused
 from reconciler.source import applications, appplatform, appsets, argocd, flux
 from reconciler.source.applications import Application, Origin
+from reconciler.source.appsets import SET
 from reconciler.source.catalog import Catalog
 from reconciler.source.context import Context
 from reconciler.source.render import HelmRequest, Rendered, Request
@@ -15,7 +17,9 @@ from reconciler.source.typed import Thing, things
 from reconciler.source.units import Unit
 
 _MOST: Final = 50_000
-_MARKS: Final = (b"argoproj.io", b"fluxcd.io")
+_MARK: Final = re.compile(
+    rb"\bkind[\"']?\s*:\s*[\"']?Application(?:Set)?\b|\b(?:helm|kustomize)\.toolkit\.fluxcd\.io/"
+)
 
 
 class Deployments:
@@ -72,7 +76,8 @@ class Deployments:
             context.fail("applications", bodies.detail)
             return
         self._take_written(deployed)
-        context.failures.clear()  # what could not be worked out is in the list
+        # what could not be worked out is in the list
+        context.failures[:] = [each for each in context.failures if each.what not in ("application", SET)]
         written = list(self._apps.values())
         self._apps.clear()
         words = "this Application is in no file of a known repository"
@@ -169,4 +174,4 @@ def _is_flux(thing: Thing) -> bool:
 
 def _may_bring_forth(request: Request) -> bool:
     files = request.chart if isinstance(request, HelmRequest) else request.files
-    return any(mark in data for data in files.values() for mark in _MARKS)
+    return any(_MARK.search(data) is not None for data in files.values())

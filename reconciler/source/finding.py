@@ -51,12 +51,8 @@ def find_units(
     return Found(
         tuple(_shared(units)),
         tuple(dict.fromkeys(context.failures)),
-        tuple(dict.fromkeys((*_layout_notes(known), *context.notes))),
+        tuple(dict.fromkeys(context.notes)),
     )
-
-
-def _layout_notes(known: Repositories) -> list[Note]:
-    return [note for tree in known.trees for note in tree.layout.notes]
 
 
 def _shared(units: list[Unit]) -> list[Unit]:

@@ -10,29 +10,50 @@ from typing import Final
 from reconciler.model import Refused
 from reconciler.source import kustomize
 from reconciler.source.charts import CHART
+from reconciler.source.compose import Places, UnitSetting
 from reconciler.source.context import Context
 from reconciler.source.layout import folder
 from reconciler.source.overlays import kustomization_in
 from reconciler.source.render import KustomizeRequest
-from reconciler.source.settings import Destination, destination
+from reconciler.source.settings import Cluster
 from reconciler.source.trees import Tree
 from reconciler.source.typed import text
 from reconciler.source.units import Unit
 
 _OBJECT: Final = re.compile(rb"\bkind\b[\"']?\s*:")
+_TOP_KIND: Final = re.compile(rb"(?m)^kind:[ \t]*[\"']?([A-Za-z]+)")
+_DEFINING: Final = (b"Application", b"ApplicationSet", b"AplTeamWorkload", b"HelmRelease", b"Kustomization")
+
+
+class _Where:
+    """Where the settings say that what lies in a folder is applied."""
+
+    def __init__(self, tree: Tree, context: Context) -> None:
+        settings, repositories = context.settings, context.repositories
+        named = [
+            UnitSetting(each.path, each.namespace, each.cluster)
+            for each in settings.charts
+            if not each.repository or repositories.meant(each.repository, each.path) is tree
+        ]
+        self._clusters = {each.name: each for each in settings.clusters}
+        self._places = Places(tree.name, named, list(self._clusters))
+
+    def of(self, path: str) -> tuple[Cluster, str]:
+        name, namespace = self._places.of(path)
+        return self._clusters.get(name, Cluster(name)), namespace
 
 
 def units_of(deployed: Iterable[Unit], context: Context) -> list[Unit]:
     """The units of what no other unit renders."""
+    deployed = list(deployed)
     used = _used(deployed, context)
-    clusters = context.settings.clusters
-    only = clusters[0] if len(clusters) == 1 else None
-    to = destination(context.settings, only.name if only else "", "") if only else Destination("")
+    defining = {(unit.repository, unit.path) for unit in deployed}
     found: list[Unit] = []
     for tree in context.repositories.trees:
         taken = used.setdefault(tree.name, set())
-        found += _kustomizations(tree, taken, to, context)
-        found += _folders(tree, taken, to)
+        where = _Where(tree, context)
+        found += _kustomizations(tree, taken, where, context)
+        found += _folders(tree, taken, {path for name, path in defining if name == tree.name}, where)
     return found
 
 
@@ -46,7 +67,6 @@ def _used(deployed: Iterable[Unit], context: Context) -> dict[str, set[str]]:
             own.update(unit.request.files)
         for layer in unit.layers:
             used.setdefault(layer.place.repository, set()).add(layer.place.path)
-        used.setdefault(unit.repository, set()).add(unit.path)
     charts = {(unit.source, unit.chart) for unit in deployed if unit.layers and unit.source}
     for repository, chart in charts:
         tree = context.repositories.named(repository)
@@ -54,7 +74,7 @@ def _used(deployed: Iterable[Unit], context: Context) -> dict[str, set[str]]:
     return used
 
 
-def _kustomizations(tree: Tree, taken: set[str], to: Destination, context: Context) -> list[Unit]:
+def _kustomizations(tree: Tree, taken: set[str], where: _Where, context: Context) -> list[Unit]:
     """Those that no other kustomization and no unit takes in."""
     bodies = {}
     for entry in tree.layout.kustomizations:
@@ -71,7 +91,10 @@ def _kustomizations(tree: Tree, taken: set[str], to: Destination, context: Conte
             continue
         at = posixpath.dirname(path)
         overlay = context.overlays.overlay(tree, at)
-        unit = Unit(at or ".", tree.name, path, 1, to.name, "", None, commit=tree.commit, source=tree.name)
+        to, namespace = where.of(path)
+        unit = Unit(
+            at or ".", tree.name, path, 1, to.name, namespace, None, commit=tree.commit, source=tree.name
+        )
         if isinstance(overlay, Refused):
             units.append(unit._replace(refused=overlay))
             continue
@@ -94,30 +117,38 @@ def _taken_in(read: dict[str, kustomize.Kustomization], tree: Tree) -> set[str]:
     return inner
 
 
-def _folders(tree: Tree, taken: set[str], to: Destination) -> list[Unit]:
+def _folders(tree: Tree, taken: set[str], defining: set[str], where: _Where) -> list[Unit]:
     """Every folder with manifests that nothing else takes; a chart's files are none."""
     charts = {folder(path) for path in tree.paths if posixpath.basename(path) == CHART}
     folders: dict[str, list[str]] = {}
     for entry in tree.layout.manifests:
         if entry.path in taken or (charts and _is_below(entry.path, charts)):
             continue
-        if _OBJECT.search(tree.read(entry.path) or b""):
+        data = tree.read(entry.path) or b""
+        if _OBJECT.search(data) and (entry.path not in defining or _holds_more(data)):
             folders.setdefault(folder(entry.path), []).append(entry.path)
-    return [
-        Unit(
-            at,
-            tree.name,
-            at,
-            0,
-            to.name,
-            "",
-            None,
-            commit=tree.commit,
-            source=tree.name,
-            manifests=tuple(paths),
-        )
-        for at, paths in sorted(folders.items())
-    ]
+    return [_folder(tree, at, paths, where) for at, paths in sorted(folders.items())]
+
+
+def _folder(tree: Tree, at: str, paths: list[str], where: _Where) -> Unit:
+    to, namespace = where.of(paths[0])
+    return Unit(
+        at,
+        tree.name,
+        at,
+        0,
+        to.name,
+        namespace,
+        None,
+        commit=tree.commit,
+        source=tree.name,
+        manifests=tuple(paths),
+    )
+
+
+def _holds_more(data: bytes) -> bool:
+    """Whether a file that defines units holds other objects besides."""
+    return any(kind not in _DEFINING for kind in _TOP_KIND.findall(data))
 
 
 def _is_below(path: str, charts: set[str]) -> bool:

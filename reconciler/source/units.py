@@ -43,6 +43,21 @@ class Written(NamedTuple):
     composite: bool = False
 
 
+class Ignored(NamedTuple):
+    """An entry of `ignoreDifferences`: what of which objects Argo CD leaves as it is in the cluster.
+
+    Of the objects everything that is "" means any.
+    """
+
+    group: str
+    kind: str
+    name: str
+    namespace: str
+    pointers: tuple[str, ...]  # JSON pointers
+    queries: tuple[str, ...]  # jq paths
+    managers: tuple[str, ...]  # field managers whose fields are left
+
+
 class Unit(NamedTuple):
     """One render: an Application's source, a HelmRelease, a kustomization, a chart from the settings.
 
@@ -64,3 +79,5 @@ class Unit(NamedTuple):
     chart: str = ""  # folder of the chart in `source`
     manifests: tuple[str, ...] = ()  # files of `source` that are applied as they are; nothing is rendered
     written: tuple[Written, ...] = ()
+    ignored: tuple[Ignored, ...] = ()
+    generate_paths: str | None = None  # `manifest-generate-paths`: which changes make Argo CD look again

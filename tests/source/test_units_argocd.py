@@ -27,7 +27,9 @@ from reconciler.model import Place
 from reconciler.rendering.renderer import ProgramRenderer
 from reconciler.source.render import FileParameter, Parameter
 from reconciler.source.settings import Cluster, UnitSettings
+from reconciler.source.units import Ignored
 
+LOOKED_AT = "argocd.argoproj.io/manifest-generate-paths"
 WEB = {
     "charts/web/Chart.yaml": CHART,
     "charts/web/values.yaml": "size: chart\nkept: {a: 1}\n",
@@ -90,6 +92,25 @@ def test_a_source_in_no_known_repository() -> None:
 
 def test_an_application_without_a_source() -> None:
     assert reason(unit(found({"a.yaml": application("web")}), "web")) == "not-deployable"
+
+
+def test_what_would_keep_an_edit_from_the_cluster_is_told() -> None:
+    more = """\
+        ignoreDifferences:
+        - {group: apps, kind: Deployment, jsonPointers: [/spec/replicas], jqPathExpressions: [.spec.x]}
+        """
+    text = application("web", "path: charts/web", more=more)
+    text = text.replace("  namespace: argocd\n", "  annotations: {" + LOOKED_AT + ": .;/shared}\n")
+    one = unit(found({**WEB, "a.yaml": text}), "web")
+    assert one.ignored == (Ignored("apps", "Deployment", "", "", ("/spec/replicas",), (".spec.x",), ()),)
+    assert one.generate_paths == ".;/shared"
+    assert unit(found(of("path: charts/web")), "web").generate_paths is None
+
+
+def test_other_objects_in_the_file_of_an_application_are_not_lost() -> None:
+    both = application("web", "path: charts/web") + "---\napiVersion: apps/v1\nkind: Deployment\n"
+    result = units(found(WEB | {"apps/a.yaml": both, "apps/b.yaml": application("two", "path: charts/web")}))
+    assert result["apps"].manifests == ("apps/a.yaml",)
 
 
 # -- helm: layers in order of strength ------------------------------------------------------------

@@ -10,6 +10,7 @@ from unit_repositories import application, found, overlay, program_renderer, rea
 
 from reconciler.model import Place
 from reconciler.rendering.renderer import ProgramRenderer
+from reconciler.source.settings import ChartSetting, Cluster, UnitSettings
 
 BASE = {
     "base/kustomization.yaml": "resources: [web.yaml]\n",
@@ -191,6 +192,19 @@ def test_only_the_outermost_kustomization_is_a_unit() -> None:
         "prod/kustomization.yaml", "prod/patch.yaml", "base/kustomization.yaml", "base/web.yaml",
     }  # fmt: skip
     assert (result["."].manifests, result["plain"].manifests) == (("top.yaml",), ("plain/a.yaml",))
+
+
+def test_the_settings_say_where_a_folder_is_applied() -> None:
+    charts = (
+        ChartSetting("", "plain", namespace="shop", cluster="eu"),
+        ChartSetting("deploy", "prod", cluster="us"),
+    )
+    files = BASE | {"plain/b/a.yaml": deployment("a"), "else/a.yaml": deployment("e")}
+    clusters = (Cluster("eu"), Cluster("us", kube_version="1.30"))
+    result = units(found(files, settings=UnitSettings(clusters, charts)))
+    places = {name: (one.cluster, one.namespace) for name, one in result.items()}
+    assert places == {"plain/b": ("eu", "shop"), "prod": ("us", ""), "else": ("", "")}
+    assert overlay(result["prod"]).kube_version == "1.30"
 
 
 def test_what_another_unit_renders_is_no_unit() -> None:
