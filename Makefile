@@ -2,11 +2,13 @@
 # package registry. `make` alone tells what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test lint bench corpus clean
 # The interpreter for .venv, as in: make test PYTHON=python3.12
 PYTHON ?=
 # More words for pytest, as in: make test ARGS="-x tests/git"
 ARGS ?=
+# The folder of charts for make corpus
+CHARTS ?=
 export PYTHON
 
 BIN := .venv/bin
@@ -35,6 +37,11 @@ test: lint ## lint, then every test, with real servers (ARGS goes to pytest)
 
 bench: setup ## every promise about speed, against the obvious alternative
 	@.ci/bench
+
+corpus: setup ## how much of a folder of charts is traced: make corpus CHARTS=DIR (ARGS=--prove-all edits every container)
+	@test -n "$(CHARTS)" || { echo "make corpus CHARTS=DIR: name a folder with a chart in each of its folders"; exit 2; }
+	@.ci/tools
+	@$(BIN)/python tests/corpus_run.py "$(CHARTS)" $(ARGS)
 
 clean: ## remove everything that the others made
 	@rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TARGETS = ["help", "setup", "demo", "lint", "test", "bench", "clean"]
+TARGETS = ["help", "setup", "demo", "lint", "test", "bench", "corpus", "clean"]
 
 
 def run(*words: str, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:

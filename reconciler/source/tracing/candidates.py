@@ -31,6 +31,9 @@ _IMAGE: Final = re.compile(r"(?i).*image$")
 _COUNT: Final = re.compile(r"(?i).*replicas?(count)?$|.*(count|instances|size|nodes)$")
 _SCALING: Final = re.compile(r"(?i).*(autoscal|hpa|scaling).*")
 _QUANTITY: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:m|k|K|M|G|T|Ki|Mi|Gi|Ti)?")
+_NO_AMOUNT: Final = re.compile(
+    r"(?i).*(port|count|replicas?|seconds|timeout|period|threshold|user|group|id)s?$"
+)
 # What goes into a cluster as it stands: a key too many would only break it.
 _NOT_HOLDERS: Final = re.compile(
     r"(?i).*(labels|annotations|selector|affinity|tolerations|context|env|envs|data|args|ports?|"
@@ -56,6 +59,7 @@ class Wanted(NamedTuple):
     images: frozenset[str]
     tags: frozenset[str]
     amounts: frozenset[str]
+    numbers: frozenset[str]  # of the amounts that have a unit
     counts: frozenset[str]
 
 
@@ -115,7 +119,9 @@ class _Finder:
             return True
         if _CPU.fullmatch(key) or _MEMORY.fullmatch(key):
             return True
-        return text in self.wanted.amounts and not text.isdigit() and isinstance(value, str)
+        if isinstance(value, int):  # the chart may add the unit itself
+            return value >= 10 and text in self.wanted.numbers and _NO_AMOUNT.fullmatch(key) is None
+        return text in self.wanted.amounts and not text.isdigit()
 
     def _is_count(self, keys: Keys, key: str, text: str) -> bool:
         if text not in self.wanted.counts:

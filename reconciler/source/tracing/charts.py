@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -82,13 +83,15 @@ def _unpacked(data: bytes) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     left = _LARGEST_ARCHIVE
     try:
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r|gz") as archive:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
             for member in archive:
                 left -= member.size
-                content = archive.extractfile(member) if member.isfile() and left >= 0 else None
+                if left < 0:
+                    break
+                content = archive.extractfile(member) if member.isfile() else None
                 if content is not None:
                     found[member.name.removeprefix("./")] = content.read()
-    except (tarfile.TarError, OSError, EOFError, ValueError):
+    except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError):
         return {}
     return found
 

@@ -153,5 +153,6 @@ def _extras(plain: Render, findings: Findings, owners: Owners) -> list[Extra]:
             found.append(Extra(number.identity, number.path, number.text, None, 0, refused))
             continue
         owner = owners.owner(candidate.keys)
-        found.append(Extra(number.identity, number.path, number.text, owner.place, owner.line, owner.refused))
+        place = (owner.place, owner.line, owner.refused)
+        found.append(Extra(number.identity, number.path, number.text, *place, candidate.keys))
     return found

@@ -71,6 +71,8 @@ class Owners:
         if isinstance(text, Refused):
             return Owner(place, 0, text, layer, parameter)
         documents = text[1]
+        if not documents and not place.inner and place.document == 0:  # empty, or comments alone
+            return Owner(place, max(1, len(text[0].splitlines())), None, layer, parameter)
         if not 0 <= place.document < len(documents):
             refused = Refused(Reason.UNPROVEN, f"{place.path} has no document {place.document}")
             return Owner(place, 0, refused, layer, parameter)

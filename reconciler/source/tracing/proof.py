@@ -50,7 +50,7 @@ class Intent(NamedTuple):
 
 
 class Copy(NamedTuple):
-    """A verbatim copy of an image's tag, or a checksum of one, that followed."""
+    """A verbatim copy of an image's tag, or a checksum of one, that followed: the two texts alone."""
 
     spot: Spot
     old: str
@@ -202,11 +202,16 @@ def _equal(old: Any, new: Any, path: Path) -> bool:
         if old == new:
             return True
     elif isinstance(old, str) and isinstance(new, str):
-        ones = [resolved(one) if isinstance(one, Plain) else one for one in (old, new)]
+        ones = [_meaning(one) for one in (old, new)]
         if type(ones[0]) is type(ones[1]) and ones[0] == ones[1]:
             return True
     amounts = path[-3:-2] == ("resources",) and isinstance(old, str) and isinstance(new, str)
     return amounts and _same_amount(path[-1], str(old), str(new))
+
+
+def _meaning(text: str) -> Any:
+    found = resolved(text) if isinstance(text, Plain) else text
+    return str(found) if isinstance(found, str) else found
 
 
 def _same_amount(resource: str, one: str, other: str) -> bool:
@@ -226,11 +231,13 @@ def _copies(left: Differences, intents: tuple[Intent, ...]) -> tuple[Copy, ...]:
     if not swaps:
         return ()
     found = [
-        Copy(spot, str(one.old), str(one.new))
+        Copy(spot, *swap)
         for spot, one in left.items()
-        if isinstance(one.old, str) and isinstance(one.new, str) and _is_copy(one.old, one.new, swaps)
+        if isinstance(one.old, str)
+        and isinstance(one.new, str)
+        and (swap := _copied(one.old, one.new, swaps)) is not None
     ]
-    if any("data" in copy.spot.path[:2] or copy.spot.path[:1] == ("stringData",) for copy in found):
+    if any(copy.spot.identity.kind in ("ConfigMap", "Secret") for copy in found):
         found += [
             Copy(spot, str(one.old), str(one.new)) for spot, one in left.items() if _is_checksum(spot, one)
         ]
@@ -249,14 +256,13 @@ def _swaps(intent: Intent) -> Iterator[tuple[str, str]]:
             yield numbers[0][1], numbers[1][1]
 
 
-def _is_copy(old: str, new: str, swaps: list[tuple[str, str]]) -> bool:
+def _copied(old: str, new: str, swaps: list[tuple[str, str]]) -> tuple[str, str] | None:
+    """The two tags of which one text has the new one wherever the other has the old one."""
     for one, other in swaps:
-        if not one:
-            continue
         pattern = rf"(?<![0-9A-Za-z.]){re.escape(one)}(?![0-9A-Za-z])"
-        if (len(one) > 1 or old == one) and other.join(re.split(pattern, old)) == new:
-            return True
-    return False
+        if (len(one) > 1 or (one and old == one)) and other.join(re.split(pattern, old)) == new:
+            return one, other
+    return None
 
 
 def _is_checksum(spot: Spot, one: Difference) -> bool:

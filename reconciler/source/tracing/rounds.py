@@ -90,8 +90,8 @@ class _Search:
 
     def run(self) -> None:
         values = self.question.values
-        wanted = _wanted(self.containers.values(), self.plain_numbers.values())
-        known = set_candidates(values, wanted)
+        looks = wanted(self.containers.values(), self.plain_numbers.values())
+        known = set_candidates(values, looks)
         first = [one for one in known if _is_first(one)]
         self.try_all(first)
         if self.lost and any(one.kind == COUNT for one in first):
@@ -104,9 +104,9 @@ class _Search:
             if not useful:
                 return
             more = (
-                relative_candidates(tree, values, wanted)
+                relative_candidates(tree, values, looks)
                 if relative
-                else (*(one for one in known if not _is_first(one)), *read_candidates(tree, values, wanted))
+                else (*(one for one in known if not _is_first(one)), *read_candidates(tree, values, looks))
             )
             new = {(one.keys, one.kind): one for one in more if one.kind in useful}
             self.splits = max(self.splits, _MOST_SPLITS - _MOST_LATER)
@@ -172,8 +172,8 @@ class _Search:
                 if before.values[field] is not None:
                     self.moved.add((before.ref, field))
                 continue
-            wanted = (TAG, DIGEST, IMAGE) if field is Field.IMAGE else (field.resource,)
-            found = sentinels.seen(text, wanted)
+            fitting = (TAG, DIGEST, IMAGE) if field is Field.IMAGE else (field.resource,)
+            found = sentinels.seen(text, fitting)
             self.shown.update((seen.candidate.keys, seen.candidate.kind) for seen in found)
             key = (before.ref, field)
             if found and (instead or key not in self.places):
@@ -199,12 +199,15 @@ def _split(candidates: Sequence[Candidate]) -> list[Sequence[Candidate]]:
     return [candidates[:middle], candidates[middle:]]
 
 
-def _wanted(containers: Iterable[RenderedContainer], counts: Iterable[str]) -> Wanted:
+def wanted(containers: Iterable[RenderedContainer], counts: Iterable[str]) -> Wanted:
+    """What a value has to look like, to be worth a sentinel whatever it is called."""
     texts = [text for each in containers for text in each.values.items() if text[1] is not None]
     references = frozenset(str(text) for field, text in texts if field is Field.IMAGE)
+    amounts = frozenset(str(text) for field, text in texts if field is not Field.IMAGE)
     return Wanted(
         references,
         frozenset(tag for tag in (images.parts(one)[1] for one in references) if tag),
-        frozenset(str(text) for field, text in texts if field is not Field.IMAGE),
+        amounts,
+        frozenset(one.rstrip("mkKMGTi") for one in amounts if one and not one[-1].isdigit()),
         frozenset(counts),
     )
