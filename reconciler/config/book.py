@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from reconciler.config.matching import Matcher
-from reconciler.config.ranking import DEFAULT, Claim, Conflict, Ranked, names, rank, settle
-from reconciler.config.written import Key, WrittenPolicy, read_policies, ready_made
+from reconciler.config.matching import Matcher, misspelt_kinds
+from reconciler.config.mistakes import BadFile
+from reconciler.config.ranking import DEFAULT, Claim, Conflict, claims, defaults, misnamed, names, rank
+from reconciler.config.teams import LABELS, counts, joined
+from reconciler.config.written import Key, WrittenPolicy, gather_policies, ready_made
 from reconciler.model import (
     Container,
     Failure,
-    Freeze,
     LevelPolicy,
-    Mode,
     Note,
     Policy,
     SizingPolicy,
@@ -22,21 +22,29 @@ from reconciler.model import (
     Workload,
 )
 
-_STRENGTH: Final = {Mode.OBSERVE: 0, Mode.PROPOSE: 1, Mode.MERGE: 2}
 _RESOURCES_MODE: Final = ("mode", "resources")
 _IMAGES_MODE: Final = ("mode", "images")
 _FREEZE: Final = ("proposals", "freeze")
 _GROUP: Final = ("proposals", "group")
-_LABELS: Final = ("proposals", "labels")
+_WINDOW: Final = ("resources", "window")
+_DAYS: Final = ("resources", "evidence", "days")
 
-_Held = Mapping[Key, Claim]
+_Held = dict[Key, Claim]
 
 
 class _Broken(NamedTuple):
-    """Why nothing can hold for the containers that a set of policies is about."""
+    """Why nothing can hold for the containers that two policies are about."""
 
     error: str
     at: Claim
+    beside: Claim
+
+    def failure(self) -> Failure:
+        """Named after the policies: for a hundred containers it is still one thing to mend."""
+        both = dict.fromkeys((self.at.by.name, self.beside.by.name))
+        what = f"the {'policies' if len(both) > 1 else 'policy'} {' and '.join(both)}"
+        holder = self.at.holder
+        return Failure(what, Whose.YOURS, self.error, holder.repository, holder.path, self.at.line)
 
 
 class PolicyBook:
@@ -54,24 +62,21 @@ class PolicyBook:
         self._default = next(policy for policy in shipped if policy.name == DEFAULT)
         self._ranked = (*rank(operator, shipped), *rank(teams, (*shipped, *operator)))
         self._matcher = Matcher([ranked.policy for ranked in self._ranked])
-        self._settled: dict[int, Policy | _Broken] = {}
+        self._settled: dict[int, Policy | Failure] = {}
 
     def with_teams(self, policies: Sequence[WrittenPolicy]) -> PolicyBook:
         """The same operator's policies, and these out of a deployment repository."""
         return PolicyBook(self._operator, policies, self._group)
 
     def resolve(self, workload: Workload, container: Container) -> Policy | Failure:
-        """What holds for the container; a Failure where policies contradict each other."""
+        """What holds for the container; a Failure where policies contradict each other.
+
+        Containers that fail for one cause have equal failures.
+        """
         bits = self._matcher.bits(workload)
-        found = self._settled.get(bits)
-        if found is None:
-            found = self._settled[bits] = self._settle(bits)
-        if isinstance(found, Policy):
-            return found
-        at = found.at
-        return Failure(
-            str(container.ref), Whose.YOURS, found.error, at.holder.repository, at.holder.path, at.line
-        )
+        if bits not in self._settled:
+            self._settled[bits] = self._settle(bits)
+        return self._settled[bits]
 
     def unmatched(self, workloads: Iterable[Workload]) -> tuple[Note, ...]:
         """Policies that are about none of these workloads: often a name that was misspelt."""
@@ -81,7 +86,8 @@ class PolicyBook:
         return tuple(
             Note(
                 "policy-matches-nothing",
-                f"the policy {ranked.policy.name} matches no workload: check its match",
+                f"the policy {ranked.policy.name} matches no workload: check its match"
+                f"{misspelt_kinds(ranked.policy.match)}",
                 ranked.policy.repository,
                 ranked.policy.path,
                 ranked.policy.line,
@@ -90,40 +96,61 @@ class PolicyBook:
             if not seen >> index & 1
         )
 
-    def _settle(self, bits: int) -> Policy | _Broken:
+    def _settle(self, bits: int) -> Policy | Failure:
         matching = [ranked for index, ranked in enumerate(self._ranked) if bits >> index & 1]
-        held, conflicts = settle(matching, self._default)
+        said, disputed = claims([one for one in matching if not one.policy.repository])
+        theirs, theirs_disputed = claims([one for one in matching if one.policy.repository])
+        ours = defaults(self._default) | said
+        conflicts = [disputed[key] for key in sorted(disputed)] or [
+            theirs_disputed[key] for key in sorted(theirs_disputed) if counts(key, ours, self._default)
+        ]
         if conflicts:
-            return _told(conflicts)
-        allowed, refused = self._allowed(matching)
-        broken = refused or _impossible(held)
-        return broken or self._policy(held, allowed, names(matching))
+            return _told(conflicts).failure()
+        held = joined(ours, theirs, self._default)
+        broken = self._impossible(held)
+        return broken.failure() if broken else self._policy(held, names(matching))
 
-    def _allowed(self, matching: Sequence[Ranked]) -> tuple[_Held, _Broken | None]:
-        """What the operator's policies alone say: the bound of what teams can reach."""
-        own = [ranked for ranked in matching if not ranked.policy.repository]
-        held, conflicts = settle(own, self._default)
-        about_modes = [one for one in conflicts if one.key in (_RESOURCES_MODE, _IMAGES_MODE, _FREEZE)]
-        return held, _told(about_modes) if about_modes else None
+    def _impossible(self, held: _Held) -> _Broken | None:
+        """Values that are right each in its own policy, and can't hold together.
 
-    def _policy(self, held: _Held, allowed: _Held, ranked: tuple[str, ...]) -> Policy:
+        Beside the operator's own word a team's gives way, as far as it must.
+        """
+        for low, high in _IN_ORDER:
+            lower, upper = held[low], held[high]
+            if upper.value is None or lower.value <= upper.value:
+                continue
+            if self._gives_way(lower, upper):
+                held[low] = lower._replace(value=upper.value)
+            elif self._gives_way(upper, lower):
+                held[high] = upper._replace(value=lower.value)
+            else:
+                return _out_of_order(low, lower, upper)
+        return None
+
+    def _gives_way(self, theirs: Claim, ours: Claim) -> bool:
+        return bool(theirs.by.repository) and not ours.by.repository and ours.by is not self._default
+
+    def _policy(self, held: _Held, ranked: tuple[str, ...]) -> Policy:
         grouped = held[_GROUP]
         by_default = grouped.by is self._default
         return Policy(
             names=ranked,
-            resources_mode=_least(held, allowed, _RESOURCES_MODE),
-            images_mode=_least(held, allowed, _IMAGES_MODE),
+            resources_mode=held[_RESOURCES_MODE].value,
+            images_mode=held[_IMAGES_MODE].value,
             sizing=_sizing(held),
             group=self._group if by_default and self._group else grouped.value,
-            freezes=_freezes(allowed[_FREEZE], held[_FREEZE]),
-            labels=tuple(held[_LABELS].value),
+            freezes=tuple(sorted({entry.freeze for entry in held[_FREEZE].value})),
+            labels=tuple(held[LABELS].value),
         )
 
 
 def load_policies(source: Path | Iterable[Path] | None = None, group: str | None = None) -> PolicyBook:
     """The book of the operator's policies: of a file, a folder, several of them, or none."""
     sources = [] if source is None else [source] if isinstance(source, Path) else list(source)
-    return PolicyBook([policy for one in sources for policy in read_policies(one)], group=group)
+    found = gather_policies(sources)
+    if found.wrong:
+        raise BadFile("policies", [*found.wrong, *misnamed(found, ready_made())])
+    return PolicyBook(found.policies, group=group)
 
 
 def _told(conflicts: Sequence[Conflict]) -> _Broken:
@@ -131,34 +158,23 @@ def _told(conflicts: Sequence[Conflict]) -> _Broken:
     others = [".".join(one.key) for one in conflicts[1:]]
     more = f"; the same goes for {', '.join(others[:5])}" if others else ""
     rest = f" and {len(others) - 5} more keys" if len(others) > 5 else ""
-    return _Broken(f"{conflicts[0]}{more}{rest}", conflicts[0].one)
+    return _Broken(f"{conflicts[0]}{more}{rest}", conflicts[0].one, conflicts[0].other)
 
 
-def _least(held: _Held, allowed: _Held, key: Key) -> Mode:
-    modes: list[Mode] = [held[key].value, allowed[key].value]
-    return min(modes, key=_STRENGTH.__getitem__)
+# Of each pair the first can't be more than the second.
+_IN_ORDER: Final[tuple[tuple[Key, Key], ...]] = (
+    (_DAYS, _WINDOW),
+    (("resources", "cpu", "floor"), ("resources", "cpu", "ceiling")),
+    (("resources", "memory", "floor"), ("resources", "memory", "ceiling")),
+)
 
 
-def _freezes(*claims: Claim) -> tuple[Freeze, ...]:
-    """A team can add freezes to the operator's, and not lift them."""
-    found = {entry.freeze for claim in claims for entry in claim.value}
-    return tuple(sorted(found))
-
-
-def _impossible(held: _Held) -> _Broken | None:
-    """Values that are right each in its own policy, and can't hold together."""
-    window, wanted = held["resources", "window"], held["resources", "evidence", "days"]
-    if wanted.value > window.value:
-        said = (
-            f"{wanted.value} days of evidence ({wanted}) don't fit into a window of {window.value} ({window})"
-        )
-        return _Broken(f"{said}: change one of them", wanted)
-    for level in ("cpu", "memory"):
-        floor, ceiling = held["resources", level, "floor"], held["resources", level, "ceiling"]
-        if ceiling.value is not None and floor.value > ceiling.value:
-            said = f"the {level} floor of {floor} is above the ceiling of {ceiling}"
-            return _Broken(f"{said}: change one of them", ceiling)
-    return None
+def _out_of_order(key: Key, lower: Claim, upper: Claim) -> _Broken:
+    if key == _DAYS:
+        said = f"{lower.value} days of evidence ({lower}) don't fit into a window of {upper.value} ({upper})"
+        return _Broken(f"{said}: change one of them", lower, upper)
+    said = f"the {key[1]} floor of {lower} is above the ceiling of {upper}"
+    return _Broken(f"{said}: change one of them", upper, lower)
 
 
 def _sizing(held: _Held) -> SizingPolicy:

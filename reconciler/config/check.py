@@ -6,13 +6,14 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from reconciler.config.document import Document
-from reconciler.config.mistakes import Mistake, nearest, shown
+from reconciler.config.document import Document, Loc
+from reconciler.config.mistakes import Mistake, clipped, nearest, shown
+from reconciler.errors import Misconfigured
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -21,6 +22,8 @@ _UNSHOWN = frozenset(
     {"tokenEnv", "tokenFile", "token", "password", "secret", "proxy", "url", "key", "repository"}
 )
 _SECRETS = frozenset({"token", "password", "secret", "apiKey"})
+# Every object of Kubernetes has these, so they don't tell what a file is meant to be.
+_OF_ANY_OBJECT = frozenset({"apiVersion", "kind", "metadata"})
 
 _EXPECTED = {
     "string_type": "text",
@@ -35,13 +38,50 @@ _EXPECTED = {
 }
 
 
-def check(model: type[M], document: Document, path: str, base: Path | None = None) -> M | list[Mistake]:
+class Wrong(NamedTuple):
+    """All that is wrong with a document, and which of its keys that is about."""
+
+    mistakes: list[Mistake]
+    places: tuple[Loc, ...] = ()
+    recognised: bool = True
+
+
+def check(model: type[M], document: Document, path: str, base: Path | None = None) -> M | Wrong:
     """The model made of the document, or all that is wrong with it. Paths are relative to `base`."""
+    if not _recognised(model, document.data):
+        # It may be any file at all, so nothing of it is repeated.
+        return Wrong([mistake(document, path, (), _not_at_all(model))], recognised=False)
     try:
-        return model.model_validate(document.data, context={"base": base})
+        found = model.model_validate(document.data, context={"base": base})
     except ValidationError as error:
-        found = error.errors(include_url=False)
-        return [_mistake(model, one, document, path) for one in found]
+        errors = error.errors(include_url=False)
+        told = [_mistake(model, one, document, path) for one in errors]
+        return Wrong([*document.twice, *told], tuple(tuple(one["loc"]) for one in errors))
+    return Wrong(list(document.twice)) if document.twice else found
+
+
+def made(model: type[M], data: object, what: str) -> M:
+    """The model made of what the command line or a clone says: the first thing wrong is the sentence."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        told = _message(model, first).removeprefix(f"{_name(first['loc'])}: ")
+        raise Misconfigured(what, f"{what}: {told}") from None
+
+
+def _recognised(model: type[BaseModel], data: object) -> bool:
+    """Whether somebody meant to write this kind of file: it says so, or has keys of its own kind."""
+    if not isinstance(data, dict):
+        return False
+    own = {field.alias or name for name, field in model.model_fields.items()} - _OF_ANY_OBJECT
+    return str(data.get("apiVersion")).startswith("reconciler/") or bool(own & data.keys())
+
+
+def _not_at_all(model: type[BaseModel]) -> str:
+    if "kind" in model.model_fields:
+        return "this is no policy: one begins with apiVersion: reconciler/v1 and kind: Policy"
+    return "these are no settings: they are a mapping that begins with apiVersion: reconciler/v1"
 
 
 def mistake(
@@ -76,7 +116,8 @@ def _message(model: type[BaseModel], error: ErrorDetails) -> str:
     if kind in _EXPECTED:
         quote = ": put it in quotes" if kind == "string_type" and isinstance(error["input"], int) else ""
         return f"{name}: expected {_EXPECTED[kind]}{found}{quote}"
-    return f"{name}: {error['msg'].removeprefix('Input ').replace('should be', 'must be')}{found}"
+    said = error["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("should be", "must be")
+    return f"{name}: {said}{found}"
 
 
 def _unknown(key: str, known: Sequence[str]) -> str:
@@ -87,7 +128,7 @@ def _unknown(key: str, known: Sequence[str]) -> str:
 
 def _name(loc: Sequence[object]) -> str:
     """`forges[0].url`"""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{clipped(str(part))}" for part in loc)
     return text.removeprefix(".") or "the file"
 
 

@@ -1,46 +1,106 @@
-"""What is right by itself and wrong beside the rest of the settings."""
+"""What is right by itself and wrong beside the rest of the settings.
+
+Looked for also where some entries are wrong by themselves, so that all is told at once: such an
+entry is None, and nothing is said that it could make untrue.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
+from pydantic import BaseModel, ValidationError
+
 from reconciler.config.mistakes import nearest
-from reconciler.config.settings import Repository, Settings, Unit
+from reconciler.config.settings import ArgoCD, Cluster, Forge, Metrics, Repository, Settings, Unit
 
 Loc = tuple[str | int, ...]
+M = TypeVar("M", bound=BaseModel)
 
 
-def contradictions(settings: Settings) -> Iterator[tuple[Loc, str]]:
+class Entries(NamedTuple):
+    """The lists of the settings. None stands for an entry, or for entries, that can't be read."""
+
+    repositories: Sequence[Repository | None]
+    forges: Sequence[Forge | None]
+    metrics: Sequence[Metrics | None]
+    clusters: Sequence[Cluster | None]
+    argocd: Sequence[ArgoCD | None]
+    units: Sequence[Unit | None]
+
+
+def entries_of(settings: Settings) -> Entries:
+    return Entries(
+        settings.repositories,
+        settings.forges,
+        settings.metrics,
+        settings.clusters,
+        settings.argocd,
+        settings.units,
+    )
+
+
+def sound_entries(data: object, base: Path) -> Entries:
+    """What can be read of settings that have mistakes in them."""
+    found = data if isinstance(data, dict) else {}
+    return Entries(
+        _sound(Repository, found.get("repositories"), base) or [None],
+        _sound(Forge, found.get("forges"), base),
+        _sound(Metrics, found.get("metrics"), base),
+        _sound(Cluster, found.get("clusters"), base),
+        _sound(ArgoCD, found.get("argocd"), base),
+        _sound(Unit, found.get("units"), base),
+    )
+
+
+def _sound(model: type[M], entries: object, base: Path) -> list[M | None]:
+    if entries is None:
+        return []
+    return [_read(model, one, base) for one in entries] if isinstance(entries, list) else [None]
+
+
+def _read(model: type[M], entry: object, base: Path) -> M | None:
+    """The entry without its unknown keys; None when it is wrong beyond them."""
+    known = {field.alias or name for name, field in model.model_fields.items()}
+    data = {key: value for key, value in entry.items() if key in known} if isinstance(entry, dict) else entry
+    try:
+        return model.model_validate(data, context={"base": base})
+    except ValidationError:
+        return None
+
+
+def contradictions(found: Entries) -> Iterator[tuple[Loc, str]]:
     """Everything that is right by itself and wrong beside the rest, with its place."""
-    if not settings.repositories:
+    if not found.repositories:
         yield ("repositories",), "repositories: expected at least one entry, like {url: https://HOST/PATH}"
-    yield from _tokens(settings)
-    yield from _metrics(settings)
-    yield from _twice("metrics", [one.name for one in settings.metrics])
-    yield from _twice("clusters", [one.name for one in settings.clusters])
-    yield from _twice("repositories", [one.name for one in settings.repositories])
-    yield from _same_address(settings)
-    yield from _forges(settings)
-    yield from _references(settings)
+    yield from _tokens(found)
+    yield from _metrics(found.metrics)
+    yield from _twice("metrics", [one.name if one else None for one in found.metrics])
+    yield from _twice("clusters", [one.name if one else None for one in found.clusters])
+    yield from _twice("repositories", [one.name if one else None for one in found.repositories])
+    yield from _same_address(found.repositories)
+    yield from _forges(found.forges)
+    yield from _references(found)
 
 
-def _tokens(settings: Settings) -> Iterator[tuple[Loc, str]]:
-    groups = {
-        "forges": settings.forges, "metrics": settings.metrics, "argocd": settings.argocd,
-    }  # fmt: skip
+def _tokens(found: Entries) -> Iterator[tuple[Loc, str]]:
+    groups = {"forges": found.forges, "metrics": found.metrics, "argocd": found.argocd}
     for name, entries in groups.items():
         for index, entry in enumerate(entries):
-            if entry.token_file is not None and entry.token_env is not None:
+            if entry is not None and entry.token_file is not None and entry.token_env is not None:
                 yield (
                     (name, index, "tokenEnv"),
                     "tokenFile and tokenEnv both name a token: remove one",
                 )
 
 
-def _metrics(settings: Settings) -> Iterator[tuple[Loc, str]]:
+def _metrics(metrics: Sequence[Metrics | None]) -> Iterator[tuple[Loc, str]]:
     wanted = {"prometheus": ("url", "path"), "recording": ("path", "url")}
-    for index, entry in enumerate(settings.metrics):
+    for index, entry in enumerate(metrics):
+        if entry is None:
+            continue
         needed, other = wanted[entry.kind]
         if getattr(entry, needed) is None:
             yield ("metrics", index), f"metrics of kind {entry.kind} need {needed}"
@@ -57,9 +117,11 @@ def _twice(where: str, names: Sequence[str | None]) -> Iterator[tuple[Loc, str]]
             )
 
 
-def _same_address(settings: Settings) -> Iterator[tuple[Loc, str]]:
+def _same_address(repositories: Sequence[Repository | None]) -> Iterator[tuple[Loc, str]]:
     seen: dict[tuple[str, str | None], int] = {}
-    for index, one in enumerate(settings.repositories):
+    for index, one in enumerate(repositories):
+        if one is None:
+            continue
         first = seen.setdefault((same_place(one.url), one.branch), index)
         if first != index:
             yield (
@@ -68,9 +130,11 @@ def _same_address(settings: Settings) -> Iterator[tuple[Loc, str]]:
             )
 
 
-def _forges(settings: Settings) -> Iterator[tuple[Loc, str]]:
+def _forges(forges: Sequence[Forge | None]) -> Iterator[tuple[Loc, str]]:
     hosts: dict[str, int] = {}
-    for index, forge in enumerate(settings.forges):
+    for index, forge in enumerate(forges):
+        if forge is None:
+            continue
         if forge.url is None and forge.kind != "local":
             yield ("forges", index), f"a forge of kind {forge.kind} needs url, like https://git.example.com"
             continue
@@ -84,36 +148,49 @@ def _forges(settings: Settings) -> Iterator[tuple[Loc, str]]:
             yield ("forges", index), f"this server is already forges[{first}]"
 
 
-def _references(settings: Settings) -> Iterator[tuple[Loc, str]]:
-    sources = [one.name for one in settings.metrics]
-    for index, cluster in enumerate(settings.clusters):
-        if cluster.metrics is not None and cluster.metrics not in sources:
+def _references(found: Entries) -> Iterator[tuple[Loc, str]]:
+    sources = _all_names(found.metrics)
+    for index, cluster in enumerate(found.clusters):
+        if cluster is None or cluster.metrics is None or sources is None:
+            continue
+        if cluster.metrics not in sources:
             said = f'no metrics are called "{cluster.metrics}"{nearest(cluster.metrics, sources)}'
             yield ("clusters", index, "metrics"), said
-    clusters = [one.name for one in settings.clusters]
-    for index, unit in enumerate(settings.units):
+    clusters = _all_names(found.clusters)
+    for index, unit in enumerate(found.units):
+        if unit is None:
+            continue
         if unit.cluster is not None and clusters and unit.cluster not in clusters:
             said = f'no cluster is called "{unit.cluster}"{nearest(unit.cluster, clusters)}'
             yield ("units", index, "cluster"), said
-        if unit.repository is None and len(settings.repositories) > 1:
+        if unit.repository is None and len(found.repositories) > 1:
             yield ("units", index), "repository is missing: there are several, so say which one has this path"
-        if unit.repository is not None and repository_of(settings, unit) is None:
-            yield (
-                ("units", index, "repository"),
-                "it is none of repositories, by address, name or alias",
-            )
+        if unit.repository is None or None in found.repositories:
+            continue
+        if _named(found.repositories, unit.repository) is None:
+            yield ("units", index, "repository"), "it is none of repositories, by address, name or alias"
+
+
+def _all_names(entries: Sequence[Metrics | Cluster | None]) -> list[str] | None:
+    """None where one can't be read: it may be just the one that is meant."""
+    names = [one.name for one in entries if one is not None]
+    return names if len(names) == len(entries) else None
 
 
 def repository_of(settings: Settings, unit: Unit) -> Repository | None:
     """The repository that the unit lies in."""
     if unit.repository is None:
         return next(iter(settings.repositories), None)
-    wanted = same_place(unit.repository)
-    for one in settings.repositories:
-        if (
-            wanted in {same_place(address) for address in (one.url, *one.aliases)}
-            or unit.repository == one.name
-        ):
+    return _named(settings.repositories, unit.repository)
+
+
+def _named(repositories: Iterable[Repository | None], wanted: str) -> Repository | None:
+    """By address, alias or name."""
+    place = same_place(wanted)
+    for one in repositories:
+        if one is None:
+            continue
+        if wanted == one.name or place in {same_place(address) for address in (one.url, *one.aliases)}:
             return one
     return None
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import yaml
 
-from reconciler.config.mistakes import BadFile, Mistake
+from reconciler.config.mistakes import BadFile, Mistake, clipped
 
 LARGEST: Final = 1 << 20  # bytes
 _MOST_VALUES: Final = 20_000
@@ -34,6 +34,7 @@ class Document(NamedTuple):
     data: object
     keys: dict[Loc, Spot]  # where a key is written
     values: dict[Loc, Spot]  # where its value begins
+    twice: tuple[Mistake, ...] = ()  # keys that are written twice
 
     def spot(self, loc: Sequence[object], *, key: bool = False) -> Spot:
         """The place of that value or key, or of the nearest one around it that is written."""
@@ -72,7 +73,7 @@ class _Reader:
         self._twice: list[Mistake] = []
 
     def bad(self, spot: Spot, message: str) -> BadFile:
-        return BadFile(self._what, [*self._twice, Mistake(self._path, spot.line, spot.column, message)])
+        return BadFile(self._what, [Mistake(self._path, spot.line, spot.column, message)])
 
     def decoded(self, raw: bytes) -> str:
         if len(raw) > LARGEST:
@@ -93,12 +94,10 @@ class _Reader:
     def documents(self, events: Iterator[yaml.Event]) -> Iterator[Document]:
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
-                self._keys, self._values, self._anchors = {}, {}, {}
+                self._keys, self._values, self._anchors, self._twice = {}, {}, {}, []
                 data = self._value(next(events), events, ())
-                if self._twice:
-                    raise BadFile(self._what, self._twice)
                 if data is not None:
-                    yield Document(data, self._keys, self._values)
+                    yield Document(data, self._keys, self._values, tuple(self._twice))
 
     def _value(self, event: yaml.Event, events: Iterator[yaml.Event], loc: Loc) -> object:
         spot = _spot_of(event)
@@ -146,7 +145,7 @@ class _Reader:
             key = event.value
             if key in found:
                 first = self._keys[(*loc, key)].line
-                message = f'the key "{key[:40]}" is already on line {first}: remove one of the two'
+                message = f'the key "{clipped(key)}" is already on line {first}: remove one of the two'
                 self._twice.append(Mistake(self._path, spot.line, spot.column, message))
             self._keys[(*loc, key)] = spot
             found[key] = self._value(next(events), events, (*loc, key))
@@ -154,7 +153,7 @@ class _Reader:
 
     def _alias(self, name: str, spot: Spot) -> object:
         if name not in self._anchors:
-            raise self.bad(spot, f'the alias "*{name[:40]}" names nothing that is complete before it')
+            raise self.bad(spot, f'the alias "*{clipped(name)}" names nothing that is complete before it')
         data, size = self._anchors[name]
         self._counted(size, spot)
         return data

@@ -24,6 +24,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 
 from reconciler.config import units
+from reconciler.config.paths import tidied
 from reconciler.quantity import BadQuantity, flaw, parse_cpu, parse_memory
 
 API_VERSION: Final = "reconciler/v1"
@@ -117,7 +118,7 @@ def _resolved(path: str, info: ValidationInfo) -> Path:
     """Relative to the file that says it."""
     base = (info.context or {}).get("base")
     found = Path(path).expanduser() if path.startswith("~/") else Path(path)
-    return base / found if base is not None else found
+    return tidied(base / found) if base is not None else found
 
 
 def _path(value: object, info: ValidationInfo) -> object:

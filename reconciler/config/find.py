@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from reconciler.config.check import check, mistake
-from reconciler.config.contradictions import contradictions
-from reconciler.config.document import LARGEST, Document, read_documents
+from reconciler.config.contradictions import contradictions, entries_of, sound_entries
+from reconciler.config.document import LARGEST, Document, Loc, read_documents
 from reconciler.config.mistakes import BadFile, Mistake
+from reconciler.config.paths import tidied, within, work_tree_of
 from reconciler.config.settings import Settings
 from reconciler.errors import Misconfigured
 from reconciler.model import Note
@@ -49,7 +50,7 @@ def find_settings(explicit: Path | None, environ: Mapping[str, str], start: Path
 def _existing(path: Path, named_by: str) -> Path:
     # Not Path.is_file, which raises where a folder on the way can't be entered.
     if os.path.isfile(path):
-        return path.absolute()
+        return tidied(path.absolute())
     what = "is a folder, not a file" if os.path.isdir(path) else "does not exist, or can't be reached"
     raise Misconfigured("settings", f"{path}, named by {named_by}, {what}", path=str(path))
 
@@ -66,6 +67,8 @@ def _maybe_a_strangers(path: Path) -> bool:
 def load_settings(found: Found) -> Settings:
     """The settings of that file; a BadFile lists everything that is wrong with it."""
     shown = str(found.path)
+    if not found.trusted:
+        _must_lie_within(found.path)
     documents = read_documents(_bytes(found.path), shown, "settings")
     if len(documents) != 1:
         count = "is empty" if not documents else "holds several documents"
@@ -74,14 +77,48 @@ def load_settings(found: Found) -> Settings:
     notes: list[Note] = []
     if not found.trusted:
         document = document._replace(data=_without_secrets(document, (), shown, notes))
-    base = found.path.absolute().parent
-    settings = check(Settings, document, shown, base)
-    if not isinstance(settings, Settings):
-        raise BadFile("settings", settings)
-    wrong = [mistake(document, shown, loc, message) for loc, message in contradictions(settings)]
-    if wrong:
-        raise BadFile("settings", wrong)
+    settings = _checked(document, found)
     return settings.read_from(found.path, trusted=found.trusted, notes=notes)
+
+
+def _checked(document: Document, found: Found) -> Settings:
+    shown, base = str(found.path), found.path.absolute().parent
+    settings = check(Settings, document, shown, base)
+    if isinstance(settings, Settings):
+        wrong = [] if found.trusted else _led_astray(settings, found, document)
+        entries = entries_of(settings)
+    elif settings.recognised:
+        wrong = settings.mistakes
+        entries = sound_entries(document.data, base)
+    else:
+        raise BadFile("settings", settings.mistakes)
+    wrong += [mistake(document, shown, loc, message) for loc, message in contradictions(entries)]
+    if wrong or not isinstance(settings, Settings):
+        raise BadFile("settings", wrong)
+    return settings
+
+
+def _must_lie_within(path: Path) -> None:
+    """A link that a clone holds could have any file of the machine read and quoted."""
+    if not within(path, work_tree_of(path)):
+        why = f"it leads out of its Git work tree and nobody named it: name it with --config {path}"
+        raise Misconfigured("settings", why, path=str(path))
+
+
+def _led_astray(settings: Settings, found: Found, document: Document) -> list[Mistake]:
+    """Paths by which a stranger's file would have others read than those that came with it."""
+    root = work_tree_of(found.path)
+    paths: dict[Loc, Path | None] = {("policies",): settings.policies}
+    paths |= {("metrics", index, "path"): one.path for index, one in enumerate(settings.metrics)}
+    said = (
+        "this leads out of the folder that the settings came with, and nobody named them, so it is not "
+        f"read: name them with --config {found.path} if they are yours"
+    )
+    return [
+        mistake(document, str(found.path), loc, said)
+        for loc, path in paths.items()
+        if path is not None and not within(path, root)
+    ]
 
 
 def _bytes(path: Path) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from fnmatch import translate
 from typing import Final
 
@@ -22,6 +23,7 @@ _KINDS: Final = {
     "Pod": ("po", "pods"),
     "Rollout": ("ro", "rollouts"),
     "Service": ("ksvc", "services"),
+    "DeploymentConfig": ("dc", "deploymentconfigs"),
 }
 _SPELLINGS: Final = {
     spelling: kind for kind, shorts in _KINDS.items() for spelling in (kind.lower(), *shorts)
@@ -31,6 +33,14 @@ _SPELLINGS: Final = {
 def full_kind(word: str) -> str:
     """`sts` and `statefulset` are StatefulSet; what isn't known stays as it is."""
     return _SPELLINGS.get(word.lower(), word)
+
+
+def nearest_kind(word: str) -> str:
+    """The known kind that was probably meant; "" for a known one, a pattern, or one that is like none."""
+    if full_kind(word) in _KINDS or re.search(r"[*?\[]", word):
+        return ""
+    near = get_close_matches(word.lower(), _SPELLINGS, n=1, cutoff=0.8)
+    return _SPELLINGS[near[0]] if near else ""
 
 
 def any_name(patterns: Sequence[str]) -> Callable[[str], bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from reconciler.config.globs import PathMatcher, any_kind, any_name
+from reconciler.config.globs import PathMatcher, any_kind, any_name, nearest_kind
 from reconciler.config.policy import Match
 from reconciler.config.written import WrittenPolicy
 from reconciler.model import Workload
@@ -40,6 +40,13 @@ class Matcher:
             & self._path.bits(workload.path)
             & self._labels.bits(workload.labels)
         )
+
+
+def misspelt_kinds(match: Match | None) -> str:
+    """`; did you mean "Deployment"?`: a kind that isn't known may be one of your own, or misspelt."""
+    kinds = match.kinds if match is not None and match.kinds is not None else ()
+    near = dict.fromkeys(f'"{kind}"' for kind in map(nearest_kind, kinds) if kind)
+    return f"; did you mean {' and '.join(near)}?" if near else ""
 
 
 class _Attribute:

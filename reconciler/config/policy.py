@@ -108,7 +108,7 @@ class MemoryLevel(Written):
 
 
 class Sufficiency(Written):
-    """How much must be known before anything is lowered."""
+    """How much must be known for a change that can as well wait: savings, and raises without need."""
 
     days: Annotated[StrictInt, Field(ge=1, le=366)] = Field(
         default=UNSET, description="Days within the window that must have samples."
@@ -146,13 +146,15 @@ class Resources(Written):
     window: Annotated[Days, _bounded(1, 366, "from 1d to 366d")] = Field(
         default=UNSET, description="How far back utilization is looked at."
     )
-    evidence: Sufficiency = Field(default=UNSET, description="How much must be known to lower a request.")
+    evidence: Sufficiency = Field(
+        default=UNSET, description="How much must be known for a change that can as well wait."
+    )
     cpu: CpuLevel = Field(default=UNSET, description="The CPU request.")
     memory: MemoryLevel = Field(default=UNSET, description="The memory request.")
     band: Band = Field(default=UNSET, description="How near to the need is near enough.")
     step: Step = Field(default=UNSET, description="How far one merge request goes.")
     cool_down: Annotated[Duration, _bounded(0, 366 * 86_400, "at most 366d")] = Field(
-        default=UNSET, description="How long after a change the next step down waits."
+        default=UNSET, description="How long after a change the next one waits, unless it can't wait."
     )
     throttled: Annotated[Permille, _bounded(0, 1000, "from 0% to 100%")] = Field(
         default=UNSET,
@@ -229,6 +231,10 @@ class Requests(Written):
     labels: tuple[Annotated[Line, AfterValidator(_label)], ...] = Field(
         default=UNSET, description="Labels of its merge requests."
     )
+    team_labels: tuple[Glob, ...] = Field(
+        default=UNSET,
+        description="Labels that teams' own policies may add: patterns. Only the operator says it.",
+    )
 
 
 def _one_or_many(value: object) -> object:
@@ -269,7 +275,8 @@ class PolicyFile(Written):
         default=(), description="Policies to start from; a later one wins over an earlier one."
     )
     priority: Priority = Field(
-        default=0, description="Of two policies the one with the higher priority wins."
+        default=0,
+        description="Of two policies the higher one wins. Negative for broad ones, so that narrow ones win.",
     )
     match: Match = Field(default=UNSET, description="What the policy is about. Without it: everything.")
     mode: Annotated[Modes, BeforeValidator(_one_word, json_schema_input_type=Mode | Modes)] = Field(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from reconciler.config.mistakes import BadFile, Mistake, nearest
-from reconciler.config.written import Key, Said, WrittenPolicy
+from reconciler.config.written import Gathered, Key, Said, WrittenPolicy, contradictions
 
 DEFAULT: Final = "balanced"
 _LONGEST_WAY: Final = 64
@@ -54,7 +54,29 @@ def rank(policies: Sequence[WrittenPolicy], known: Sequence[WrittenPolicy]) -> t
     by_name = {policy.name: policy for policy in (*known, *policies)}
     _reject(_unknown(policies, by_name), policies)
     family = _Family(by_name)
-    return tuple(Ranked(policy, *family.heritage(policy)) for policy in policies)
+    found = tuple(Ranked(policy, *family.heritage(policy)) for policy in policies)
+    _reject((one for ranked in found for one in _torn(ranked)), policies)
+    return found
+
+
+def misnamed(found: Gathered, known: Sequence[WrittenPolicy]) -> list[Mistake]:
+    """Wrong names among policies of which others can't be read: only what is sure."""
+    wrong = list(_taken_twice(found.policies, known))
+    if not found.unread:
+        by_name = {policy.name: policy for policy in (*known, *found.policies)}
+        wrong += _unknown(found.policies, by_name, found.broken_names)
+    return wrong
+
+
+def _torn(ranked: Ranked) -> Iterable[Mistake]:
+    """What a policy says itself must fit to what it extends for the rest."""
+    policy, brought, _ = ranked
+    whole = {key: said.value for key, (said, _) in brought.items()}
+    whole |= {key: said.value for key, said in policy.says.items()}
+    for _, message in contradictions(whole):
+        at = policy.extends[-1]
+        said = f"{message}: some of it comes with what it extends, so say both in here"
+        yield Mistake(policy.path, at.line, at.column, said)
 
 
 def _reject(mistakes: Iterable[Mistake], policies: Sequence[WrittenPolicy]) -> None:
@@ -72,10 +94,14 @@ def _taken_twice(policies: Sequence[WrittenPolicy], known: Sequence[WrittenPolic
             yield Mistake(policy.path, policy.line, policy.column, message)
 
 
-def _unknown(policies: Sequence[WrittenPolicy], by_name: Mapping[str, WrittenPolicy]) -> Iterable[Mistake]:
+def _unknown(
+    policies: Sequence[WrittenPolicy],
+    by_name: Mapping[str, WrittenPolicy],
+    broken: frozenset[str] = frozenset(),
+) -> Iterable[Mistake]:
     for policy in policies:
         for name, line, column in policy.extends:
-            if name not in by_name:
+            if name not in by_name and name not in broken:
                 message = f'no policy is called "{name}"{nearest(name, [*by_name])}'
                 yield Mistake(policy.path, line, column, message)
 
@@ -115,14 +141,12 @@ class _Family:
             raise BadFile("policies", [wrong], policy.repository)
 
 
-def settle(
-    matching: Sequence[Ranked], default: WrittenPolicy
-) -> tuple[dict[Key, Claim], tuple[Conflict, ...]]:
-    """What holds, key by key: own words first, then what is brought, then the default."""
-    held = {key: Claim(said.value, said.line, default, default) for key, said in default.says.items()}
+def claims(matching: Sequence[Ranked]) -> tuple[dict[Key, Claim], dict[Key, Conflict]]:
+    """What the policies say, key by key: own words over what is brought. And where they disagree."""
+    held: dict[Key, Claim] = {}
     conflicts: dict[Key, Conflict] = {}
-    for claims in (_brought(matching), _own(matching)):  # the later layer lies over the earlier one
-        for key, all_of_key in claims.items():
+    for layer in (_brought(matching), _own(matching)):  # the later one lies over the earlier one
+        for key, all_of_key in layer.items():
             top = max(claim.by.priority for claim in all_of_key)
             best = [claim for claim in all_of_key if claim.by.priority == top]
             held[key] = best[0]
@@ -130,7 +154,11 @@ def settle(
             other = next((claim for claim in best[1:] if claim.value != best[0].value), None)
             if other:
                 conflicts[key] = Conflict(key, best[0], other)
-    return held, tuple(conflicts[key] for key in sorted(conflicts))
+    return held, conflicts
+
+
+def defaults(default: WrittenPolicy) -> dict[Key, Claim]:
+    return {key: Claim(said.value, said.line, default, default) for key, said in default.says.items()}
 
 
 def _own(matching: Sequence[Ranked]) -> dict[Key, list[Claim]]:
@@ -152,8 +180,8 @@ def _brought(matching: Sequence[Ranked]) -> dict[Key, list[Claim]]:
 
 
 def names(matching: Sequence[Ranked]) -> tuple[str, ...]:
-    """Highest rank first: those that match, then what they extend, then the default."""
-    ordered = sorted(matching, key=lambda ranked: -ranked.policy.priority)
+    """Highest rank first: the operator's that match, then the teams', what they extend, the default."""
+    ordered = sorted(matching, key=lambda ranked: (bool(ranked.policy.repository), -ranked.policy.priority))
     own = [ranked.policy.name for ranked in ordered]
     extended = [name for ranked in ordered for name in ranked.lineage]
     return tuple(dict.fromkeys([*own, *(name for name in extended if name != DEFAULT), DEFAULT]))

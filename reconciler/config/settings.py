@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_validator
 
 from reconciler.config import templates
+from reconciler.config.check import made
 from reconciler.config.fields import (
     API_VERSION,
     File,
@@ -24,6 +25,7 @@ from reconciler.config.fields import (
     Web,
     Written,
 )
+from reconciler.config.paths import tidied
 from reconciler.config.tokens import TokenSource
 from reconciler.model import Note
 
@@ -178,7 +180,8 @@ class Signing(Written):
         base = (info.context or {}).get("base")
         if info.data.get("format") != "ssh":
             return value
-        return str(base / Path(value).expanduser() if base else Path(value).expanduser())
+        path = Path(value).expanduser()
+        return str(tidied(base / path) if base else path)
 
 
 class Commits(Written):
@@ -261,19 +264,15 @@ class Settings(Written):
     @classmethod
     def for_clone(cls, url: str | Path, *, branch: str | None = None, metrics: str | None = None) -> Settings:
         """Settings for one repository without a file. `metrics` is an address or a recording's folder."""
-        return cls.model_validate(
-            {
-                "apiVersion": API_VERSION,
-                "repositories": [{"url": str(url), "branch": branch}],
-                "metrics": [metrics_entry(metrics)] if metrics else [],
-            }
-        )
+        repository = made(Repository, {"url": str(url), "branch": branch}, "the clone's address")
+        found = cls.model_validate({"apiVersion": API_VERSION, "repositories": [repository]})
+        return found.with_metrics(metrics) if metrics else found
 
     def with_metrics(self, source: str) -> Settings:
         """The same, reading all utilization from that address or folder instead."""
         return self.model_copy(
             update={
-                "metrics": (Metrics.model_validate(metrics_entry(source)),),
+                "metrics": (made(Metrics, metrics_entry(source), "--metrics"),),
                 "clusters": tuple(one.model_copy(update={"metrics": None}) for one in self.clusters),
             }
         )

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from reconciler.config.check import check, mistake
+from reconciler.config.check import Wrong, check, mistake
 from reconciler.config.document import LARGEST, Document, read_documents
 from reconciler.config.mistakes import BadFile, Mistake
-from reconciler.config.policy import Match, PolicyFile, said
+from reconciler.config.paths import tidied
+from reconciler.config.policy import Match, PolicyFile, Resources, said
 from reconciler.errors import Misconfigured
 
 Key = tuple[str, ...]
 
 # The keys that say something about containers; the others say what the policy is.
 _ABOUT_CONTAINERS: Final = ("mode", "resources", "proposals")
+TEAM_LABELS: Final = ("proposals", "teamLabels")
+_NOT_A_TEAMS: Final = "proposals.teamLabels is for the operator's policies to say: remove it"
 
 
 class Said(NamedTuple):
@@ -41,30 +44,76 @@ class WrittenPolicy(NamedTuple):
         return f"{self.path}:{self.line}"
 
 
+class Gathered(NamedTuple):
+    """What could be read, all that is wrong, and names of policies that have mistakes in them.
+
+    `unread` are files of which not even the names are known.
+    """
+
+    policies: tuple[WrittenPolicy, ...]
+    wrong: tuple[Mistake, ...] = ()
+    broken_names: frozenset[str] = frozenset()
+    unread: bool = False
+
+
 def parse_policies(raw: str | bytes, path: str, repository: str = "") -> tuple[WrittenPolicy, ...]:
     """The policies of one file; a BadFile lists everything that is wrong with it.
 
     `repository` names the deployment repository when a team keeps the file there.
     """
-    try:
-        return _parsed(raw.encode() if isinstance(raw, str) else raw, path, repository)
-    except BadFile as bad:
-        raise BadFile("policies", bad.mistakes, repository) from None
+    found = _gathered(raw.encode() if isinstance(raw, str) else raw, path, repository)
+    if found.wrong:
+        raise BadFile("policies", found.wrong, repository)
+    return found.policies
 
 
-def _parsed(raw: bytes, path: str, repository: str) -> tuple[WrittenPolicy, ...]:
-    found: list[WrittenPolicy] = []
+def _gathered(raw: bytes, path: str, repository: str = "") -> Gathered:
+    policies: list[WrittenPolicy] = []
     wrong: list[Mistake] = []
-    for document in read_documents(raw, path, "policies"):
+    names: set[str] = set()
+    try:
+        documents = read_documents(raw, path, "policies")
+    except BadFile as bad:
+        return Gathered((), bad.mistakes, unread=True)
+    for document in documents:
         policy = check(PolicyFile, document, path)
-        if isinstance(policy, PolicyFile):
-            wrong += [mistake(document, path, loc, text) for loc, text in _contradictions(policy)]
-            found.append(_written(policy, document, path, repository))
+        if isinstance(policy, Wrong):
+            wrong += policy.mistakes
+            names |= _name_of(document)
         else:
-            wrong += policy
-    if wrong:
-        raise BadFile("policies", wrong)
-    return tuple(found)
+            policies.append(_written(policy, document, path, repository))
+        values = _sound_values(document, policy) if isinstance(policy, Wrong) else said(policy)
+        wrong += [mistake(document, path, *one) for one in contradictions(values)]
+        if repository and TEAM_LABELS in values:
+            wrong.append(mistake(document, path, TEAM_LABELS, _NOT_A_TEAMS, key=True))
+    return Gathered(tuple(policies), tuple(wrong), frozenset(names))
+
+
+def _name_of(document: Document) -> set[str]:
+    metadata = document.data.get("metadata") if isinstance(document.data, dict) else None
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    return {name} if isinstance(name, str) else set()
+
+
+def _sound_values(document: Document, wrong: Wrong) -> Mapping[Key, Any]:
+    """What a policy with mistakes in it says of resources where it is right."""
+    written = document.data.get("resources") if isinstance(document.data, dict) else None
+    if not wrong.recognised or not isinstance(written, dict):
+        return {}
+    for loc in wrong.places:
+        if loc[0] == "resources":
+            written = _without(written, loc[1:])
+    found = check(Resources, document._replace(data=written, twice=()), "")
+    return said(found, ("resources",)) if isinstance(found, Resources) else {}
+
+
+def _without(data: Any, loc: tuple[str | int, ...]) -> Any:
+    if not loc or not isinstance(data, dict):
+        return None
+    inner = {key: value for key, value in data.items() if key != loc[0]}
+    if len(loc) > 1 and loc[0] in data:
+        inner[loc[0]] = _without(data[loc[0]], loc[1:])
+    return inner
 
 
 def _written(policy: PolicyFile, document: Document, path: str, repository: str) -> WrittenPolicy:
@@ -88,8 +137,8 @@ def _written(policy: PolicyFile, document: Document, path: str, repository: str)
     )
 
 
-def _contradictions(policy: PolicyFile) -> Iterator[tuple[Key, str]]:
-    values = said(policy)
+def contradictions(values: Mapping[Key, Any]) -> Iterator[tuple[Key, str]]:
+    """Values that are right by themselves and can't hold together."""
     window, days = values.get(("resources", "window")), values.get(("resources", "evidence", "days"))
     if window is not None and days is not None and days > window:
         yield (
@@ -110,16 +159,22 @@ def _contradictions(policy: PolicyFile) -> Iterator[tuple[Key, str]]:
 
 def read_policies(source: Path) -> tuple[WrittenPolicy, ...]:
     """All policies of a file, or of the YAML files in a folder and below."""
-    found: list[WrittenPolicy] = []
-    wrong: list[Mistake] = []
-    for path in _files(source):
-        try:
-            found += parse_policies(_bytes(path), str(path))
-        except BadFile as bad:
-            wrong += bad.mistakes
-    if wrong:
-        raise BadFile("policies", wrong)
-    return tuple(found)
+    found = gather_policies([source])
+    if found.wrong:
+        raise BadFile("policies", found.wrong)
+    return found.policies
+
+
+def gather_policies(sources: Iterable[Path]) -> Gathered:
+    """The same of several, with everything that is wrong."""
+    files = [path for source in sources for path in _files(source)]
+    parts = [_gathered(_bytes(path), str(tidied(path))) for path in files]
+    return Gathered(
+        tuple(policy for part in parts for policy in part.policies),
+        tuple(one for part in parts for one in part.wrong),
+        frozenset(name for part in parts for name in part.broken_names),
+        any(part.unread for part in parts),
+    )
 
 
 def _files(source: Path) -> list[Path]:

@@ -266,11 +266,20 @@ def test_equal_priorities_with_different_values_fail_that_container_and_name_bot
         policy("b", "match: {namespaces: [shop]}\nresources:\n  cpu:\n    headroom: 20%"),
     )
     failed = failure(found)
-    assert failed.what == "shop/Deployment/web/app"
+    assert failed.what == "the policies a and b"
     assert (failed.path, failed.line) == ("p0.yaml", 5)
     for part in ("resources.cpu.headroom", "a (p0.yaml:5)", "b (p1.yaml:7)", "priority 0"):
         assert part in failed.error
     assert resolve(found, workload(namespace="other")).sizing.cpu.headroom_percent == 10
+
+
+def test_one_cause_is_one_failure_however_many_containers_and_policies_match():
+    clash = [policy("a", "resources: {evidence: {days: 40}}"), policy("b", "resources: {window: 30d}")]
+    found = book(*clash, policy("c", "match: {names: [web]}\nresources: {cpu: {headroom: 40%}}"))
+    failures = {failure(found, workload(name)) for name in ("web", "api", "db")}
+    (one,) = failures
+    assert one.what == "the policies a and b"
+    assert failure(book(policy("a", "resources: {window: 5d}"))).what == "the policies balanced and a"
 
 
 def test_the_same_value_twice_is_no_conflict():
@@ -302,6 +311,17 @@ def test_values_that_can_not_hold_together_fail():
     assert "the cpu floor of a (p0.yaml:4) is above the ceiling of b (p1.yaml:4)" in floor.error
     days = failure(book(policy("a", "resources: {window: 5d}")))
     assert "7 days of evidence" in days.error
+
+
+def test_what_a_policy_says_must_fit_to_what_it_extends():
+    with pytest.raises(BadFile) as caught:
+        book(policy("a", "extends: [thrifty]\nresources: {evidence: {days: 10}}"))
+    assert str(caught.value) == (
+        "p0.yaml:4:11: 10 days of evidence don't fit into a window of 7: some of it comes with what it "
+        "extends, so say both in here"
+    )
+    both = policy("a", "extends: [thrifty]\nresources: {window: 14d, evidence: {days: 10}}")
+    assert resolve(book(both)).sizing.min_days == 10
 
 
 @given(st.permutations(["a", "b", "c"]), st.lists(st.integers(-2, 2), min_size=3, max_size=3, unique=True))
@@ -356,7 +376,21 @@ def test_a_policy_that_matches_nothing_is_noted_with_its_place():
     found = book(policy("mine", "match: {namespaces: [shopp]}"))
     (note,) = found.unmatched([workload()])
     assert (note.path, note.line, note.repository) == ("p0.yaml", 3, "")
-    assert "mine" in note.detail
+    assert note.detail == "the policy mine matches no workload: check its match"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "told"),
+    [
+        ("[Deploymnt]", '; did you mean "Deployment"?'), ("[statefullset, cronjbo]",
+         '; did you mean "StatefulSet" and "CronJob"?'), ("[Rolout]", '; did you mean "Rollout"?'),
+        ("[DeploymentConfg]", '; did you mean "DeploymentConfig"?'),
+        ("[Kafka]", ""), ("[sts]", ""), ("['Deploymnt*']", ""), ("[PostgresCluster, DaemonSet]", ""),
+    ],
+)  # fmt: skip
+def test_a_kind_that_matches_nothing_may_be_misspelt(kinds, told):
+    (note,) = book(policy("mine", f"match: {{kinds: {kinds}}}")).unmatched([workload()])
+    assert note.detail == f"the policy mine matches no workload: check its match{told}"
 
 
 # ---------------------------------------------------------------------------------------------
@@ -398,11 +432,106 @@ def test_a_teams_policy_is_about_its_own_repository():
     assert resolve(found, workload(repository="other")).sizing.window_days == 14
 
 
-def test_a_conflict_with_a_team_names_its_repository():
-    found = book(policy("ours", "resources: {window: 20d}"), teams=(policy("t", "resources: {window: 21d}"),))
-    failed = failure(found)
-    assert "ours (p0.yaml:4)" in failed.error
-    assert "t (t0.yaml:4)" in failed.error
+@pytest.mark.parametrize("priority", [-5, 0, 1000])
+def test_the_operators_word_wins_over_a_teams_whatever_the_priority(priority):
+    team = policy("t", f"priority: {priority}\nresources: {{window: 30d, cpu: {{headroom: 1%, floor: 7m}}}}")
+    found = resolve(book(policy("ours", "priority: -9\nresources: {window: 20d}"), teams=(team,)))
+    assert found.sizing.window_days == 20
+    assert (found.sizing.cpu.headroom_percent, found.sizing.cpu.floor) == (
+        1,
+        7,
+    )  # nobody but the team says it
+    assert found.names == ("ours", "t", "balanced")
+    assert resolve(book(policy("ours", "extends: [cautious]"), teams=(team,))).sizing.window_days == 28
+
+
+CARE = [
+    ("raiseOnlyKinds", "[]", ("StatefulSet",), "[Job]", ("StatefulSet", "Job")),
+    ("step", "{up: 900%}", 100, "{up: 50%}", 50),
+    ("step", "{down: 90%}", 20, "{down: 5%}", 5),
+    ("coolDown", "0d", 7 * 86_400, "14d", 14 * 86_400),
+    ("evidence", "{days: 1}", 7, "{days: 9}", 9),
+    ("evidence", "{coverage: 0%}", 600, "{coverage: 90%}", 900),
+    ("throttled", "100%", 50, "1%", 10),
+]
+
+
+@pytest.mark.parametrize(("key", "loose", "default", "careful", "told"), CARE)
+@pytest.mark.parametrize("said", [False, True])
+def test_a_team_can_ask_for_more_care_and_never_for_less(key, loose, default, careful, told, said):
+    """Beside `balanced`, and beside an operator who says the same as `balanced`."""
+    same = (
+        "resources: {raiseOnlyKinds: [StatefulSet], step: {up: 100%, down: 20%}, coolDown: 7d, throttled: 5%"
+    )
+    ours = [policy("ours", same + ", evidence: {days: 7, coverage: 60%}}")] if said else []
+
+    def values(value: str) -> set[object]:
+        team = policy("t", f"priority: 1000\nresources: {{{key}: {value}}}")
+        return set(resolve(book(*ours, teams=(team,))).sizing)
+
+    assert default in values(loose)
+    assert values(loose) == set(resolve(book()).sizing)
+    assert told in values(careful)
+    assert values(careful) != values(loose)
+
+
+def test_a_team_reaches_no_further_through_what_it_extends():
+    ours = policy("loose", "match: {names: [other]}\nresources: {step: {down: 60%}}")
+    for base in ("loose", "thrifty"):
+        found = resolve(book(ours, teams=(policy("t", f"extends: [{base}]"),))).sizing
+        assert (found.step_down_percent, found.raised_only_kinds) == (20, ("StatefulSet",))
+        assert (found.cool_down, found.min_days, found.throttled_permille) == (7 * 86_400, 7, 50)
+
+
+def test_the_operator_can_allow_what_teams_can_not_take():
+    ours = policy("ours", "resources: {step: {down: 40%}, raiseOnlyKinds: []}")
+    found = resolve(book(ours, teams=(policy("t", "resources: {step: {down: 30%}}"),))).sizing
+    assert (found.step_down_percent, found.raised_only_kinds) == (30, ())
+    assert resolve(book(ours)).sizing.step_down_percent == 40
+
+
+def test_a_team_adds_only_labels_that_the_operator_allows():
+    team = policy("t", "priority: 9\nproposals: {labels: [automerge, team-shop, ours]}")
+    assert resolve(book(teams=(team,))).labels == ()
+    ours = policy("ours", "proposals: {labels: [ours, bot], teamLabels: ['team-*']}")
+    assert resolve(book(ours, teams=(team,))).labels == ("ours", "bot", "team-shop")
+    assert resolve(book(policy("ours", "proposals: {labels: [bot]}"), teams=(team,))).labels == ("bot",)
+
+
+def test_a_team_can_not_allow_itself_labels():
+    with pytest.raises(BadFile, match=r"t.yaml:4:13: proposals.teamLabels is for the operator's policies"):
+        parse_policies(policy("t", "proposals: {teamLabels: ['*'], labels: [x]}"), "t.yaml", "deploy")
+    lent = policy("lent", "match: {names: [other]}\nproposals: {teamLabels: ['*']}")
+    team = policy("t", "extends: [lent]\nproposals: {labels: [automerge]}")
+    assert resolve(book(lent, teams=(team,))).labels == ()
+
+
+def test_beside_the_operators_word_a_teams_gives_way():
+    def sizing(ours: str, theirs: str):
+        return resolve(book(policy("o", f"resources: {ours}"), teams=(policy("t", f"resources: {theirs}"),)))
+
+    found = sizing("{window: 14d}", "{evidence: {days: 40}}").sizing
+    assert (found.window_days, found.min_days) == (14, 14)
+    found = sizing("{evidence: {days: 10}}", "{window: 5d}").sizing
+    assert (found.window_days, found.min_days) == (10, 10)
+    assert sizing("{cpu: {ceiling: 1}}", "{cpu: {floor: 2}}").sizing.cpu.floor == 1000
+    assert sizing("{cpu: {floor: 2}}", "{cpu: {ceiling: 1}}").sizing.cpu.ceiling == 2000
+
+
+def test_teams_that_contradict_each_other_fail_with_their_repository():
+    texts = (policy("s", "resources: {window: 20d}"), policy("t", "resources: {window: 21d}"))
+    failed = failure(book(teams=texts))
+    assert (failed.repository, failed.path) == ("deploy", "t0.yaml")
+    assert "s (t0.yaml:4)" in failed.error
+    assert "t (t1.yaml:4)" in failed.error
+    settled = book(policy("ours", "priority: -9\nresources: {window: 28d}"), teams=texts)
+    assert resolve(settled).sizing.window_days == 28
+
+
+def test_a_team_can_not_settle_what_operators_dispute():
+    texts = [policy("a", "resources: {window: 20d}"), policy("b", "resources: {window: 30d}")]
+    failed = failure(book(*texts, teams=(policy("t", "priority: 9\nresources: {window: 25d}"),)))
+    assert failed.what == "the policies a and b"
 
 
 def test_a_team_has_no_keys_for_files_variables_and_hosts():
@@ -432,6 +561,62 @@ def test_a_folder_is_read_with_all_below_it_and_all_mistakes_are_told(tmp_path):
     assert {one.path for one in caught.value.mistakes} == {
         str(tmp_path / "a.yaml"), str(tmp_path / "deep" / "b.yml"),
     }  # fmt: skip
+
+
+def test_wrong_names_and_contradictions_are_told_beside_other_mistakes(tmp_path):
+    (tmp_path / "a.yaml").write_text(policy("a", "extends: [cautius, b, e]\nx: 1"))
+    (tmp_path / "b.yaml").write_text(policy("b", "resources: {window: 7d, evidence: {days: 8}, y: 1}"))
+    (tmp_path / "c.yaml").write_text(policy("c", "extends: [b, cautius, a]"))
+    (tmp_path / "d.yaml").write_text(policy("c", "resources: {cpu: {floor: 2, ceiling: 1, round: x}}"))
+    (tmp_path / "e.yaml").write_text(policy("batch"))
+    with pytest.raises(BadFile) as caught:
+        load_policies([tmp_path / name for name in ("a.yaml", "b.yaml", "c.yaml", "d.yaml", "e.yaml")])
+    told = [line.removeprefix(f"{tmp_path}/").partition(";")[0] for line in str(caught.value).splitlines()]
+    assert [line.partition(": ready")[0][:60] for line in told] == [
+        'a.yaml:5:1: unknown key "x"',
+        "b.yaml:4:42: 8 days of evidence don't fit into a window of 7",
+        'b.yaml:4:46: unknown key "y"',
+        'c.yaml:4:14: no policy is called "cautius"',
+        "d.yaml:4:38: resources.cpu: the ceiling is below the floor",
+        "d.yaml:4:48: resources.cpu.round: 'x' is no quantity: write ",
+        'e.yaml:3:18: the name "batch" is taken by the policy at read',
+    ]
+    (tmp_path / "f.yaml").write_text("a: [")  # what it would have held, nobody knows
+    with pytest.raises(BadFile) as caught:
+        load_policies([tmp_path / "c.yaml", tmp_path / "f.yaml"])
+    assert len(caught.value.mistakes) == 1
+
+
+def test_paths_are_told_without_detours(tmp_path):
+    (tmp_path / "settings").mkdir()
+    (tmp_path / "p.yaml").write_text(policy("a", "match: {names: [x]}"))
+    (note,) = load_policies(tmp_path / "settings" / ".." / "p.yaml").unmatched([workload()])
+    assert note.path == str(tmp_path / "p.yaml")
+
+
+def test_a_detour_through_a_link_is_none(tmp_path):
+    (tmp_path / "far" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "deep")
+    (tmp_path / "far" / "p.yaml").write_text(policy("a"))
+    assert load_policies(tmp_path / "link" / ".." / "p.yaml").unmatched([]) != ()
+
+
+def test_the_row_of_a_report_says_the_first_place_once():
+    with pytest.raises(BadFile) as caught:
+        parse_policies(policy("a", "x: 1\ny: 1"), "t.yaml", "deploy")
+    failed = caught.value.failure
+    assert (failed.repository, failed.path, failed.line) == ("deploy", "t.yaml", 4)
+    assert [line.partition(";")[0] for line in failed.error.splitlines()] == [
+        'unknown key "x"', 't.yaml:5:1: unknown key "y"',
+    ]  # fmt: skip
+    assert str(caught.value) == f"t.yaml:4:1: {failed.error}"
+
+
+def test_broad_policies_can_rank_below_all_others():
+    found = book(
+        policy("broad", "priority: -10\nresources: {window: 20d}"), policy("b", "resources: {window: 30d}")
+    )
+    assert resolve(found).sizing.window_days == 30
 
 
 def test_several_policies_share_a_file_and_each_keeps_its_lines():

@@ -17,6 +17,7 @@ from reconciler.config import (
 )
 from reconciler.errors import Misconfigured
 
+NO_SETTINGS = "1:1: these are no settings: they are a mapping that begins with apiVersion: reconciler/v1"
 SMALL = "apiVersion: reconciler/v1\nrepositories: [{url: https://git.example.com/a/b.git}]\n"
 
 CONTRACT = """
@@ -131,6 +132,77 @@ def test_all_mistakes_are_told_at_once(tmp_path):
     assert [line.partition(" ")[0] for line in mistakes(tmp_path, text)] == ["1:13:", "2:22:", "3:9:", "4:1:"]
 
 
+def test_contradictions_are_told_beside_other_mistakes(tmp_path):
+    text = SMALL + (
+        "forges: [{kind: gitlab, url: https://h, tokenFile: a, tokenEnv: B, x: 1}]\n"
+        "metrics: [{kind: recording, y: 1}, {kind: prometheus, url: http://h}]\n"
+        "clusters: [{name: a, metrics: mian}, {name: a, z: 1}]\n"
+        "units: [{path: x, cluster: b, namespace: 1}, {path: x, cluster: b, repository: other}]\n"
+    )
+    assert [line.partition(";")[0] for line in mistakes(tmp_path, text)] == [
+        "3:65: tokenFile and tokenEnv both name a token: remove one",
+        '3:68: unknown key "x"',
+        "4:11: metrics of kind recording need path",
+        '4:29: unknown key "y"',
+        '4:36: the name "main" is taken by metrics[0]',
+        '5:31: no metrics are called "mian"',
+        '5:45: the name "a" is taken by clusters[0]',
+        '5:48: unknown key "z"',
+        "6:42: units[0].namespace: expected text, found the number 1: put it in quotes",
+        '6:65: no cluster is called "b"',
+        "6:80: it is none of repositories, by address, name or alias",
+    ]
+
+
+def test_nothing_is_said_that_an_entry_with_a_mistake_could_make_untrue(tmp_path):
+    """The metrics, the cluster and the repository that are meant are there, only not right yet."""
+    text = (
+        "apiVersion: reconciler/v1\nrepositories: [{url: 1, name: deploy}]\n"
+        "metrics: [{name: eu, kind: prometheus, url: h}]\nclusters: [{name: a, metrics: eu, server: 1}]\n"
+        "units: [{path: x, cluster: a, repository: deploy}]\nforges: 1\n"
+    )
+    assert [line.partition(" ")[0] for line in mistakes(tmp_path, text)] == [
+        "2:22:", "3:45:", "4:43:", "6:9:",
+    ]  # fmt: skip
+
+
+def test_a_name_is_offered_once(tmp_path):
+    text = SMALL + "metrics: [{kind: recording, path: x}, {kind: recording, path: y}]\n"
+    told = mistakes(tmp_path, text + "clusters: [{name: a, metrics: other}]\n")
+    assert told[-1] == '4:31: no metrics are called "other"; known here: main'
+
+
+def test_a_file_of_nothing_but_mistakes_is_cut_short(tmp_path):
+    text = SMALL + "".join(f"{'x' * 30}{index}: 1\n" for index in range(1000))
+    with pytest.raises(BadFile) as caught:
+        load(tmp_path, text)
+    assert len(caught.value.mistakes) == 1000
+    assert str(caught.value).splitlines()[-1] == "and 960 more"
+    assert len(str(caught.value)) < 15_000
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["ghp_hunter2hunter2", "glpat-hunter2", "$6$hunter2$x", "aB3dE6gH9jK2mN5pQ8sT", "0123456789abcdef" * 3,
+     "postgres://me:hunter2@h/x", "-----BEGIN RSA PRIVATE KEY-----", "AKIAHUNTER2HUNTER2"],
+)  # fmt: skip
+def test_what_looks_like_a_secret_is_not_repeated(tmp_path, word):
+    for text in (
+        f"proposals: {{group: '{word}'}}",
+        f"'{word}': 1",
+        f"units: [{{path: x, namespace: ['{word}']}}]",
+    ):
+        assert word not in "".join(mistakes(tmp_path, SMALL + text + "\n"))
+
+
+def test_what_is_repeated_is_short_and_printable(tmp_path):
+    for text in (f"? '{'k ' * 400}'\n: 1", f"clusters: [{{name: a, labels: {{? '{'k ' * 200}' : 1}}}}]"):
+        (told,) = mistakes(tmp_path, SMALL + text + "\n")
+        assert len(told) < 300
+        assert "k k k k k" in told
+        assert told.isprintable()
+
+
 def test_settings_need_a_version_and_a_repository(tmp_path):
     assert mistakes(tmp_path, "policies: x\n") == [
         "1:1: apiVersion is missing",
@@ -147,7 +219,9 @@ def test_settings_need_a_version_and_a_repository(tmp_path):
         (b"", "it is empty; settings are one YAML mapping"),
         (b"# nothing\n", "it is empty; settings are one YAML mapping"),
         (b"a: 1\n---\nb: 1\n", "it holds several documents; settings are one YAML mapping"),
-        (b"- a\n", "1:1: the file: expected a mapping of keys and values, found a list"),
+        (b"- a\n", NO_SETTINGS), (b"hunter2 hunter2\n", NO_SETTINGS),
+        (b"root:*:1:\nroot:*:1:\ndaemon:*:1:\n", NO_SETTINGS),
+        (b"apiVersion: v1\nkind: Secret\nmetadata: {name: hunter2}\nstringData: {hunter2: a}\n", NO_SETTINGS),
         (b"a: 1\nb: \xff\n", "2:4: it is not UTF-8 text: save it as UTF-8"),
         ("a: ü\n".encode("utf-16"), "1:1: it is not UTF-8 text: save it as UTF-8"),
         (b"a: 1\nb: \x00\n", "broken YAML: control characters are not allowed"),
@@ -322,6 +396,91 @@ def test_a_strangers_file_can_not_send_a_token_anywhere(tmp_path):
     assert [(note.line, note.detail.split()[0]) for note in settings.notes] == [
         (3, "tokenFile"), (4, "tokenEnv"), (5, "password"), (6, "network"), (7, "cache"), (8, "signing"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ["policies: {}", "metrics: [{{kind: recording, path: {}}}]"])
+def test_a_strangers_file_can_not_have_other_files_read(tmp_path, key):
+    clone, outside = tmp_path / "clone", tmp_path / "shadow.yaml"
+    (clone / ".git").mkdir(parents=True)
+    (clone / "deep" / "inside").mkdir(parents=True)
+    outside.write_text("root:*:hunter2:\n")
+    (clone / "link").symlink_to(outside)
+    (clone / "folder").mkdir()
+    (clone / "folder" / "a.yaml").symlink_to("../../shadow.yaml")
+    (clone / "fine").mkdir()
+    (clone / "fine" / "b.yaml").symlink_to("../deep/b.yaml")
+    for path in (
+        "../../../shadow.yaml", outside, "../../link", "../../folder", "../..", "~/x", "/etc/shadow",
+    ):  # fmt: skip
+        text = SMALL + key.format(path) + "\n"
+        with pytest.raises(BadFile) as caught:
+            load(clone / "deep" / "inside", text, trusted=False)
+        (mistake,) = caught.value.mistakes
+        assert mistake.line == 3
+        assert "leads out of the folder that the settings came with" in mistake.message
+        assert "hunter2" not in str(caught.value)
+        assert load(clone / "deep" / "inside", text).trusted
+    for path in ("../../fine", "..", "nothing-yet"):
+        load(clone / "deep" / "inside", SMALL + key.format(path) + "\n", trusted=False)
+
+
+def test_a_strangers_file_outside_of_work_trees_has_its_own_folder(tmp_path):
+    (tmp_path / "shared").mkdir()
+    load(tmp_path / "shared", SMALL + "policies: policies/\n", trusted=False)
+    with pytest.raises(BadFile, match="leads out of the folder"):
+        load(tmp_path / "shared", SMALL + "policies: ../policies/\n", trusted=False)
+
+
+def test_a_settings_file_that_leads_out_of_its_work_tree_is_not_read(tmp_path):
+    (tmp_path / "clone" / ".git").mkdir(parents=True)
+    (tmp_path / "shadow").write_text("root:*:hunter2:\n")
+    path = tmp_path / "clone" / "reconcile.yaml"
+    path.symlink_to(tmp_path / "shadow")
+    found = find_settings(None, {}, tmp_path / "clone")
+    assert found == Found(path, False)
+    with pytest.raises(Misconfigured, match="leads out of its Git work tree and nobody named it"):
+        load_settings(found)
+
+
+# ---------------------------------------------------------------------------------------------
+# What the command line and a clone say
+# ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "url", ["ext::sh -c x", "", "https://me:hunter2@h/x", "a\nb", "x" * 2000, "https://["]
+)
+def test_a_clone_of_what_can_not_be_told(url):
+    with pytest.raises(Misconfigured) as caught:
+        Settings.for_clone(url)
+    told = str(caught.value)
+    assert told.startswith("the clone's address: ")
+    assert "hunter2" not in told
+    assert "Value error" not in told
+    assert len(told) < 200
+    assert told.isprintable()
+
+
+@pytest.mark.parametrize(
+    "source", ["http://", "https://[", "a\tb", "http://h\t", "", "https://h?x=1", "https://h:port"]
+)
+def test_metrics_that_can_not_be_meant(source):
+    with pytest.raises(Misconfigured) as caught:
+        Settings.for_clone("/srv/deploy").with_metrics(source)
+    assert str(caught.value).startswith("--metrics: ")
+    assert "Value error" not in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_paths_in_settings_have_no_detours(tmp_path):
+    (tmp_path / "settings").mkdir()
+    settings = load(tmp_path / "settings", SMALL + "policies: ../policies/x.yaml\ncache: ./a/../b\n")
+    assert (settings.policies, settings.cache) == (
+        tmp_path / "policies" / "x.yaml",
+        tmp_path / "settings" / "b",
+    )
+    named = tmp_path / "settings" / ".." / "settings" / "reconcile.yaml"
+    assert find_settings(named, {}, tmp_path) == Found(tmp_path / "settings" / "reconcile.yaml", True)
 
 
 # ---------------------------------------------------------------------------------------------

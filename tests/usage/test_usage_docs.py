@@ -6,13 +6,16 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from reconciler.demo import END, record_story
 from reconciler.demo.story import ROLES
-from reconciler.model import Usage
+from reconciler.model import ContainerRef, Usage
 from reconciler.usage.days import COLUMNS, DAY
+from reconciler.usage.files import read_days
 from reconciler.usage.recording import open_recording
+from reconciler.usage.sketch import _table, build
 
 DOCS = Path(__file__).parents[2] / "docs" / "recording.md"
 TYPES = {
@@ -49,6 +52,34 @@ def run(code: str, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     monkeypatch.chdir(home)
     exec(compile(code, str(DOCS), "exec"), {})
     return capsys.readouterr().out
+
+
+def test_the_example_writes_what_we_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (code,) = examples("pyarrow")
+    monkeypatch.chdir(tmp_path)
+    written: dict[str, Any] = {}
+    exec(compile(code, str(DOCS), "exec"), written)
+    (path,) = (tmp_path / "recorded").iterdir()
+    (row,) = read_days(path)
+    assert row.ref == ContainerRef("", "shop", "Deployment", "web", "app")
+    assert row.cpu == build(np.array(written["cpu"], np.int64))
+    assert row.memory == build(np.array(written["memory"], np.int64))
+    middles, tops = _table()
+    assert written["middles"] == middles.tolist()
+    assert written["tops"] == tops.tolist()
+    recording = open_recording(path.parent, "mine")
+    usage = recording.read([row.ref], row.last_sample + 1 - 14 * DAY, row.last_sample + 1).usage[row.ref]
+    assert isinstance(usage, Usage)
+    assert usage.coverage_permille == 1000
+
+
+def test_the_bucket_rule_is_told_with_its_first_numbers() -> None:
+    middles, tops = _table()
+    told = re.findall(r"(\d+)–(\d+) \((?:represented )?by (\d+)\)", DOCS.read_text())
+    assert told == [(str(tops[at - 1] + 1), str(tops[at]), str(middles[at])) for at in (99, 100, 101)]
+    assert [*tops[:99]] == [*middles[:99]] == [*range(99)]
 
 
 def test_the_duckdb_examples_run(

@@ -1,0 +1,74 @@
+"""How the word of a team is joined with the operator's.
+
+Where the operator has spoken, it is the operator's word that holds, whatever the priorities. On
+what keeps clusters safe a team can still ask for more care than the operator, or than
+`balanced` where the operator says nothing, and never for less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from reconciler.config.globs import any_name
+from reconciler.config.ranking import Claim
+from reconciler.config.written import TEAM_LABELS, Key, WrittenPolicy
+from reconciler.model import Mode
+
+LABELS: Final = ("proposals", "labels")
+_STRENGTH: Final = {Mode.OBSERVE: 0, Mode.PROPOSE: 1, Mode.MERGE: 2}
+
+
+def _weaker(one: Mode, other: Mode) -> Mode:
+    return min(one, other, key=_STRENGTH.__getitem__)
+
+
+def _both(one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Any, ...]:
+    return (*one, *(entry for entry in other if entry not in one))
+
+
+# Of two values the more careful one.
+_CAREFUL: Final[Mapping[Key, Callable[[Any, Any], Any]]] = {
+    ("mode", "resources"): _weaker,
+    ("mode", "images"): _weaker,
+    ("resources", "raiseOnlyKinds"): _both,
+    ("resources", "step", "up"): min,
+    ("resources", "step", "down"): min,
+    ("resources", "coolDown"): max,
+    ("resources", "evidence", "days"): max,
+    ("resources", "evidence", "coverage"): max,
+    ("resources", "throttled"): min,
+    ("proposals", "freeze"): _both,
+}
+
+
+def counts(key: Key, ours: Mapping[Key, Claim], default: WrittenPolicy) -> bool:
+    """Whether what a team says on the key can make a difference."""
+    return key != TEAM_LABELS and (key in _CAREFUL or key == LABELS or ours[key].by is default)
+
+
+def joined(
+    ours: Mapping[Key, Claim], theirs: Mapping[Key, Claim], default: WrittenPolicy
+) -> dict[Key, Claim]:
+    """What holds, of the operator's claims (complete with the defaults) and a team's."""
+    held = dict(ours)
+    for key, claim in theirs.items():
+        if key in _CAREFUL:
+            held[key] = _told(ours[key], claim, _CAREFUL[key](ours[key].value, claim.value))
+        elif key == LABELS:
+            held[key] = _told(ours[key], claim, _labels(ours, claim))
+        elif counts(key, ours, default):
+            held[key] = claim
+    return held
+
+
+def _told(ours: Claim, theirs: Claim, value: Any) -> Claim:
+    return ours if value == ours.value else theirs._replace(value=value)
+
+
+def _labels(ours: Mapping[Key, Claim], theirs: Claim) -> tuple[str, ...]:
+    """Labels can set off what others have built on them, so the operator says which a team may use."""
+    patterns = ours[TEAM_LABELS].value
+    allowed = any_name(patterns) if patterns else lambda name: False
+    found: tuple[str, ...] = ours[LABELS].value
+    return _both(found, tuple(label for label in theirs.value if allowed(label)))
