@@ -39,10 +39,6 @@ class Application(NamedTuple):
     annotations: Table
     template: Table = {}  # noqa: RUF012 (never written to): the `spec` as an ApplicationSet writes it
 
-    @property
-    def identity(self) -> tuple[str, str]:
-        return (self.namespace, self.name)
-
 
 def from_thing(thing: Thing) -> Application:
     origin = Origin(thing.repository, thing.path, thing.line, thing.document, thing.keys)
@@ -60,17 +56,24 @@ def rendered(
 
     One that is in no file, or says something else there, has nothing inline that can be edited.
     """
-    named = {each.identity: each for each in found} | {("", each.name): each for each in found}
+    named: dict[str, list[Application]] = {}
+    for each in found:
+        named.setdefault(each.name, []).append(each)
     for body in bodies:
         new = _application(body, fallback)
-        same = named.get(new.identity) or named.get(("", new.name))
-        if same is None:
-            yield new
-        elif same.spec == new.spec:
-            yield new._replace(origin=same.origin)
-        else:
+        same = [each for each in named.get(new.name, ()) if _may_be_one(each.namespace, new.namespace)]
+        equal = next((each for each in same if each.spec == new.spec), None)
+        if equal is not None:
+            yield new._replace(origin=equal.origin, template=equal.template)
+        elif same:
             words = "what is deployed differs from this Application as it is written here"
-            yield new._replace(origin=same.origin._replace(refused=Refused(Reason.RENDERED, words)))
+            yield new._replace(origin=same[0].origin._replace(refused=Refused(Reason.RENDERED, words)))
+        else:
+            yield new
+
+
+def _may_be_one(left: str, right: str) -> bool:
+    return left == right or not left or not right
 
 
 def exported(data: bytes) -> list[Table] | Refused:

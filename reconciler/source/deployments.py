@@ -13,7 +13,7 @@ from reconciler.source.appsets import SET
 from reconciler.source.catalog import Catalog
 from reconciler.source.context import Context
 from reconciler.source.render import HelmRequest, Rendered, Request
-from reconciler.source.typed import Thing, things
+from reconciler.source.typed import Table, Thing, things
 from reconciler.source.units import Unit
 
 _MOST: Final = 50_000
@@ -22,13 +22,18 @@ _MARK: Final = re.compile(
 )
 
 
+_Key = tuple[str, ...]
+
+
 class Deployments:
     """Every Application and every Flux object once, whoever brings it forth."""
 
     def __init__(self, catalog: Catalog, context: Context) -> None:
         self._context = context
-        self._apps: dict[tuple[str, str], Application] = {}
-        self._made: dict[tuple[str, str], list[Unit]] = {}
+        self._apps: dict[_Key, Application] = {}
+        self._written: list[Application] = []
+        self._confirmed: set[_Key] = set()  # of those that are deployed as they are written
+        self._made: dict[_Key, list[Unit]] = {}
         self._flux = _FluxObjects(catalog, context)
         self._done: set[tuple[str, str, str, str]] = set()
         if context.settings.exported is not None:
@@ -85,36 +90,59 @@ class Deployments:
         self._take(list(applications.rendered(bodies, written, nowhere)))
 
     def _take(self, found: Sequence[Application]) -> None:
+        """One name may stand in several files, for as many Argo CDs; in one ApplicationSet it may not."""
         for app in found:
             if len(self._apps) >= _MOST:
                 return
-            other = self._apps.setdefault(app.identity, app)
+            other = self._apps.setdefault(_key(app), app)
             if other.spec != app.spec:
-                words = f"the Application {app.name} is also defined in {other.origin.path}, and differently"
+                words = f"{app.name} is made twice, and differently, by one ApplicationSet"
                 origin = app.origin
-                self._context.fail("application", words, origin.repository, origin.path, origin.line)
+                self._context.fail(SET, words, origin.repository, origin.path, origin.line)
+        self._written += found
 
     def _take_rendered(self, unit: Unit, held: list[Thing]) -> bool:
         """What comes out of a render counts, not the file that went into it."""
+        files = unit.request.files if unit.request and not isinstance(unit.request, HelmRequest) else {}
+        own = [
+            app for app in self._written if app.origin.repository == unit.source and app.origin.path in files
+        ]
         words = f"this Application is rendered by {unit.name}"
         at = Origin(unit.repository, unit.path, unit.line, refused=Refused(Reason.RENDERED, words))
         bodies = [each.body for each in held if applications.is_application(each)]
-        found = list(applications.rendered(bodies, list(self._apps.values()), at))
+        found = list(applications.rendered(bodies, own, at))
         for each in held:
             if appsets.is_set(each):
-                found += [self._placed(app, at) for app in appsets.applications_of(each, self._context)]
-        new = False
-        for app in found[:_MOST]:
-            known = self._apps.get(app.identity)
-            if known is None or known.spec != app.spec:
-                self._apps[app.identity] = app
-                self._made.pop(app.identity, None)
-                new = True
-        return new
+                found += [_placed(app, own, at) for app in appsets.applications_of(each, self._context)]
+        return self._replace(own, found[:_MOST], unit)
 
-    def _placed(self, app: Application, at: Origin) -> Application:
-        known = self._apps.get(app.identity)
-        return known if known is not None and known.spec == app.spec else app._replace(origin=at)
+    def _replace(self, own: list[Application], found: list[Application], unit: Unit) -> bool:
+        """Put what was rendered in the place of what went in; one that a render leaves as it is stays."""
+        known: dict[_Key, list[tuple[Table, Origin]]] = {}
+        for app in self._apps.values():
+            known.setdefault(_key(app), []).append((app.spec, app.origin))
+        news = [app for app in found if (app.spec, app.origin) not in known.get(_key(app), ())]
+        self._confirmed |= {_key(app) for app in found if app not in news}
+        for app in news:
+            self._apps[(unit.name, unit.path, *_key(app))] = app
+        changed = {app.name for app in news}
+        for app in own:
+            if app.name in changed and _key(app) not in self._confirmed:
+                self._apps.pop(_key(app), None)
+                self._made.pop(_key(app), None)
+        return bool(news)
+
+
+def _key(app: Application) -> _Key:
+    origin = app.origin
+    keys = ".".join(map(str, origin.keys))
+    return (origin.repository, origin.path, str(origin.document), keys, app.namespace, app.name)
+
+
+def _placed(app: Application, written: Sequence[Application], at: Origin) -> Application:
+    """An Application of a rendered set: where the same set stands in a file, it is that one's."""
+    same = (each for each in written if (each.name, each.spec) == (app.name, app.spec))
+    return next(same, app._replace(origin=at))
 
 
 class _FluxObjects:

@@ -435,14 +435,43 @@ def test_applications_that_bring_forth_themselves_end(renderer: ProgramRenderer)
     assert 2 <= len([one for one in result.units if one.name.startswith("root")]) <= 10
 
 
-def test_two_applications_of_one_name_are_told() -> None:
-    files = WEB | {
-        "a.yaml": application("web", "path: charts/web"),
-        "b.yaml": application("web", "path: other"),
+def test_one_name_in_two_files_is_two_applications() -> None:
+    files = {f"clusters/{env}/web.yaml": application("web", f"path: {env}") for env in ("dev", "prod")}
+    files |= {f"{env}/cm.yaml": "kind: ConfigMap\n" for env in ("dev", "prod")}
+    result = found(files)
+    assert not result.failures
+    assert {one.path: one.manifests for one in result.units} == {
+        "clusters/dev/web.yaml": ("dev/cm.yaml",),
+        "clusters/prod/web.yaml": ("prod/cm.yaml",),
     }
-    (failure,) = found(files).failures
-    assert (failure.path, failure.what) == ("b.yaml", "application")
-    assert "a.yaml" in failure.error
+
+
+def test_one_name_made_twice_by_one_set_is_told() -> None:
+    text = appset(
+        "- {list: {elements: [{name: a, at: x}, {name: a, at: z}]}}", helm_lines="{releaseName: '{{at}}'}"
+    )
+    (failure,) = made(text).failures
+    assert "made twice" in failure.error
+
+
+def test_two_overlays_of_one_application_are_two(renderer: ProgramRenderer) -> None:
+    files = WEB | {
+        "base/kustomization.yaml": "resources: [web.yaml]\n",
+        "base/web.yaml": application("web", "path: charts/web\nhelm: {valuesObject: {size: base}}"),
+        "same/kustomization.yaml": "resources: [../base]\n",
+    }
+    for env in ("dev", "prod"):
+        files[f"{env}/kustomization.yaml"] = "resources: [../base]\npatches: [{path: patch.yaml}]\n"
+        files[f"{env}/patch.yaml"] = application("web", f"helm: {{valuesObject: {{size: {env}}}}}")
+    result = found(files, renderer=renderer)
+    made_of = {
+        helm(one).values[0]: one.layers[-1].refused is None for one in result.units if one.name == "web"
+    }
+    assert made_of == {
+        b'{"size": "base"}': True,
+        b'{"size": "dev"}': False,
+        b'{"size": "prod"}': False,
+    }
 
 
 def test_a_set_in_one_repository_and_its_files_in_another() -> None:
