@@ -11,7 +11,6 @@ from reconciler.source.generators import MOST, Generators, merged
 from reconciler.source.gotemplates import Language, language
 from reconciler.source.typed import Table, Thing, Value, items, merge_patch, table, text, values_in
 
-SET: Final = "applicationset"  # what a failure of one is called
 _INLINE: Final = ("source", "sources", "sourceHydrator")
 
 
@@ -20,7 +19,7 @@ def is_set(thing: Thing) -> bool:
 
 
 def applications_of(thing: Thing, context: Context) -> list[Application]:
-    """Every Application of a set. What can't be worked out is told in the context, generator by generator."""
+    """Every Application of a set. A generator that can't be worked out is refused alone."""
     spec = table(thing.body.get("spec"))
     written = language(spec)
     tree = context.repositories.named(thing.repository)
@@ -29,19 +28,14 @@ def applications_of(thing: Thing, context: Context) -> list[Application]:
     for generator in items(spec.get("generators")):
         made = generators.parameters(generator)
         if isinstance(made, Refused):
-            _refuse(thing, context, made)
+            context.refuse(thing, made)
             continue
         if len(found) + len(made) > MOST:
             words = f"its generators make more than {MOST} Applications"
-            _refuse(thing, context, Refused(Reason.UNSUPPORTED, words))
+            context.refuse(thing, Refused(Reason.UNSUPPORTED, words))
             break
         found += _Stamp(thing, spec, table(generator), written, context).applications(made)
     return found
-
-
-def _refuse(thing: Thing, context: Context, why: Refused) -> None:
-    words = f"ApplicationSet {thing.name}: {why.detail} ({why.reason})"
-    context.fail(SET, words, thing.repository, thing.path, thing.line)
 
 
 class _Stamp:
@@ -72,7 +66,7 @@ class _Stamp:
             else:
                 found.append(answer)
         for refused in list(refusals.values())[:5]:
-            _refuse(self._thing, self._context, refused)
+            self._context.refuse(self._thing, refused)
         return found
 
     def _application(self, body: Value | Refused, patching: Value | Refused) -> Application | Refused:

@@ -12,7 +12,8 @@ from reconciler.source.render import Files, Renderer
 from reconciler.source.repositories import Repositories
 from reconciler.source.settings import UnitSettings
 from reconciler.source.trees import Tree
-from reconciler.source.units import Layer
+from reconciler.source.typed import Thing
+from reconciler.source.units import Layer, Unit
 from reconciler.source.valuefiles import ValueFile
 
 
@@ -38,12 +39,18 @@ class Context:
         self.overlays = Overlays()
         self.notes: list[Note] = []
         self.failures: list[Failure] = []
+        self.refused: dict[Unit, None] = {}  # what defines units, and can't be worked out
 
     def note(self, what: str, words: str, tree: Tree, path: str, line: int = 0) -> None:
         self.notes.append(Note(what, words, tree.name, path, line))
 
     def fail(self, what: str, words: str, repository: str = "", path: str = "", line: int = 0) -> None:
         self.failures.append(Failure(what, Whose.YOURS, words, repository, path, line))
+
+    def refuse(self, thing: Thing, why: Refused) -> None:
+        """Keep a definition with its reason: nothing that it deploys is known."""
+        unit = Unit(thing.name, thing.repository, thing.path, thing.line, "", "", None, refused=why)
+        self.refused[unit] = None
 
     def chart_layer(self, chart: Files, at: Landing) -> Layer:
         """A chart's own defaults. Whether they are shared is known when all units are."""

@@ -9,7 +9,6 @@ from typing import Final
 from reconciler.model import Reason, Refused
 from reconciler.source import applications, appplatform, appsets, argocd, flux
 from reconciler.source.applications import Application, Origin
-from reconciler.source.appsets import SET
 from reconciler.source.catalog import Catalog
 from reconciler.source.context import Context
 from reconciler.source.render import HelmRequest, Rendered, Request
@@ -45,7 +44,8 @@ class Deployments:
         for key, app in self._apps.items():
             if key not in self._made:
                 self._made[key] = argocd.units_of(app, self._context)
-        return [*(unit for made in self._made.values() for unit in made), *self._flux.units()]
+        made = [unit for each in self._made.values() for unit in each]
+        return [*made, *self._context.refused, *self._flux.units()]
 
     def bring_forth(self, unit: Unit) -> bool:
         """Whether a render of a unit holds an Application or a Flux object that was not known."""
@@ -81,8 +81,7 @@ class Deployments:
             context.fail("applications", bodies.detail)
             return
         self._take_written(deployed)
-        # what could not be worked out is in the list
-        context.failures[:] = [each for each in context.failures if each.what not in ("application", SET)]
+        context.refused.clear()  # what could not be worked out is in the list
         written = list(self._apps.values())
         self._apps.clear()
         words = "this Application is in no file of a known repository"
@@ -98,7 +97,7 @@ class Deployments:
             if other.spec != app.spec:
                 words = f"{app.name} is made twice, and differently, by one ApplicationSet"
                 origin = app.origin
-                self._context.fail(SET, words, origin.repository, origin.path, origin.line)
+                self._context.fail("application", words, origin.repository, origin.path, origin.line)
         self._written += found
 
     def _take_rendered(self, unit: Unit, held: list[Thing]) -> bool:

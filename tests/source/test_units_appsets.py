@@ -77,16 +77,16 @@ def made(
 
 
 def names(result: Found) -> list[str]:
-    assert not result.failures, result.failures
+    assert not refusals(result), refusals(result)
     return sorted(one.name for one in result.units if one.path == "set.yaml")
 
 
 def refusals(result: Found) -> list[str]:
-    assert not [one for one in result.units if one.path == "set.yaml"]
-    assert {(each.what, each.path, each.line) for each in result.failures} == {
-        ("applicationset", "set.yaml", 1)
-    }
-    return [each.error for each in result.failures]
+    """Why generators of the set, or all of it, made nothing."""
+    assert not result.failures, result.failures
+    sets = [one for one in result.units if one.name == "set"]
+    assert {(one.path, one.line, one.request) for one in sets} <= {("set.yaml", 1, None)}
+    return [f"{one.refused.detail} ({one.refused.reason})" for one in sets if one.refused]
 
 
 # -- what is refused, and why ----------------------------------------------------------------------
@@ -130,8 +130,8 @@ def test_generators_that_explode_are_stopped() -> None:
 
 def test_one_generator_that_fails_leaves_the_others() -> None:
     result = made(appset("- {plugin: {}}\n- {list: {elements: [{name: a}]}}"))
-    assert [one.name for one in result.units if one.path == "set.yaml"] == ["a"]
-    assert len(result.failures) == 1
+    assert sorted(one.name for one in result.units if one.path == "set.yaml") == ["a", "set"]
+    assert len(refusals(result)) == 1
 
 
 @pytest.mark.parametrize(
