@@ -61,7 +61,7 @@ def open_recording(folder: Path, name: str) -> RecordingSource:
     else:
         raise Misconfigured(WHAT, "there is no such folder; check the path of the metrics", path=str(folder))
     if not paths:
-        error = "the folder has no *.parquet file; put a recording there (docs/recording.md), or check the path"
+        error = "the folder has no *.parquet file; put a recording there, or check the path"
         raise Misconfigured(WHAT, error, path=str(folder))
     index, failures = build_index(paths)
     return RecordingSource(name, folder, index, failures)
