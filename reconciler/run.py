@@ -100,7 +100,7 @@ def reconcile(job: Job) -> Report:
         kept=tuple(keep for one in settled for keep in one.kept),
         proposals=proposals,
         actions=tuple(actions),
-        failed=(*job.failed, *failed),
+        failed=tuple(dict.fromkeys([*job.failed, *failed])),  # one cause is one row
         notes=(*job.notes, *notes),
         stats=_stats(sites, settled),
     )
