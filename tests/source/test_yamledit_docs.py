@@ -20,7 +20,7 @@ def edited(before: str, *assignments: Assignment) -> str:
 
 
 def test_every_example_comes_out_as_it_stands_there() -> None:
-    kept, kept_after, added, added_after, alias, alias_after, block = BLOCKS
+    kept, kept_after, added, added_after, alias, alias_after, block, two = BLOCKS
     cpu = ("resources", "requests", "cpu")
     assert edited(kept, Assignment(0, cpu, "250m")) == kept_after
     sizes = [Assignment(0, ("containers", at, *cpu), value) for at, value in ((0, "250m"), (1, "50m"))]
@@ -28,6 +28,8 @@ def test_every_example_comes_out_as_it_stands_there() -> None:
     assert edited(alias, Assignment(0, ("web", *cpu), "250m")) == alias_after
     inside = edited(block, Assignment(0, ("values",), "250m", False, cpu))
     assert inside == block.replace("100m", "250m")
+    for at in (0, 1):
+        assert isinstance(rewrite(two.encode(), [Assignment(at, ("ab"[at],), "3")]), Refused)
 
 
 def test_the_words_that_need_quotes_are_the_ones_named() -> None:

@@ -37,7 +37,7 @@ def rewrite(data: bytes, assignments: Sequence[Assignment], doubt: Doubt | None 
         group = [one for one in assignments if one.document == index]
         if (refused := _proven(documents[index], text, edits, group)) is not None:
             return refused
-    if split(after) != _moved(split(text), edits):
+    if [start for start, _ in split(after)] != _moved([found.start for found in documents], edits):
         return Refused(Reason.UNPROVEN, "the edit would change where documents begin")
     return after.encode("utf-8")
 
@@ -55,14 +55,13 @@ def _proven(
     return proven(before, after, group, careful=careful)
 
 
-def _moved(spans: list[tuple[int, int]], edits: tuple[Edit, ...]) -> list[tuple[int, int]]:
-    """Where documents stand when edits change nothing but their length."""
-    moved: list[tuple[int, int]] = []
+def _moved(starts: list[int], edits: tuple[Edit, ...]) -> list[int]:
+    """Where documents begin when edits change nothing but the length of those before."""
+    moved: list[int] = []
     ahead, done = 0, 0
-    for start, end in spans:
-        first = start + ahead
-        while done < len(edits) and edits[done].end <= end:
+    for start in starts:
+        while done < len(edits) and edits[done].end < start:
             ahead += len(edits[done].text) - (edits[done].end - edits[done].start)
             done += 1
-        moved.append((first, end + ahead))
+        moved.append(start + ahead)
     return moved
