@@ -114,9 +114,7 @@ def parse_now(text: str | None) -> int | None:
             "--now", f"--now {text!r} is no time: give Unix seconds or ISO 8601, e.g. 2026-03-01T12:00:00Z."
         ) from error
     if not 0 <= moment < _FAR:
-        raise Misconfigured(
-            "--now", f"--now {text!r} is far from any time that counts: give seconds."
-        )
+        raise Misconfigured("--now", f"--now {text!r} is far from any time that counts: give seconds.")
     return moment
 
 

@@ -53,6 +53,7 @@ class ForgeContract:
         assert abs(made.opened_at - bench.now()) < 60
         assert (made.ended_at, made.ended_by, made.merge_commit) == (0, "", "")
         assert made.url
+        assert made.author
         assert list(bench.fresh().mine("reconcile/")) == [made]
 
     def test_opening_twice_is_one(self, bench: Bench) -> None:
@@ -195,6 +196,36 @@ class ForgeContract:
         assert answer.why is Blocked.HEAD_MOVED
         assert bench.bare.tip() == base
 
+    def test_what_was_merged_at_another_commit_is_not_what_was_asked(self, bench: Bench) -> None:
+        made = self.opened(bench)
+        bench.forge.merge(made.number, made.head)
+        later = bench.bare.commit({"apps/web/service.yaml": b"not reviewed\n"}, made.branch)
+        base = bench.bare.tip()
+        for head in (later, "0" * 40):
+            answer = bench.forge.merge(made.number, head)
+            assert isinstance(answer, NotMerged)
+            assert answer.why is Blocked.HEAD_MOVED
+        assert bench.bare.tip() == base
+        assert bench.forge.mine("")[0].head == made.head
+
+    def test_a_branch_whose_content_is_there_already_is_not_merged_at_another_commit(
+        self, bench: Bench
+    ) -> None:
+        made = self.opened(bench)
+        bench.bare.commit({"apps/web/service.yaml": b"ours\n"})
+        base = bench.bare.tip()
+        answer = bench.forge.merge(made.number, "0" * 40)
+        assert isinstance(answer, NotMerged)
+        assert answer.why is Blocked.HEAD_MOVED
+        assert bench.bare.tip() == base
+
+    def test_a_branch_that_is_gone_is_not_merged(self, bench: Bench) -> None:
+        made = self.opened(bench)
+        base = bench.bare.tip()
+        bench.bare.store.references.delete(f"refs/heads/{made.branch}")
+        assert isinstance(bench.forge.merge(made.number, made.head), NotMerged)
+        assert bench.bare.tip() == base
+
     def test_a_conflict(self, bench: Bench) -> None:
         made = self.opened(bench)
         base = bench.bare.commit({"apps/web/service.yaml": b"theirs\n"})
@@ -232,6 +263,12 @@ class ForgeContract:
     def _another(self, bench: Bench, branch: str) -> str:
         bench.bare.commit({"apps/db/statefulset.yaml": b"newer\n"}, branch)
         return branch
+
+    def test_what_only_looks_like_it_is_not_merged(self, bench: Bench) -> None:
+        self.opened(bench)
+        bench.bare.commit({"apps/web/service.yaml": b"theirs\n", "README.md": b"ours\n"})
+        bench.bare.commit({"apps/web/other.yaml": b"ours\n"})
+        assert bench.fresh().mine("")[0].state == "open"
 
     def test_its_branch_may_go_after_the_merge(self, bench: Bench) -> None:
         made = self.opened(bench)

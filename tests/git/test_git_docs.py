@@ -27,6 +27,7 @@ def test_the_commit_message_in_the_docs_is_one_of_ours() -> None:
     assert message(subject, body, trailers(text)) == text
     assert list(trailers(text)) == [
         "Reconcile-Key", "Reconcile-Plan", "Reconcile-Policy", "Reconcile-Evidence", "Reconcile-Schema",
+        "Reconcile-Files",
     ]  # fmt: skip
 
 
