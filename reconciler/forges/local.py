@@ -14,8 +14,9 @@ from urllib.parse import unquote, urlsplit
 import pygit2
 
 from reconciler.errors import Problem
+from reconciler.forges.landed import Base
 from reconciler.forges.port import Blocked, Capabilities, Comment, Draft, NotMerged, Site, Wording
-from reconciler.forges.records import Event, Record, Records, Said
+from reconciler.forges.records import LATEST, Event, Record, Records, Said
 from reconciler.model import MergeRequest
 
 _HEADS: Final = "refs/heads/"
@@ -40,16 +41,14 @@ class LocalForge:
     # -- the port ---------------------------------------------------------------------------
 
     def mine(self, prefix: str) -> Sequence[MergeRequest]:
-        store = self._store()
+        now = _Now(self._store())
         return [
-            self._shown(_seen(store, record))
-            for record in self.records.all()
-            if record.branch.startswith(prefix)
+            self._shown(now.seen(record)) for record in self.records.all() if record.branch.startswith(prefix)
         ]
 
     def get(self, number: int) -> Record:
         """One record with its comments and events, as `reconcile mr show` prints it."""
-        return _seen(self._store(), self.records.get(number))
+        return _Now(self._store()).seen(self.records.get(number))
 
     def open(self, draft: Draft) -> MergeRequest:
         with self.records.writing():
@@ -59,7 +58,7 @@ class LocalForge:
                 return self._shown(there)
             head = self._tip(store, draft.branch)
             base = self._tip(store, draft.base)
-            if _contains(store, base, head):
+            if Base(store, base).contains(head):
                 text = f"there is nothing to merge: {draft.base} already has all of {draft.branch}."
                 raise Problem(draft.branch, text, repository=str(self._path))
             record = Record(
@@ -67,6 +66,7 @@ class LocalForge:
                 branch=draft.branch,
                 base=draft.base,
                 head=head,
+                since=base,
                 state="open",
                 title=" ".join(draft.title.split()),
                 body=draft.body,
@@ -77,7 +77,7 @@ class LocalForge:
 
     def update(self, number: int, wording: Wording) -> MergeRequest:
         with self.records.writing():
-            old = self.get(number)
+            old = self._current(number)
             kept = [label for label in old.labels if label not in wording.remove_labels]
             new = old.model_copy(
                 update={
@@ -91,7 +91,7 @@ class LocalForge:
 
     def close(self, number: int, comment: Comment | None = None) -> MergeRequest:
         with self.records.writing():
-            old = self.get(number)
+            old = self._current(number)
             if old.state == "merged":
                 raise self._problem(number, "it is merged and can't be closed")
             new = self._commented(old, comment)
@@ -102,7 +102,7 @@ class LocalForge:
     def reopen(self, number: int) -> MergeRequest:
         with self.records.writing():
             store = self._store()
-            old = self.get(number)
+            old = self._current(number)
             if old.state == "open":
                 return self._shown(old)
             if old.state == "merged":
@@ -110,23 +110,24 @@ class LocalForge:
             other = self._find_open(store, old.branch)
             if other is not None:
                 raise self._problem(number, f"its branch has another open one, {other.number}")
-            head = self._tip(store, old.branch)
-            return self._shown(self._put(old.model_copy(update={"state": "open", "head": head}), "reopened"))
+            head, base = self._tip(store, old.branch), self._tip(store, old.base)
+            again = old.model_copy(update={"state": "open", "head": head, "since": base})
+            return self._shown(self._put(again, "reopened"))
 
     def merge(self, number: int, head: str, *, squash: bool = False) -> MergeRequest | NotMerged:
         with self.records.writing():
             store = self._store()
-            record = self.get(number)
-            if record.state == "merged":
-                return self._shown(record)
-            if record.state != "open":
-                return NotMerged(Blocked.NOT_OPEN, f"merge request {number} is {record.state}")
-            tip = self._tip(store, record.branch)
+            record = self._current(number)
+            if record.state == "closed":
+                return NotMerged(Blocked.NOT_OPEN, f"merge request {number} is closed")
+            is_merged = record.state == "merged"
+            tip = record.head if is_merged else _tip(store, record.branch)
             if tip != head:
-                text = (
-                    f"the branch {record.branch} is at {tip[:10]}, not at {head[:10]} that was to be merged"
-                )
+                place = f"was merged at {tip}" if is_merged else f"is at {tip}" if tip else "is gone"
+                text = f"the branch {record.branch} {place}, not at {head} that was to be merged"
                 return NotMerged(Blocked.HEAD_MOVED, text)
+            if is_merged:
+                return self._shown(record)
             merged = self._merge_now(store, record, head, squash)
             if isinstance(merged, NotMerged):
                 return merged
@@ -148,7 +149,7 @@ class LocalForge:
             )
         tree = index.write_tree(store)
         if tree == store[base].peel(pygit2.Tree).id:
-            return base  # it is there already: squashed by hand, or before a crash
+            return base  # all of it is there already
         who = self._signature()
         text = _squashed(store, record, head) if squash else _merge_message(record)
         parents = [base] if squash else [base, head]
@@ -167,8 +168,19 @@ class LocalForge:
     # -- records ----------------------------------------------------------------------------
 
     def _find_open(self, store: pygit2.Repository, branch: str) -> Record | None:
-        seen = (_seen(store, record) for record in self.records.all() if record.branch == branch)
-        return next((record for record in seen if record.state == "open"), None)
+        now = _Now(store)
+        records = [
+            self._settled(now, each) for each in self.records.of_branch(branch) if each.state == "open"
+        ]
+        return next((record for record in records if record.state == "open"), None)
+
+    def _current(self, number: int) -> Record:
+        return self._settled(_Now(self._store()), self.records.get(number))
+
+    def _settled(self, now: _Now, record: Record) -> Record:
+        """As it is now, and written down: what tells of a squash by hand may be gone some day."""
+        seen = now.seen(record)
+        return record if seen == record else self.records.put(seen)
 
     def _put(self, record: Record, what: str) -> Record:
         return self.records.put(record.model_copy(update={"events": (*record.events, self._event(what))}))
@@ -203,6 +215,7 @@ class LocalForge:
             ended_at=ended.at if ended else 0,
             ended_by=ended.by if ended else "",
             merge_commit=record.merge_commit,
+            author=record.author,
         )
 
     # -- the repository ---------------------------------------------------------------------
@@ -238,33 +251,38 @@ def _tip(store: pygit2.Repository, branch: str) -> str | None:
     return None if reference is None else str(reference.target)
 
 
-def _contains(store: pygit2.Repository, commit: str, other: str) -> bool:
-    return commit == other or store.descendant_of(commit, other)
+class _Now:
+    """What the repository makes of open records now. One look at a base branch serves them all."""
+
+    def __init__(self, store: pygit2.Repository) -> None:
+        self._store = store
+        self._bases: dict[str, Base | None] = {}
+
+    def seen(self, record: Record) -> Record:
+        """With its branch as it is now; merged, when someone merged it with plain Git."""
+        if record.state != "open":
+            return record
+        tip = _tip(self._store, record.branch) or record.head
+        base = self._base(record.base)
+        # the commit last seen counts too: its branch may have gone on after it was merged
+        for head in dict.fromkeys((tip, record.head)):
+            found = base.landed(head, record.since) if base else None
+            if found is not None:
+                return _merged(record, head, found)
+        return record if tip == record.head else record.model_copy(update={"head": tip})
+
+    def _base(self, branch: str) -> Base | None:
+        if branch not in self._bases:
+            tip = _tip(self._store, branch)
+            self._bases[branch] = Base(self._store, tip) if tip else None
+        return self._bases[branch]
 
 
-def _seen(store: pygit2.Repository, record: Record) -> Record:
-    """An open one with its branch as it is now; merged, when someone merged it with plain Git."""
-    if record.state != "open":
-        return record
-    tip = _tip(store, record.branch) or record.head
-    base = _tip(store, record.base)
-    # the commit last seen counts too: its branch may have gone on after it was merged
-    merged = [head for head in (tip, record.head) if base and head in store and _contains(store, base, head)]
-    if base is None or not merged:
-        return record.model_copy(update={"head": tip})
-    found = _where_merged(store, base, merged[0])
-    event = Event(at=found.commit_time, by=found.committer.name, what="merged")
-    events = (*record.events, event)
-    changed = {"state": "merged", "head": merged[0], "merge_commit": str(found.id), "events": events}
-    return record.model_copy(update=changed)
-
-
-def _where_merged(store: pygit2.Repository, base: str, head: str) -> pygit2.Commit:
-    """The oldest commit of the base branch that has it."""
-    commit = store[base].peel(pygit2.Commit)
-    while commit.parents and _contains(store, str(commit.parent_ids[0]), head):
-        commit = commit.parents[0]
-    return commit
+def _merged(record: Record, head: str, by: pygit2.Commit) -> Record:
+    at = min(max(by.commit_time, 0), LATEST)
+    event = Event(at=at, by=by.committer.name, what="merged")
+    changed = {"state": "merged", "head": head, "merge_commit": str(by.id)}
+    return record.model_copy(update={**changed, "events": (*record.events, event)})
 
 
 def _merge_message(record: Record) -> str:
