@@ -53,7 +53,7 @@ class Context:
         self.refused[unit] = None
 
     def chart_layer(self, chart: Files, at: Landing) -> Layer:
-        """A chart's own defaults. Whether they are shared is known when all units are."""
+        """A chart's own defaults: the last place to edit, for whoever renders the chart has them."""
         content = chart.get(VALUES, b"")
         path = f"{at.folder}/{VALUES}" if at.folder else VALUES
         if at.tree is None:
@@ -61,7 +61,7 @@ class Context:
             return Layer(Place("", path, 0, ()), False, content, shared=True, refused=refused)
         real = at.tree.resolved(path) or path
         place = Place(at.tree.name, real, 0, ())
-        return Layer(place, False, content, refused=secretvalues.refusal(content, path))
+        return Layer(place, False, content, shared=True, refused=secretvalues.refusal(content, path))
 
     def file_layer(self, found: ValueFile) -> Layer:
         refused = secretvalues.refusal(found.content, found.name)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from reconciler.model import Failure, Note, Place
+from reconciler.model import Failure, Note
 from reconciler.source import chartunits, rest
 from reconciler.source.catalog import Catalog
 from reconciler.source.charts import ChartSource
@@ -49,18 +48,7 @@ def find_units(
         if not news:
             break
     return Found(
-        tuple(_shared(units)),
+        tuple(units),
         tuple(dict.fromkeys(context.failures)),
         tuple(dict.fromkeys(context.notes)),
     )
-
-
-def _shared(units: list[Unit]) -> list[Unit]:
-    """With the defaults of every chart that several units render marked as shared."""
-    uses: Counter[Place] = Counter(unit.layers[0].place for unit in units if unit.layers)
-    return [
-        unit._replace(layers=(unit.layers[0]._replace(shared=True), *unit.layers[1:]))
-        if unit.layers and uses[unit.layers[0].place] > 1
-        else unit
-        for unit in units
-    ]

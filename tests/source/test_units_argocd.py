@@ -231,10 +231,9 @@ def test_a_value_file_behind_a_link_stands_where_the_link_leads() -> None:
     assert reason(outside) == "not-deployable"
 
 
-def test_defaults_are_shared_by_all_who_render_the_chart() -> None:
-    both = of("path: charts/web") | {"apps/two.yaml": application("two", "path: charts/web")}
-    assert unit(found(both), "web").layers[0].shared
-    assert not unit(found(of("path: charts/web")), "web").layers[0].shared
+def test_a_charts_own_defaults_are_told_apart_from_the_users_files() -> None:
+    layers = unit(found(of("path: charts/web\nhelm: {valuesObject: {a: 1}}")), "web").layers
+    assert [layer.shared for layer in layers] == [True, False]
 
 
 # -- several sources ------------------------------------------------------------------------------
