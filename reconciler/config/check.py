@@ -19,8 +19,11 @@ M = TypeVar("M", bound=BaseModel)
 
 # What may stand here is nobody's business, not even in an error message.
 _UNSHOWN = frozenset(
-    {"tokenEnv", "tokenFile", "token", "password", "secret", "proxy", "url", "key", "repository"}
-)
+    {
+        "tokenEnv", "tokenFile", "token", "passwordEnv", "passwordFile", "password", "username", "secret",
+        "proxy", "url", "key", "repository", "host",
+    }
+)  # fmt: skip
 _SECRETS = frozenset({"token", "password", "secret", "apiKey"})
 # Every object of Kubernetes has these, so they don't tell what a file is meant to be.
 _OF_ANY_OBJECT = frozenset({"apiVersion", "kind", "metadata"})
@@ -121,8 +124,10 @@ def _message(model: type[BaseModel], error: ErrorDetails) -> str:
 
 
 def _unknown(key: str, known: Sequence[str]) -> str:
-    if key in _SECRETS and "tokenFile" in known:
-        return f'"{key}" would put a secret into this file: name where it lies with tokenFile or tokenEnv'
+    for kind in ("token", "password"):
+        if key in _SECRETS and f"{kind}File" in known:
+            where = f"{kind}File or {kind}Env"
+            return f'"{key}" would put a secret into this file: name where it lies with {where}'
     return f"unknown key {shown(key)}{nearest(key, known)}"
 
 

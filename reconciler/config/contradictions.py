@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ValidationError
 
 from reconciler.config.mistakes import nearest
+from reconciler.config.rendering import Registry
 from reconciler.config.settings import ArgoCD, Cluster, Forge, Metrics, Repository, Settings, Unit
 
 Loc = tuple[str | int, ...]
@@ -29,6 +30,7 @@ class Entries(NamedTuple):
     clusters: Sequence[Cluster | None]
     argocd: Sequence[ArgoCD | None]
     units: Sequence[Unit | None]
+    registries: Sequence[Registry | None]
 
 
 def entries_of(settings: Settings) -> Entries:
@@ -39,12 +41,14 @@ def entries_of(settings: Settings) -> Entries:
         settings.clusters,
         settings.argocd,
         settings.units,
+        settings.rendering.registries,
     )
 
 
 def sound_entries(data: object, base: Path) -> Entries:
     """What can be read of settings that have mistakes in them."""
     found = data if isinstance(data, dict) else {}
+    rendering = found.get("rendering")
     return Entries(
         _sound(Repository, found.get("repositories"), base) or [None],
         _sound(Forge, found.get("forges"), base),
@@ -52,6 +56,7 @@ def sound_entries(data: object, base: Path) -> Entries:
         _sound(Cluster, found.get("clusters"), base),
         _sound(ArgoCD, found.get("argocd"), base),
         _sound(Unit, found.get("units"), base),
+        _sound(Registry, rendering.get("registries") if isinstance(rendering, dict) else None, base),
     )
 
 
@@ -83,6 +88,7 @@ def contradictions(found: Entries) -> Iterator[tuple[Loc, str]]:
     yield from _same_address(found.repositories)
     yield from _forges(found.forges)
     yield from _references(found)
+    yield from _registries(found.registries)
 
 
 def _tokens(found: Entries) -> Iterator[tuple[Loc, str]]:
@@ -146,6 +152,21 @@ def _forges(forges: Sequence[Forge | None]) -> Iterator[tuple[Loc, str]]:
         first = hosts.setdefault(host, index)
         if first != index:
             yield ("forges", index), f"this server is already forges[{first}]"
+
+
+def _registries(registries: Sequence[Registry | None]) -> Iterator[tuple[Loc, str]]:
+    hosts: dict[str, int] = {}
+    for index, one in enumerate(registries):
+        if one is None:
+            continue
+        here: Loc = ("rendering", "registries", index)
+        if one.password_file is None and one.password_env is None:
+            yield here, "a login needs passwordFile or passwordEnv"
+        if one.password_file is not None and one.password_env is not None:
+            yield (*here, "passwordEnv"), "passwordFile and passwordEnv both name a password: remove one"
+        first = hosts.setdefault(one.host, index)
+        if first != index:
+            yield (*here, "host"), f"this host is already rendering.registries[{first}]"
 
 
 def _references(found: Entries) -> Iterator[tuple[Loc, str]]:

@@ -23,6 +23,8 @@ VARIABLE: Final = "RECONCILE_CONFIG"
 # it, or have files written where they like.
 _IGNORED_ANYWHERE: Final = ("tokenFile", "tokenEnv", "token", "password", "secret")
 _IGNORED_ON_TOP: Final = ("network", "cache")
+# Of `rendering` they may say how, but not with which programs, nor whom to ask, nor for how long.
+_TAKEN_OF_RENDERING: Final = frozenset({"buildOptions"})
 
 
 class Found(NamedTuple):
@@ -109,6 +111,7 @@ def _led_astray(settings: Settings, found: Found, document: Document) -> list[Mi
     """Paths by which a stranger's file would have others read than those that came with it."""
     root = work_tree_of(found.path)
     paths: dict[Loc, Path | None] = {("policies",): settings.policies}
+    paths |= {("applications",): settings.applications}
     paths |= {("metrics", index, "path"): one.path for index, one in enumerate(settings.metrics)}
     said = (
         "this leads out of the folder that the settings came with, and nobody named them, so it is not "
@@ -143,11 +146,19 @@ def _without_secrets(document: Document, loc: tuple[str | int, ...], path: str, 
     kept = {}
     for key, value in data.items():
         here = (*loc, key)
-        if key in _IGNORED_ANYWHERE or (not loc and key in _IGNORED_ON_TOP) or here == ("commits", "signing"):
+        if _is_ignored(here):
             notes.append(_ignored(key, path, document.spot(here, key=True).line))
         else:
             kept[key] = _without_secrets(document._replace(data=value), here, path, notes)
     return kept
+
+
+def _is_ignored(loc: Loc) -> bool:
+    if loc[-1] in _IGNORED_ANYWHERE or loc == ("commits", "signing"):
+        return True
+    if len(loc) == 1:
+        return loc[0] in _IGNORED_ON_TOP
+    return loc[0] == "rendering" and len(loc) == 2 and loc[1] not in _TAKEN_OF_RENDERING
 
 
 def _ignored(key: str, path: str, line: int) -> Note:

@@ -26,6 +26,7 @@ from reconciler.config.fields import (
     Written,
 )
 from reconciler.config.paths import tidied
+from reconciler.config.rendering import Rendering
 from reconciler.config.tokens import TokenSource
 from reconciler.model import Note
 
@@ -228,13 +229,18 @@ class Settings(Written):
     )
     argocd: tuple[ArgoCD, ...] = Field(default=(), description="Argo CD servers, read only.", alias="argocd")
     units: tuple[Unit, ...] = Field(default=(), description="Folders and charts that no Application deploys.")
+    applications: File | None = Field(
+        default=None,
+        description="File with what `argocd app list -o json` says. Without: those in the repositories.",
+    )
+    rendering: Rendering = Field(default=Rendering(), description="How charts and overlays are rendered.")
     policies: File | None = Field(
         default=None, description="Folder of policies, or one file. Without: balanced."
     )
     proposals: Proposals = Field(default=Proposals(), description="How merge requests are cut and called.")
     commits: Commits = Field(default=Commits(), description="What the commits carry.")
     cache: File | None = Field(
-        default=None, description="Folder for what may be lost: mirrors and parsed files."
+        default=None, description="Folder for what may be lost: mirrors, parsed files, renders and charts."
     )
     network: Network = Field(default=Network(), description="How servers are reached.")
 

@@ -114,6 +114,12 @@ def _units(folders: tuple[str, ...]) -> str:
 
 
 _TAIL: Final = """\
+# Charts and overlays are rendered by the helm and kubectl on PATH. Nothing is fetched for it but
+# from hosts that are named here.
+# rendering:
+#   hosts: [charts.example.com]
+#   buildOptions: --enable-helm         # kustomize.buildOptions of Argo CD
+
 # Policies say how much room to leave and how far to go. Without any, `balanced` holds for
 # everything: merge requests are proposed, and never merged, by Reconciler.
 # policies: policies/

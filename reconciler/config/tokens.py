@@ -17,19 +17,20 @@ class TokenSource(NamedTuple):
 
     file: Path | None = None
     env: str | None = None
+    what: str = "token"  # what it is called in messages
 
     def read(self, environ: Mapping[str, str]) -> Secret:
         """The token, without the line end a file usually has; Misconfigured says what is amiss."""
         text = self._from_file(self.file) if self.file is not None else self._from_env(environ)
         token = text.removesuffix("\n").removesuffix("\r")
         if not token.strip():
-            raise self._bad("is empty: put the token into it")
+            raise self._bad(f"is empty: put the {self.what} into it")
         if not token.isprintable() or " " in token or not token.isascii():
-            raise self._bad("holds a space, a line break or another character that no token has")
+            raise self._bad(f"holds a space, a line break or another character that no {self.what} has")
         return Secret(token)
 
     def __str__(self) -> str:
-        return f"the token file {self.file}" if self.file is not None else f"the variable {self.env}"
+        return f"the {self.what} file {self.file}" if self.file is not None else f"the variable {self.env}"
 
     def _from_file(self, file: Path) -> str:
         try:
@@ -38,7 +39,7 @@ class TokenSource(NamedTuple):
         except OSError as error:
             raise self._bad(f"can't be read: {error.strerror or 'unknown error'}") from None
         if len(raw) > _LONGEST:
-            raise self._bad("is too long for a token")
+            raise self._bad(f"is too long for a {self.what}")
         return raw.decode("utf-8", "replace")
 
     def _from_env(self, environ: Mapping[str, str]) -> str:
