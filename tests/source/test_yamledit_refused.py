@@ -276,3 +276,13 @@ def test_no_template_is_written(value: str) -> None:
     after = rewrite(b"a: b\n", [Assignment(0, ("a",), value, True)])
     assert isinstance(after, Refused)
     assert after.reason is Reason.TEMPLATE
+
+
+def test_in_a_file_that_is_read_as_it_stands_a_comment_is_a_comment() -> None:
+    before = b"# {{- if x }}\na: 1\n# {{- end }}\n"
+    wish = [Assignment(0, ("a",), "2")]
+    assert isinstance(rewrite(before, wish), Refused)
+    assert rewrite(before, wish, as_it_stands=True) == before.replace(b"1", b"2")
+    value = rewrite(b"a: '{{ x }}'\n", wish, as_it_stands=True)
+    assert isinstance(value, Refused)
+    assert value.reason is Reason.TEMPLATE

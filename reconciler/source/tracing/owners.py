@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from reconciler.model import Place, Reason, Refused
 from reconciler.source.tracing.charts import Keys, mapping, parameter_keys, sets
 from reconciler.source.units import Layer, Unit
-from reconciler.source.yamledit import Document, decode, parse, where
+from reconciler.source.yamledit import Document, decode, parse, untemplated, where
 
 # The bytes of a file of a repository; None when there is none.
 Read = Callable[[str, str], bytes | None]
@@ -90,18 +90,30 @@ class Owners:
         if data is None:
             return Refused(Reason.UNPROVEN, f"{place.path} is in no repository that can be read here")
         text = decode(data)
-        return text if isinstance(text, Refused) else (text, parse(text))
+        if isinstance(text, Refused):
+            return text
+        documents = parse(text)
+        plain = is_whole_layer(self.unit, place.repository, place.path)
+        return text, untemplated(documents) if plain else documents
 
 
 def file_bytes(unit: Unit, read: Read | None, repository: str, path: str) -> bytes | None:
     """A file's content: from the repository, or from the layer that is the whole file."""
     if read is not None and (data := read(repository, path)) is not None:
         return data
+    return next((layer.content for layer in _whole_layers(unit, repository, path)), None)
+
+
+def is_whole_layer(unit: Unit, repository: str, path: str) -> bool:
+    """Whether helm is given this file as it stands: it obeys no template in it, in a comment or elsewhere."""
+    return any(_whole_layers(unit, repository, path))
+
+
+def _whole_layers(unit: Unit, repository: str, path: str) -> Iterator[Layer]:
     for layer in unit.layers:
         whole = not layer.block and not layer.place.keys
         if whole and (layer.place.repository, layer.place.path) == (repository, path):
-            return layer.content
-    return None
+            yield layer
 
 
 def place_of(layer: Layer, keys: Keys) -> Place:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from reconciler.model import FileChange, Place, Reason, Refused
 from reconciler.source.render import HelmRequest
 from reconciler.source.tracing.charts import parameter_keys, value_at
-from reconciler.source.tracing.owners import Owners, Read, file_bytes
+from reconciler.source.tracing.owners import Owners, Read, file_bytes, is_whole_layer
 from reconciler.source.tracing.wishes import Setting
 from reconciler.source.units import Layer, Unit
 from reconciler.source.yamledit import Assignment, decode, layout, parse, rewrite, scalars
@@ -44,7 +44,7 @@ def write(
         data = file_bytes(unit, read, repository, path)
         if data is None:
             return Refused(Reason.UNPROVEN, f"{path} is in no repository that can be read here")
-        after = _rewritten(data, wanted)
+        after = _rewritten(data, wanted, is_whole_layer(unit, repository, path))
         if isinstance(after, Refused):
             return after
         if after != data:
@@ -55,12 +55,12 @@ def write(
         return Refused(Reason.UNPROVEN, f"what was written can't be read back: {error}")
 
 
-def _rewritten(data: bytes, wanted: list[Assignment]) -> bytes | Refused:
+def _rewritten(data: bytes, wanted: list[Assignment], plain: bool) -> bytes | Refused:
     text = decode(data)
     if isinstance(text, Refused):
         return text
     if parse(text):
-        return rewrite(data, wanted)
+        return rewrite(data, wanted, as_it_stands=plain)
     return _begun(text, wanted).encode()
 
 

@@ -8,6 +8,7 @@ from reconciler.source.yamledit.edits import Assignment, apply, plan
 from reconciler.source.yamledit.places import Where, where
 from reconciler.source.yamledit.reading import parse
 from reconciler.source.yamledit.rewrite import rewrite
+from reconciler.source.yamledit.templates import untemplated
 from reconciler.source.yamledit.tree import (
     Alias,
     Document,
@@ -32,5 +33,6 @@ __all__ = [
     "parse",
     "plan",
     "rewrite",
+    "untemplated",
     "where",
 ]

@@ -10,21 +10,31 @@ from reconciler.source.yamledit.layout import last_leaf
 from reconciler.source.yamledit.proof import proven
 from reconciler.source.yamledit.reading import parse_some
 from reconciler.source.yamledit.splitting import split
+from reconciler.source.yamledit.templates import untemplated
 from reconciler.source.yamledit.tree import Document, Scalar, decode
 
 # Why documents aren't those that someone means to change; of the others nothing has been read.
 Doubt = Callable[[tuple[Document, ...]], Refused | None]
 
 
-def rewrite(data: bytes, assignments: Sequence[Assignment], doubt: Doubt | None = None) -> bytes | Refused:
+def rewrite(
+    data: bytes,
+    assignments: Sequence[Assignment],
+    doubt: Doubt | None = None,
+    *,
+    as_it_stands: bool = False,
+) -> bytes | Refused:
     """The file with every assignment true and nothing else changed; or a reason, and no file at all.
 
-    A file in which they already are true comes back as it is, to the byte.
+    A file in which they already are true comes back as it is, to the byte. `as_it_stands`: it is known
+    that no template engine fills the file, so that an instruction in a comment is only a comment.
     """
     text = decode(data)
     if isinstance(text, Refused):
         return text
     documents = parse_some(text, {assignment.document for assignment in assignments})
+    if as_it_stands:
+        documents = untemplated(documents)
     if doubt is not None and (refused := doubt(documents)) is not None:
         return refused
     edits = plan_in(documents, text, assignments)

@@ -36,3 +36,11 @@ def template_line(text: str, document: Document) -> int:
         if before < 0 or spans[before][1] <= found.start(1):
             return text.count("\n", 0, found.start(1)) + 1
     return 0
+
+
+def untemplated(documents: tuple[Document, ...]) -> tuple[Document, ...]:
+    """The documents of a file that is read as it stands: there `# {{ x }}` is a comment like any other."""
+    return tuple(
+        found._replace(template=0) if found.template and found.root is not None else found
+        for found in documents
+    )
