@@ -168,6 +168,21 @@ class Failure:
     line: int = 0
 
 
+class UnitSeen(NamedTuple):
+    """Something that is rendered in one go, and what came of it."""
+
+    name: str
+    repository: str
+    path: str
+    line: int
+    cluster: str
+    namespace: str
+    kind: str  # helm | kustomize; "" when that isn't even known
+    renderer: str
+    containers: int
+    refused: Refused | None
+
+
 @dataclass(frozen=True, slots=True)
 class Discovery:
     """What one snapshot of a repository holds."""
@@ -177,7 +192,8 @@ class Discovery:
     workloads: tuple[Workload, ...]
     failures: tuple[Failure, ...] = ()
     notes: tuple[Note, ...] = ()
-    blobs: dict[str, str] = field(default_factory=dict)  # path -> blob id, of files with workloads
+    blobs: dict[str, str] = field(default_factory=dict)  # path -> blob id, of files with values
+    units: tuple[UnitSeen, ...] = ()
 
 
 class Entry(NamedTuple):
@@ -404,6 +420,58 @@ class Policy(NamedTuple):
     group: str  # application | namespace | workload | all
     freezes: tuple[Freeze, ...]
     labels: tuple[str, ...]
+
+
+# ---------------------------------------------------------------------------------------------
+# What policies say of values that stand outside of manifests
+# ---------------------------------------------------------------------------------------------
+
+CUSTOM_RESOURCE = "custom-resource"  # how_traced begins with it where an operator's object holds the value
+
+
+class PathStep(NamedTuple):
+    """One step of a path through a document: to one value, or with `*` to any that is there."""
+
+    how: str  # key | item | any-key | any-item
+    word: Key = ""  # the key, or the item's position
+    by: str = ""  # any-item: only those that have this key
+    text: str = ""  # any-item: and under it this text; "" for any
+    name: str = ""  # by which a template asks for what was found
+
+
+class Reference(NamedTuple):
+    """What a template takes from the document: a name that a path gave, or the text at a path."""
+
+    name: str
+    path: tuple[PathStep, ...] = ()
+    relative: bool = False  # the path begins where `each` led
+
+
+Template = tuple[str | Reference, ...]
+
+
+class MappedValue(NamedTuple):
+    """Where a document holds one field, and in which form."""
+
+    field: Field
+    path: tuple[PathStep, ...]
+    relative: bool
+    form: str = ""  # a unit, or tag | digest; "" as Kubernetes writes it
+    repository: Template = ()  # of an image whose tag or digest stands alone
+
+
+class FieldMapping(NamedTuple):
+    """Which values of some files are fields of which container."""
+
+    name: str
+    files: tuple[str, ...]  # patterns as in a .gitignore; () for all YAML and JSON
+    when: tuple[tuple[tuple[PathStep, ...], tuple[str | None, ...]], ...]  # path, and what it may hold
+    each: tuple[PathStep, ...]  # to every part of the document that means a container of its own
+    container: tuple[Template, ...]  # namespace, kind, workload, container
+    values: tuple[MappedValue, ...]
+    adds: bool  # holds without any of its values, which then can be added
+    repository: str = ""  # the only one it is about, when a team says it
+    where: str = ""  # file and line of the policy; "" when it ships with the program
 
 
 # ---------------------------------------------------------------------------------------------
