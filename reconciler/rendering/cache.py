@@ -7,12 +7,8 @@ cache may be deleted, damaged or shared at any time: what can't be read is rende
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-import tempfile
-import threading
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +17,7 @@ from typing import Final
 from reconciler import __version__
 from reconciler.model import Reason, Refused
 from reconciler.rendering.renderer import Identified
+from reconciler.rendering.store import Store
 from reconciler.source.render import Rendered, Request
 
 _FORMAT: Final = b"render/v1\n"
@@ -37,16 +34,23 @@ class Cached:
 
     def __init__(self, renderer: Identified, folder: Path, most_bytes: int = 256 << 20) -> None:
         self._renderer = renderer
-        self._store = _Store(folder, most_bytes)
+        self._store = Store(folder, most_bytes)
 
     def render(self, request: Request) -> Answer:
         name = request_digest(request, self._renderer.identity(request))
-        kept = self._store.read(name)
+        kept = self._kept(name)
         if kept is not None:
             return kept
         answer = self._renderer.render(request)
         if isinstance(answer, Rendered) or answer.reason not in _NOT_KEPT:
-            self._store.write(name, answer)
+            self._store.write(name, _encoded(answer))
+        return answer
+
+    def _kept(self, name: str) -> Answer | None:
+        data = self._store.read(name)
+        answer = None if data is None else _decoded(data)
+        if data is not None and answer is None:
+            self._store.remove(name)
         return answer
 
     def identity(self, request: Request) -> str:
@@ -80,87 +84,6 @@ def _parts(value: object) -> Iterator[bytes]:
             yield from _parts(entry)
     else:
         yield f"v{value!r};".encode()
-
-
-class _Store:
-    """Files named by digest, in a folder that is this cache's own; the longest unused go first."""
-
-    def __init__(self, folder: Path, most_bytes: int) -> None:
-        self._folder = folder
-        self._most = most_bytes
-        self._size: int | None = None  # known once something is written
-        self._lock = threading.Lock()
-
-    def read(self, name: str) -> Answer | None:
-        path = self._path(name)
-        try:
-            data = path.read_bytes()
-        except OSError:
-            return None
-        answer = _decoded(data)
-        with contextlib.suppress(OSError):
-            if answer is None:
-                path.unlink()
-            else:
-                os.utime(path)
-        return answer
-
-    def write(self, name: str, answer: Answer) -> None:
-        """A cache that can't be written only costs time."""
-        data = _encoded(answer)
-        path = self._path(name)
-        with contextlib.suppress(OSError):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.chmod(self._folder, 0o700)
-            path.parent.mkdir(mode=0o700, exist_ok=True)
-            _replace(path, data)
-            self._bound(len(data))
-
-    def _path(self, name: str) -> Path:
-        return self._folder / name[:2] / name[2:]
-
-    def _bound(self, added: int) -> None:
-        with self._lock:
-            if self._size is None:
-                self._size = sum(size for _, size, _ in _listed(self._folder))
-            else:
-                self._size += added
-            if self._size > self._most:
-                self._size = _shrunk(self._folder, self._most * 3 // 4)
-
-
-def _listed(folder: Path) -> list[tuple[float, int, Path]]:
-    """Every file with its age and size; whatever another process removes meanwhile is left out."""
-    found = []
-    for path in folder.glob("??/*"):
-        with contextlib.suppress(OSError):
-            stat = path.stat()
-            found.append((stat.st_mtime, stat.st_size, path))
-    return found
-
-
-def _shrunk(folder: Path, wanted: int) -> int:
-    found = sorted(_listed(folder))
-    size = sum(length for _, length, _ in found)
-    for _, length, path in found:
-        if size <= wanted:
-            break
-        with contextlib.suppress(OSError):
-            path.unlink()
-        size -= length
-    return size
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """A reader sees the old file or the new one. mkstemp makes files that only this user can read."""
-    handle, fresh = tempfile.mkstemp(prefix=".new-", dir=path.parent)
-    try:
-        with open(handle, "wb") as file:
-            file.write(data)
-        os.replace(fresh, path)
-    except OSError:
-        Path(fresh).unlink(missing_ok=True)
-        raise
 
 
 def _encoded(answer: Answer) -> bytes:

@@ -6,11 +6,8 @@ A range has to be looked up, once for every address in the life of a fetcher.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 import re
-import tempfile
 import threading
 from collections import defaultdict
 from collections.abc import Mapping
@@ -21,6 +18,7 @@ from urllib.parse import urlsplit
 from reconciler.model import Reason, Refused
 from reconciler.rendering import oci, plain
 from reconciler.rendering.archive import unpack
+from reconciler.rendering.store import Store
 from reconciler.rendering.versions import highest, is_exact
 from reconciler.rendering.web import Web, host_of, join, shown, split
 from reconciler.source.render import Files
@@ -53,11 +51,11 @@ class _Packed(NamedTuple):
 
 
 class ChartFetcher:
-    """Fetches from the hosts that `web` allows, and keeps what it fetched in a folder."""
+    """Fetches from the hosts that `web` allows, and keeps what it fetched in a folder, below a bound."""
 
-    def __init__(self, web: Web, folder: Path) -> None:
+    def __init__(self, web: Web, folder: Path, most_bytes: int = 256 << 20) -> None:
         self._web = web
-        self._folder = folder
+        self._store = Store(folder, most_bytes)
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)  # by address
         self._known: dict[ChartSource, Chart | Refused] = {}
         self._indexes: dict[str, object | Refused] = {}
@@ -165,30 +163,18 @@ class ChartFetcher:
         """A packed chart of the cache, if it still is what was written."""
         if not is_exact(source.version) and not oci.is_digest(source.version):
             return None
-        try:
-            data = self._path(source).read_bytes()
-        except OSError:
-            return None
-        announced, _, packed = data.partition(b"\n")
-        return (
-            _Packed(source.version, packed)
-            if announced.decode("ascii", "replace") == oci.digest(packed)
-            else None
-        )
+        data = self._store.read(_name(source))
+        announced, _, packed = (data or b"").partition(b"\n")
+        whole = announced.decode("ascii", "replace") == oci.digest(packed)
+        return _Packed(source.version, packed) if whole else None
 
     def _keep(self, source: ChartSource, data: bytes) -> None:
-        """A cache that can't be written only costs time."""
-        with contextlib.suppress(OSError):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.chmod(self._folder, 0o700)
-            handle, fresh = tempfile.mkstemp(prefix=".new-", dir=self._folder)
-            with open(handle, "wb") as file:
-                file.write(f"{oci.digest(data)}\n".encode() + data)
-            os.replace(fresh, self._path(source))
+        self._store.write(_name(source), f"{oci.digest(data)}\n".encode() + data)
 
-    def _path(self, source: ChartSource) -> Path:
-        words = "\0".join((source.url.rstrip("/"), source.name, source.version))
-        return self._folder / f"chart-{hashlib.sha256(words.encode('utf-8', 'replace')).hexdigest()}"
+
+def _name(source: ChartSource) -> str:
+    words = "\0".join((source.url.rstrip("/"), source.name, source.version))
+    return hashlib.sha256(words.encode("utf-8", "replace")).hexdigest()
 
 
 def _is_oci(source: ChartSource) -> bool:

@@ -22,6 +22,7 @@ from reconciler.model import Reason, Refused, Secret
 _MOST_REDIRECTS: Final = 5
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _CHUNK: Final = 1 << 16
+_USUAL: Final = {"http": 80, "https": 443}
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -45,7 +46,11 @@ class Page(NamedTuple):
 
 
 class Web:
-    """Answers, from allowed hosts alone. A host is `name` or `name:port`, as it stands in addresses."""
+    """Answers, from allowed hosts alone.
+
+    A host is `name` (any port of it), `name:port`, or `*.name` for all that lie below it. A login
+    has one host, with the port where that isn't the scheme's own.
+    """
 
     def __init__(
         self,
@@ -56,7 +61,7 @@ class Web:
         proxies: Mapping[str, str] | None = None,
         seconds: float = 60.0,
     ) -> None:
-        self._hosts = frozenset(host.lower() for host in hosts)
+        self._hosts = tuple(host.lower() for host in hosts)
         self._logins = {host.lower(): login for host, login in (logins or {}).items()}
         self._seconds = seconds
         self._opener = _opener(authorities, proxies)  # None for proxies: the environment's
@@ -98,7 +103,7 @@ class Web:
         host = host_of(parts)
         if parts.scheme not in ("http", "https") or not host:
             return _refuse(f"{shown(url)} is no address that can be fetched; it must begin with https://")
-        if host not in self._hosts and (parts.hostname or "") not in self._hosts:
+        if not allows(self._hosts, parts):
             return _refuse(f"{host} is not among the hosts that charts may be fetched from")
         return None
 
@@ -168,9 +173,26 @@ def join(base: str, address: str) -> str:
 
 def host_of(parts: SplitResult) -> str:
     """`name`, or `name:port` where the port isn't the scheme's own."""
-    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    name, port = _bracketed(parts), _port(parts)
+    return name if parts.port is None or port == _USUAL.get(parts.scheme) else f"{name}:{port}"
+
+
+def allows(hosts: Collection[str], parts: SplitResult) -> bool:
+    """Whether one of the hosts, in lower case, is this one."""
+    name, port = _bracketed(parts), f":{_port(parts)}"
+    below = (name[at:] for at, char in enumerate(name) if char == ".")
+    names = [name, *(f"*{rest}" for rest in below)]
+    return any(one in hosts or one + port in hosts for one in names)
+
+
+def _bracketed(parts: SplitResult) -> str:
+    """An address of IPv6 in the brackets that set it off from a port."""
     name = (parts.hostname or "").lower()
-    return name if parts.port in (None, usual) else f"{name}:{parts.port}"
+    return f"[{name}]" if ":" in name else name
+
+
+def _port(parts: SplitResult) -> int | None:
+    return parts.port if parts.port is not None else _USUAL.get(parts.scheme)
 
 
 def is_loopback(name: str) -> bool:

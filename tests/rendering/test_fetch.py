@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from reconciler.model import Reason, Refused, Secret
 from reconciler.rendering import archive
 from reconciler.rendering.archive import unpack
 from reconciler.rendering.fetch import Chart, ChartFetcher, ChartSource
-from reconciler.rendering.web import Login, Web
+from reconciler.rendering.web import Login, Web, allows, split
 
 BASIC = "Basic " + base64.b64encode(b"bot:hunter2").decode()
 LOGIN = Login(Secret("hunter2"), "bot")
@@ -105,10 +106,30 @@ def test_a_range_is_looked_up_and_its_chart_fetched_once(server: Server, tmp_pat
 
 def test_a_damaged_chart_in_the_cache_is_fetched_anew(server: Server, tmp_path: Path) -> None:
     got(fetcher(tmp_path, server).fetch(source(server, "1.2.3")))
-    (kept,) = tmp_path.iterdir()
+    (kept,) = tmp_path.glob("*/*")
     assert kept.stat().st_mode & 0o077 == 0
+    assert kept.parent.stat().st_mode & 0o077 == 0
     kept.write_bytes(kept.read_bytes()[:-1])
     assert got(fetcher(tmp_path, server).fetch(source(server, "1.2.3"))) == "1.2.3"
+
+
+def test_what_is_kept_has_a_bound_and_the_longest_unused_goes(server: Server, tmp_path: Path) -> None:
+    most = (len(made("1.2.0")) + 72) * 27 // 10  # two of them fit
+
+    def fetched(version: str) -> int:
+        before = len(server.paths())
+        web = Web([server.host], None, proxies={}, seconds=5)
+        assert got(ChartFetcher(web, tmp_path, most_bytes=most).fetch(source(server, version))) == version
+        return len(server.paths()) - before
+
+    for age, version in enumerate(("1.2.0", "1.2.3"), start=1000):
+        assert fetched(version) == 2
+        newest = max(tmp_path.glob("*/*"), key=lambda path: path.stat().st_mtime)
+        os.utime(newest, (age, age))
+    assert fetched("1.2.0") == 0  # and so it is the other that goes
+    assert fetched("1.10.0") == 2
+    assert sum(path.stat().st_size for path in tmp_path.glob("*/*")) <= most
+    assert [fetched("1.2.3"), fetched("1.2.3")] == [2, 0]
 
 
 def test_what_is_not_there(server: Server, tmp_path: Path) -> None:
@@ -172,6 +193,37 @@ def test_a_host_that_is_not_allowed_is_not_asked(server: Server, other: Server, 
         fetcher(tmp_path, other).fetch(source(server, "1.2.3"))
     )
     assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("hosts", "url", "allowed"),
+    [
+        (["a.example.com"], "https://a.example.com/x", True),
+        (["a.example.com"], "https://A.EXAMPLE.com:8443/x", True),
+        (["A.example.com:8443"], "https://a.example.com:8443/x", True),
+        (["a.example.com:8443"], "https://a.example.com/x", False),
+        (["a.example.com:443"], "https://a.example.com/x", True),
+        (["a.example.com:443"], "http://a.example.com/x", False),
+        (["a.example.com"], "https://b.a.example.com/x", False),
+        (["*.example.com"], "https://a.example.com/x", True),
+        (["*.example.com"], "https://b.a.example.com:1/x", True),
+        (["*.example.com:8443"], "https://a.example.com:8443/x", True),
+        (["*.example.com:8443"], "https://a.example.com/x", False),
+        (["*.example.com"], "https://example.com/x", False),
+        (["*.example.com"], "https://example.com.evil.org/x", False),
+        (["*.example.com"], "https://evilexample.com/x", False),
+        (["*.example.com"], "https://a.example.com@evil.org/x", False),
+        (["*.example.com"], "https://evil.org/a.example.com", False),
+        (["[::1]:5000"], "http://[::1]:5000/x", True),
+        (["[::1]"], "http://[::1]:5000/x", True),
+        (["[::1]:5000"], "http://[::1]/x", False),
+        ([], "https://a.example.com/x", False),
+    ],
+)
+def test_which_hosts_are_meant(hosts: list[str], url: str, allowed: bool) -> None:
+    parts = split(url)
+    assert parts is not None
+    assert allows([host.lower() for host in hosts], parts) is allowed
 
 
 def test_neither_an_index_nor_a_redirect_leads_elsewhere(
