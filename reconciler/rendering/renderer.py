@@ -29,6 +29,13 @@ class ProgramRenderer:
         self._limits = limits or Limits()
 
     def render(self, request: Request) -> Rendered | Refused:
+        try:
+            return self._render(request)
+        except OSError as error:
+            # A program that can't be started is told apart; this is about the folder of the render.
+            return Refused(Reason.RENDER_LIMIT, f"its folder can't be written: {error.strerror or error}")
+
+    def _render(self, request: Request) -> Rendered | Refused:
         if not isinstance(request, HelmRequest):
             return kustomize.build(self._tools, request, self._limits, self._walls)
         tool = self._tools.helm

@@ -84,8 +84,11 @@ def _find(name: str, search: str | None, configured: Path | None) -> Tool | Miss
 
 
 def _asked(name: str, path: Path) -> Tool | Missing:
-    with temporary_tree() as tree:
-        ran = run([str(path), *_ASKED[name]], tree, Limits(seconds=20), NO_WALLS, [path])
+    try:
+        with temporary_tree() as tree:
+            ran = run([str(path), *_ASKED[name]], tree, Limits(seconds=20), NO_WALLS, [path])
+    except OSError as error:
+        return Missing(name, f"{path} has no folder to run in: {error.strerror or error}")
     if isinstance(ran, Refused):
         return Missing(name, f"{path}: {ran.detail}")
     version, inside = _read(name, ran)

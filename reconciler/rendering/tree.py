@@ -1,9 +1,14 @@
-"""One render's own folder: private, made of the request's bytes alone, and always removed."""
+"""One render's own folder: private, made of the request's bytes alone, and always removed.
+
+A run that was killed leaves its folders behind; a later one sweeps them up.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +17,8 @@ from typing import Final
 
 from reconciler.model import Reason, Refused
 
+_PREFIX: Final = "reconcile-render-"
+_LEFT_BEHIND: Final = 86_400  # seconds; a render is over in a few
 _LONGEST_NAME: Final = 255
 _LONGEST_PATH: Final = 2_000
 
@@ -19,13 +26,37 @@ _LONGEST_PATH: Final = 2_000
 @contextmanager
 def temporary_tree() -> Iterator[Path]:
     """An empty folder that only this user can enter, with the folders that programs write to."""
-    root = Path(os.path.realpath(tempfile.mkdtemp(prefix="reconcile-render-")))
+    root = Path(os.path.realpath(tempfile.mkdtemp(prefix=_PREFIX)))
     try:
         for name in ("home", "tmp", "bin"):
             (root / name).mkdir()
         yield root
     finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+def sweep(now: float) -> int:
+    """Removes what killed runs of this user left behind a day ago or longer; how many folders it were.
+
+    The folder for temporary files is everybody's: what only has such a name, but is a link or
+    another user's, is left alone.
+    """
+    swept = 0
+    with contextlib.suppress(OSError), os.scandir(tempfile.gettempdir()) as found:
+        for one in found:
+            if one.name.startswith(_PREFIX) and _left_behind(one, now):
+                # It refuses a link, and goes into folders by their handles.
+                shutil.rmtree(one.path, ignore_errors=True)
+                swept += not os.path.lexists(one.path)
+    return swept
+
+
+def _left_behind(one: os.DirEntry[str], now: float) -> bool:
+    try:
+        found = one.stat(follow_symlinks=False)
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and now - found.st_mtime > _LEFT_BEHIND
 
 
 def write_files(root: Path, files: Mapping[str, bytes]) -> Refused | None:
