@@ -10,10 +10,11 @@ from reconciler.config.matching import Matcher, misspelt_kinds
 from reconciler.config.mistakes import BadFile
 from reconciler.config.ranking import DEFAULT, Claim, Conflict, claims, defaults, misnamed, names, rank
 from reconciler.config.teams import LABELS, counts, joined
-from reconciler.config.written import Key, WrittenPolicy, gather_policies, ready_made
+from reconciler.config.written import Key, WrittenPolicy, gather_policies, ready_made, ready_mappings
 from reconciler.model import (
     Container,
     Failure,
+    FieldMapping,
     LevelPolicy,
     Note,
     Policy,
@@ -63,6 +64,12 @@ class PolicyBook:
         self._ranked = (*rank(operator, shipped), *rank(teams, (*shipped, *operator)))
         self._matcher = Matcher([ranked.policy for ranked in self._ranked])
         self._settled: dict[int, Policy | Failure] = {}
+
+    @property
+    def mappings(self) -> tuple[FieldMapping, ...]:
+        """What all policies say of values outside of manifests; the first that fits a place counts."""
+        own = (policy for policy, _, _ in self._ranked)
+        return (*(mapping for policy in own for mapping in policy.fields), *ready_mappings())
 
     def with_teams(self, policies: Sequence[WrittenPolicy]) -> PolicyBook:
         """The same operator's policies, and these out of a deployment repository."""

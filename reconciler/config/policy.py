@@ -24,6 +24,7 @@ from reconciler.config.fields import (
     Written,
 )
 from reconciler.config.globs import full_kind
+from reconciler.config.mappings import MappingEntry
 from reconciler.config.settings import Grouping
 from reconciler.model import Freeze, Mode
 
@@ -286,6 +287,9 @@ class PolicyFile(Written):
     resources: Resources = Field(default=UNSET, description="How requests are worked out.")
     images: Images = Field(default=UNSET, description="How images are updated.")
     proposals: Requests = Field(default=UNSET, description="How merge requests are cut and marked.")
+    fields: tuple[MappingEntry, ...] = Field(
+        default=UNSET, description="Values outside of manifests, and which container's they are."
+    )
 
 
 def said(model: Written, where: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -13,6 +14,7 @@ from reconciler.config.mistakes import BadFile, Mistake
 from reconciler.config.paths import tidied
 from reconciler.config.policy import Match, PolicyFile, Resources, said
 from reconciler.errors import Misconfigured
+from reconciler.model import FieldMapping
 
 Key = tuple[str, ...]
 
@@ -38,6 +40,7 @@ class WrittenPolicy(NamedTuple):
     priority: int
     match: Match | None
     says: Mapping[Key, Said]
+    fields: tuple[FieldMapping, ...] = ()
 
     @property
     def where(self) -> str:
@@ -134,11 +137,20 @@ def _written(policy: PolicyFile, document: Document, path: str, repository: str)
             for keys, value in said(policy).items()
             if keys[0] in _ABOUT_CONTAINERS
         },
+        fields=tuple(
+            entry.mapping(f"{path}:{document.spot(('fields', index)).line}", repository)
+            for index, entry in enumerate(policy.fields or ())
+        ),
     )
 
 
 def contradictions(values: Mapping[Key, Any]) -> Iterator[tuple[Key, str]]:
     """Values that are right by themselves and can't hold together."""
+    if values.get(("fields",)) and any(key[0] == "match" for key in values):
+        yield (
+            ("match",),
+            "`fields` say which files they are about themselves: say them in a policy of their own",
+        )
     window, days = values.get(("resources", "window")), values.get(("resources", "evidence", "days"))
     if window is not None and days is not None and days > window:
         yield (
@@ -202,11 +214,25 @@ def _bytes(path: Path) -> bytes:
 
 def ready_made() -> tuple[WrittenPolicy, ...]:
     """The policies that ship with the program: in the wheel, or else in a checkout of it."""
-    home = Path(__file__).resolve().parents[1]
-    shipped = home / "ready_made"
-    folder = shipped if shipped.is_dir() else home.parent / "policies"
     return tuple(
         policy
-        for path in _files(folder)
+        for path in sorted(_shipped().glob("*.yaml"))
         for policy in parse_policies(_bytes(path), f"ready-made/{path.name}")
     )
+
+
+@cache
+def ready_mappings() -> tuple[FieldMapping, ...]:
+    """The mappings that ship with the program. Read once: a book is made for every repository."""
+    return tuple(
+        mapping._replace(where="")
+        for path in sorted((_shipped() / "mappings").glob("*.yaml"))
+        for policy in parse_policies(_bytes(path), f"ready-made/mappings/{path.name}")
+        for mapping in policy.fields
+    )
+
+
+def _shipped() -> Path:
+    home = Path(__file__).resolve().parents[1]
+    within = home / "ready_made"
+    return within if within.is_dir() else home.parent / "policies"
