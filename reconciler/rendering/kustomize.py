@@ -13,6 +13,7 @@ from reconciler.rendering.sandbox import Limits, run
 from reconciler.rendering.tools import Missing, Tool, Tools
 from reconciler.rendering.tree import path_error, temporary_tree, write_files
 from reconciler.rendering.walls import Walls
+from reconciler.source.mounts import applied
 from reconciler.source.render import KustomizeRequest, Rendered
 
 _TREE: Final = "files"
@@ -39,6 +40,10 @@ class Options(NamedTuple):
 
 def build(tools: Tools, request: KustomizeRequest, limits: Limits, walls: Walls) -> Rendered | Refused:
     """The kustomization's manifests, or kustomize's own reason why there are none."""
+    rewritten = applied(request)
+    if isinstance(rewritten, Refused):
+        return rewritten
+    request = rewritten
     options = read_options(request.options)
     if isinstance(options, Refused):
         return options

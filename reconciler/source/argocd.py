@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from reconciler.model import Key, Place, Reason, Refused
 from reconciler.source import globs, valuefiles
+from reconciler.source.adding import Adding, add
 from reconciler.source.applications import (
     Application,
     Source,
@@ -19,7 +20,7 @@ from reconciler.source.applications import (
 )
 from reconciler.source.charts import CHART
 from reconciler.source.context import Context, Landing
-from reconciler.source.overlays import Adding, add, kustomization_in
+from reconciler.source.overlays import kustomization_in
 from reconciler.source.render import FileParameter, Files, HelmRequest, KustomizeRequest, Parameter
 from reconciler.source.settings import Destination, destination
 from reconciler.source.trees import Tree, inside
@@ -50,7 +51,8 @@ def _refs(found: list[Source], context: Context, beside: Tree | None) -> dict[st
         tree = context.repositories.meant(source.text("repoURL"), source.text("path"), beside)
         refused = None
         if tree is None:
-            refused = _unknown(source.text("repoURL"))
+            fetched = context.remotes.tree(source.text("repoURL"), source.text("targetRevision"))
+            tree, refused = (None, fetched) if isinstance(fetched, Refused) else (fetched, None)
         elif not context.repositories.follows(tree, source.text("targetRevision")):
             tree, refused = None, _elsewhere(source)
         refs[f"${name}"] = Ref(tree, refused)
@@ -92,8 +94,11 @@ class _Maker:
         beside = self._context.repositories.named(self._app.origin.repository)
         tree = self._context.repositories.meant(url, folder, beside)
         if tree is None:
-            return self.refused(_unknown(url))
-        if not self._context.repositories.follows(tree, source.text("targetRevision")):
+            fetched = self._context.remotes.tree(url, source.text("targetRevision"))
+            if isinstance(fetched, Refused):
+                return self.refused(fetched)
+            tree = fetched
+        elif not self._context.repositories.follows(tree, source.text("targetRevision")):
             return self.refused(_elsewhere(source))
         if not tree.has_folder(folder):
             return self.refused(_bad(f"its path {folder} is not in {tree.name}"))
@@ -112,6 +117,8 @@ class _Maker:
             return self._helm(chart, Landing(tree, folder))
         if kind.name == "kustomize":
             return self._kustomize(tree, folder)
+        if tree.refused is not None:
+            return self.refused(tree.refused)  # plain manifests: there is nothing else to edit
         return self._directory(tree, folder)
 
     def refused(self, why: Refused, tree: Tree | None = None) -> Unit:
@@ -194,6 +201,8 @@ class _Maker:
         unit = self._base(at.tree)._replace(
             request=request, layers=tuple(layers), parameters=self._set_parameters(), chart=at.folder
         )
+        if at.tree is not None:
+            unit = unit._replace(mounts=self._context.charts.mounts(at.tree, at.folder))
         return unit._replace(refused=unit.refused or _unreadable(layers))
 
     def _inline(self) -> list[Layer]:
@@ -280,8 +289,8 @@ class _Maker:
         version = _version(source.text("kustomize", "kubeVersion") or self._to.kube_version)
         options_ = self._context.settings.build_options
         apis = source.texts("kustomize", "apiVersions") or self._to.api_versions
-        request = KustomizeRequest(built.files, folder, options_, version, apis)
-        return self._base(tree)._replace(request=request, written=built.written)
+        request = KustomizeRequest(built.files, folder, options_, version, apis, mounted=built.mounted)
+        return self._base(tree)._replace(request=request, written=built.written, mounts=built.mounts)
 
     def _kustomize_place(self, *keys: Key) -> Place:
         return self._source.place("kustomize", *keys)
@@ -358,11 +367,6 @@ def _version(version: str) -> str:
 
 def _bad(words: str) -> Refused:
     return Refused(Reason.NOT_DEPLOYABLE, words)
-
-
-def _unknown(url: str) -> Refused:
-    shown = re.sub(r"(?<=://)[^/@]*@", "", url) or "without an address"
-    return Refused(Reason.UNKNOWN_SOURCE, f"its source {shown} is no known repository")
 
 
 def _elsewhere(source: Source) -> Refused:

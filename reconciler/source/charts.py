@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, Protocol
 
 from reconciler.model import Reason, Refused
 from reconciler.source.render import Files
 from reconciler.source.trees import Tree, inside
 from reconciler.source.typed import Table, items, read_values, table, text
+from reconciler.source.units import Mount
 
 CHART: Final = "Chart.yaml"
 VALUES: Final = "values.yaml"
@@ -33,6 +34,12 @@ class Charts:
         self._source = source
         self._read: dict[tuple[str, str], Files | Refused] = {}
         self._fetched: dict[tuple[str, str, str], Files | Refused] = {}
+        self._mounts: dict[tuple[str, str], tuple[Mount, ...]] = {}
+
+    @property
+    def fetches(self) -> bool:
+        """Whether charts can be had from elsewhere at all."""
+        return self._source is not None
 
     def folder(self, tree: Tree, folder: str) -> Files | Refused:
         """The chart in a folder of a repository."""
@@ -40,6 +47,11 @@ class Charts:
         if key not in self._read:
             self._read[key] = self._with_dependencies(tree, folder, 0)
         return self._read[key]
+
+    def mounts(self, tree: Tree, folder: str) -> tuple[Mount, ...]:
+        """Where the files of a chart, and of those that it depends on, lie."""
+        self.folder(tree, folder)
+        return self._mounts.get((tree.name, folder), ())
 
     def fetched(self, repository: str, name: str, version: str) -> Files | Refused:
         """A chart of a chart repository or a registry."""
@@ -58,6 +70,7 @@ class Charts:
         files = _own_files(tree, folder)
         if isinstance(files, Refused):
             return files
+        mounts = [Mount("", tree.name, folder, tree.refused), *_linked(tree, folder, files)]
         wanted = _dependencies(files)
         if isinstance(wanted, Refused):
             return wanted
@@ -68,10 +81,23 @@ class Charts:
             if isinstance(found, Refused):
                 return found
             at = f"charts/{text(dependency.get('name'))}"
+            mounts += self._dependency_mounts(tree, folder, dependency, at)
             files.update({f"{at}/{path}": data for path, data in found.items()})
             if len(files) > _MOST_FILES:
                 return _too_much(folder)
+        self._mounts[tree.name, folder] = tuple(mounts)
         return files
+
+    def _dependency_mounts(self, tree: Tree, folder: str, wanted: Table, at: str) -> list[Mount]:
+        url = text(wanted.get("repository"))
+        here = inside(folder, url.removeprefix("file://")) if url.startswith("file://") else None
+        if here is None:
+            refused = Refused(Reason.UNKNOWN_SOURCE, f"the chart is fetched from {_shown(url)}")
+            return [Mount(at, _shown(url), "", refused)]
+        return [
+            each._replace(folder=f"{at}/{each.folder}".rstrip("/"))
+            for each in self._mounts.get((tree.name, here), ())
+        ]
 
     def _dependency(self, tree: Tree, folder: str, wanted: Table, depth: int) -> Files | Refused:
         name, version, url = (text(wanted.get(key)) for key in ("name", "version", "repository"))
@@ -87,6 +113,14 @@ class Charts:
         if depth >= _DEEPEST:
             return Refused(Reason.NOT_DEPLOYABLE, f"the charts that {_in(folder)} depends on never end")
         return self._with_dependencies(tree, at, depth + 1)
+
+
+def _linked(tree: Tree, folder: str, files: Mapping[str, bytes]) -> Iterator[Mount]:
+    """The files that a link leads to."""
+    for path in files if tree.layout.links else ():
+        here = posixpath.join(folder, path)
+        if (real := tree.resolved(here)) is not None and real != here:
+            yield Mount(path, tree.name, real, tree.refused)
 
 
 def _own_files(tree: Tree, folder: str) -> dict[str, bytes] | Refused:

@@ -67,8 +67,9 @@ def _chart_unit(named: ChartSetting, tree: Tree, folder: str, context: Context) 
         cluster.kube_version,
         cluster.api_versions,
     )
+    mounts = context.charts.mounts(tree, folder)
     secret = next((layer.refused for layer in layers if _needs_secret(layer)), None)
-    return unit._replace(request=request, layers=layers, chart=folder, refused=secret)
+    return unit._replace(request=request, layers=layers, chart=folder, refused=secret, mounts=mounts)
 
 
 def _needs_secret(layer: Layer) -> bool:

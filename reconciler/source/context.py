@@ -8,6 +8,7 @@ from reconciler.model import Failure, Note, Place, Reason, Refused, Whose
 from reconciler.source import secretvalues
 from reconciler.source.charts import VALUES, Charts, ChartSource
 from reconciler.source.overlays import Overlays
+from reconciler.source.remotes import GitSource, Remotes
 from reconciler.source.render import Files, Renderer
 from reconciler.source.repositories import Repositories
 from reconciler.source.settings import UnitSettings
@@ -31,12 +32,14 @@ class Context:
         settings: UnitSettings,
         renderer: Renderer | None,
         source: ChartSource | None,
+        remotes: GitSource | None = None,
     ) -> None:
         self.repositories = repositories
         self.settings = settings
         self.renderer = renderer
         self.charts = Charts(source)
-        self.overlays = Overlays()
+        self.remotes = Remotes(remotes)
+        self.overlays = Overlays(repositories, self.remotes, self.charts)
         self.notes: list[Note] = []
         self.failures: list[Failure] = []
         self.refused: dict[Unit, None] = {}  # what defines units, and can't be worked out
@@ -61,12 +64,16 @@ class Context:
             return Layer(Place("", path, 0, ()), False, content, shared=True, refused=refused)
         real = at.tree.resolved(path) or path
         place = Place(at.tree.name, real, 0, ())
-        return Layer(place, False, content, shared=True, refused=secretvalues.refusal(content, path))
+        return Layer(
+            place, False, content, shared=True, refused=secretvalues.refusal(content, path) or at.tree.refused
+        )
 
     def file_layer(self, found: ValueFile) -> Layer:
         refused = secretvalues.refusal(found.content, found.name)
         if found.tree is None:
             words = "the value file lies in a fetched chart, so it can't be edited"
             refused = refused or Refused(Reason.UNKNOWN_SOURCE, words)
+        else:
+            refused = refused or found.tree.refused
         place = Place(found.tree.name if found.tree else "", found.path, 0, ())
         return Layer(place, False, found.content, refused=refused)

@@ -11,6 +11,7 @@ from reconciler.source.catalog import Catalog
 from reconciler.source.charts import ChartSource
 from reconciler.source.context import Context
 from reconciler.source.deployments import Deployments
+from reconciler.source.remotes import GitSource
 from reconciler.source.render import Renderer
 from reconciler.source.repositories import Known, Repositories
 from reconciler.source.settings import UnitSettings
@@ -30,14 +31,16 @@ def find_units(
     settings: UnitSettings,
     renderer: Renderer | None = None,
     charts: ChartSource | None = None,
+    remotes: GitSource | None = None,
 ) -> Found:
     """Every unit, and what kept others from being found.
 
     The renderer is asked where only a render can tell: for the Go templates of ApplicationSets,
-    and for what a chart or a kustomization brings forth that deploys something itself.
+    and for what a chart or a kustomization brings forth that deploys something itself. Without
+    `charts` and `remotes` nothing is read but the known repositories.
     """
     known = Repositories(repositories)
-    context = Context(known, settings, renderer, charts)
+    context = Context(known, settings, renderer, charts, remotes)
     deployments = Deployments(Catalog(context), context)
     named = chartunits.units_of(settings.charts, context)
     units: list[Unit] = []

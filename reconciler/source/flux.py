@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from reconciler.model import Key, Place, Reason, Refused
+from reconciler.source.adding import Adding, add
 from reconciler.source.context import Context, Landing
-from reconciler.source.overlays import Adding, add
 from reconciler.source.render import Files, HelmRequest, KustomizeRequest
 from reconciler.source.settings import Destination, destination
 from reconciler.source.trees import Tree, inside
@@ -100,12 +100,15 @@ class Flux:
         spec = table(found.body.get("spec"))
         url = text(spec.get("url"))
         tree = self._context.repositories.meant(url, "", beside)
-        if tree is None:
-            return Refused(Reason.UNKNOWN_SOURCE, f"its source {found.name} is no known repository")
         ref = table(spec.get("ref"))
         revision = next(
             (text(ref[key]) for key in ("commit", "name", "semver", "tag", "branch") if ref.get(key)), ""
         )
+        if tree is None and self._context.remotes.allowed and not ref.get("semver"):
+            # without a revision Flux takes this branch, whatever the server's default is
+            return self._context.remotes.tree(url, revision or "master")
+        if tree is None:
+            return Refused(Reason.UNKNOWN_SOURCE, f"its source {found.name} is no known repository")
         if not self._context.repositories.follows(tree, revision):
             words = f"its source is at revision {revision}, which is not what is read here"
             return Refused(Reason.OTHER_REVISION, words)
@@ -192,7 +195,11 @@ class _Release(_Base):
         )
         secret = next((layer.refused for layer in layers if _is_secret(layer)), None)
         refused = unit.refused or secret or self._post_rendered()
-        return unit._replace(request=request, layers=tuple(layers), chart=chart.at.folder, refused=refused)
+        at = chart.at
+        mounts = self._context.charts.mounts(at.tree, at.folder) if at.tree is not None else ()
+        return unit._replace(
+            request=request, layers=tuple(layers), chart=at.folder, refused=refused, mounts=mounts
+        )
 
     def _post_rendered(self) -> Refused | None:
         if items(self._spec.get("postRenderers")):
@@ -276,7 +283,8 @@ class _Release(_Base):
         if data is None or path is None:
             return Refused(Reason.NOT_DEPLOYABLE, f"its value file {name} is missing")
         place = Place(tree.name if tree else "", path, 0, ())
-        refused = None if tree else Refused(Reason.UNKNOWN_SOURCE, "the value file lies in a fetched chart")
+        fetched = Refused(Reason.UNKNOWN_SOURCE, "the value file lies in a fetched chart")
+        refused = tree.refused if tree else fetched
         return Layer(place, False, data, refused=refused)
 
     def _from(self, each: Table) -> Layer | Refused | None:
@@ -345,11 +353,14 @@ class _Kustomization(_Base):
             self._context.settings.build_options,
             self._to.kube_version,
             self._to.api_versions,
+            mounted=built.mounted,
         )
-        return unit._replace(request=request, written=built.written, refused=refused)
+        return unit._replace(request=request, written=built.written, refused=refused, mounts=built.mounts)
 
     def _plain(self, unit: Unit, tree: Tree, folder: str) -> Unit:
         """Without a kustomization Flux takes every manifest below the folder."""
+        if tree.refused is not None:
+            return unit._replace(refused=tree.refused)
         if self._options():
             words = "it changes a folder that has no kustomization; give the folder one"
             return unit._replace(refused=Refused(Reason.UNSUPPORTED, words))

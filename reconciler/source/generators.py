@@ -134,11 +134,15 @@ class Generators:
     def _git(self, body: Table, depth: int) -> Made:
         url = text(body.get("repoURL"))
         tree = self._context.repositories.meant(url, "", self._beside)
-        if tree is None:
-            words = "its git generator reads a repository that is not known"
-            return Refused(Reason.UNKNOWN_SOURCE, words)
         revision = text(body.get("revision"))
-        if not self._context.repositories.follows(tree, revision):
+        if tree is None:
+            fetched = self._context.remotes.tree(url, revision)
+            if isinstance(fetched, Refused):
+                return fetched._replace(
+                    detail=f"its git generator reads a repository that is not known: {fetched.detail}"
+                )
+            tree = fetched
+        elif not self._context.repositories.follows(tree, revision):
             words = f"its git generator reads revision {revision}, which is not what is read here"
             return Refused(Reason.OTHER_REVISION, words)
         if items(body.get("directories")):

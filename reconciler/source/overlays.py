@@ -1,23 +1,29 @@
-"""Kustomizations as the files that they lead to, and as an Application changes them before they are built."""
+"""Kustomizations as the files that they lead to, in this repository and in those that they name."""
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from reconciler.model import Key, Place, Reason, Refused
+from reconciler.model import Reason, Refused
+from reconciler.source import bases
+from reconciler.source.bases import RemoteBase, RemoteFile
+from reconciler.source.charts import Charts
 from reconciler.source.layout import KUSTOMIZATIONS
+from reconciler.source.mounts import LISTS
+from reconciler.source.remotes import Remotes, told
+from reconciler.source.repositories import Repositories
 from reconciler.source.trees import Tree, inside
-from reconciler.source.typed import Table, Value, as_json, items, read_values, table, text
-from reconciler.source.units import Written
+from reconciler.source.typed import Table, Value, items, read_values, table, text
+from reconciler.source.units import Mount, Written
 
 _MOST_FILES: Final = 20_000
 _MOST_BYTES: Final = 64_000_000
 _LONGEST_NAME: Final = 500
-_LOOSE: Final = ("namePrefix", "nameSuffix", "namespace")
-Substitute = Callable[[str], str]
+_MOST_HOPS: Final = 8  # from a remote base to the next
+_REMOTE_FOLDER: Final = ".remote"  # of a request: what kustomizations name in other repositories
 
 
 class Overlay(NamedTuple):
@@ -26,6 +32,8 @@ class Overlay(NamedTuple):
     files: dict[str, bytes]
     path: str  # of its kustomization.yaml
     written: tuple[Written, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    mounted: dict[str, str] = {}  # noqa: RUF012 (never written to): of remote names, where they lie
 
 
 def kustomization_in(tree: Tree, folder: str) -> str | None:
@@ -40,12 +48,15 @@ def kustomization_in(tree: Tree, folder: str) -> str | None:
 class Overlays:
     """Reads every kustomization once."""
 
-    def __init__(self) -> None:
+    def __init__(self, repositories: Repositories, remotes: Remotes, charts: Charts) -> None:
+        self.repositories = repositories
+        self.remotes = remotes
+        self.charts = charts
         self._bodies: dict[tuple[str, str], Table | Refused] = {}
         self._overlays: dict[tuple[str, str], Overlay | Refused] = {}
 
     def overlay(self, tree: Tree, folder: str) -> Overlay | Refused:
-        """The kustomization of a folder with all that it leads to within the repository."""
+        """The kustomization of a folder with all that it leads to."""
         key = (tree.name, folder)
         if key not in self._overlays:
             self._overlays[key] = self._overlay(tree, folder)
@@ -55,15 +66,13 @@ class Overlays:
         path = kustomization_in(tree, folder)
         if path is None:
             return Refused(Reason.NOT_DEPLOYABLE, f"there is no kustomization in {folder or 'the root'}")
-        files: dict[str, bytes] = {}
-        refused = self._follow(tree, [path], files)
-        return refused or Overlay(files, path)
+        whole = () if tree.refused is None else (Mount("", tree.name, "", tree.refused),)
+        return _Gathering(self, Overlay({}, path, mounts=whole)).through(tree, [path])
 
     def with_components(self, tree: Tree, overlay: Overlay, folders: list[str]) -> Overlay | Refused:
         """The overlay with what further components lead to."""
         found = [path for folder in folders if (path := kustomization_in(tree, folder))]
-        files = dict(overlay.files)
-        return self._follow(tree, found, files) or overlay._replace(files=files)
+        return _Gathering(self, overlay).through(tree, found) if found else overlay
 
     def body(self, tree: Tree, path: str) -> Table | Refused:
         """What a kustomization says."""
@@ -78,40 +87,173 @@ class Overlays:
                 self._bodies[key] = Refused(Reason.NOT_DEPLOYABLE, f"{path} is no kustomization")
         return self._bodies[key]
 
-    def _follow(self, tree: Tree, waiting: list[str], files: dict[str, bytes]) -> Refused | None:
-        size = sum(map(len, files.values()))
-        while waiting:
-            path = waiting.pop()
-            if path in files:
-                continue
-            data = tree.read(path)
-            if data is None:
-                return Refused(Reason.UNSUPPORTED, f"{path} is too large to be read")
-            files[path] = data
-            size += len(data)
-            if len(files) > _MOST_FILES or size > _MOST_BYTES:
-                return Refused(Reason.UNSUPPORTED, "its kustomization leads to too many files")
-            if posixpath.basename(path) in KUSTOMIZATIONS:
-                body = self.body(tree, path)
-                if isinstance(body, Refused):
-                    return body
-                waiting += self._named(tree, posixpath.dirname(path), body)
+
+class _Stop(NamedTuple):
+    """A file to be taken in: where it lies, below which folder of the request, and how one came there."""
+
+    tree: Tree
+    mount: str
+    path: str
+    way: tuple[tuple[str, str], ...]  # the remote bases on the way
+
+    @property
+    def at(self) -> str:
+        """In the request."""
+        return f"{self.mount}/{self.path}" if self.mount else self.path
+
+
+class _Gathering:
+    """Follows one kustomization to all its files."""
+
+    def __init__(self, overlays: Overlays, start: Overlay) -> None:
+        self._overlays = overlays
+        self._start = start
+        self._files = dict(start.files)
+        self._size = sum(map(len, self._files.values()))
+        self._mounts = {each.folder: each for each in start.mounts}
+        self._mounted = dict(start.mounted)
+        self._waiting: list[_Stop] = []
+
+    def through(self, tree: Tree, paths: list[str]) -> Overlay | Refused:
+        self._waiting = [_Stop(tree, "", path, ()) for path in paths]
+        while self._waiting:
+            stop = self._waiting.pop()
+            refused = None if stop.at in self._files else self._take(stop)
+            if refused is not None:
+                return refused
+        return self._start._replace(
+            files=self._files, mounts=tuple(self._mounts.values()), mounted=self._mounted
+        )
+
+    def _take(self, stop: _Stop) -> Refused | None:
+        data = stop.tree.read(stop.path)
+        if data is None:
+            return Refused(Reason.UNSUPPORTED, f"{stop.path} is too large to be read")
+        refused = self._add(stop.at, data)
+        real = stop.tree.resolved(stop.path) or stop.path
+        if real != stop.path:
+            self._mounts[stop.at] = Mount(stop.at, stop.tree.name, real, stop.tree.refused)
+        if refused is not None or posixpath.basename(stop.path) not in KUSTOMIZATIONS:
+            return refused
+        body = self._overlays.body(stop.tree, stop.path)
+        if isinstance(body, Refused):
+            return body
+        for path in _named(stop.tree, posixpath.dirname(stop.path), body):
+            self._waiting.append(stop._replace(path=path))
+        return self._follow_remotes(stop, body) or self._fetch_charts(stop, body)
+
+    def _add(self, path: str, data: bytes) -> Refused | None:
+        self._files[path] = data
+        self._size += len(data)
+        if len(self._files) > _MOST_FILES or self._size > _MOST_BYTES:
+            return Refused(Reason.UNSUPPORTED, "its kustomization leads to too many files")
         return None
 
-    def _named(self, tree: Tree, folder: str, body: Table) -> Iterator[str]:
-        """Every file that a kustomization may read: whatever text in it is a path."""
-        yield from _charts(tree, folder, body)
-        for name in _strings(body):
-            for each in {name, name.partition("=")[2]}:
-                path = (
-                    inside(folder, each) if each and len(each) <= _LONGEST_NAME and "\n" not in each else None
-                )
-                if path is None:
-                    continue
-                if tree.has_file(path):
-                    yield path
-                elif (below := kustomization_in(tree, path)) is not None and path != folder:
-                    yield below
+    # -- what lies in other repositories ----------------------------------------------------------
+
+    def _follow_remotes(self, stop: _Stop, body: Table) -> Refused | None:
+        folder = posixpath.dirname(stop.path)
+        for key in LISTS:
+            for name in (each for each in items(body.get(key)) if isinstance(each, str)):
+                found = None if _is_here(stop.tree, folder, name) else bases.remote(name)
+                # as it stands, kustomize's renderer says why it can't be had
+                refused = found if isinstance(found, Refused) and self._overlays.remotes.allowed else None
+                if isinstance(found, RemoteBase):
+                    refused = self._base(stop, name, found)
+                elif isinstance(found, RemoteFile) and self._overlays.remotes.allowed:
+                    refused = self._file(name, found)
+                if refused is not None:
+                    return Refused(Reason.REMOTE_BASE, f"{stop.path}: {refused.detail}")
+        return None
+
+    def _base(self, stop: _Stop, name: str, base: RemoteBase) -> Refused | None:
+        tree = self._tree(base)
+        if tree is None:
+            return None
+        if isinstance(tree, Refused):
+            return tree
+        step = (tree.name, base.folder)
+        if step in stop.way or len(stop.way) >= _MOST_HOPS:
+            why = (
+                "leads back to itself"
+                if step in stop.way
+                else f"is the {_MOST_HOPS + 1}th remote base in a row"
+            )
+            return Refused(Reason.REMOTE_BASE, f"{bases.shown(name)} {why}")
+        path = kustomization_in(tree, base.folder)
+        if path is None:
+            words = f"{bases.shown(name)} has no kustomization in {base.folder or 'its root'}"
+            return Refused(Reason.REMOTE_BASE, words)
+        mount = f"{_REMOTE_FOLDER}/{_short(tree.name)}"
+        self._mounts.setdefault(mount, Mount(mount, tree.name, "", tree.refused))
+        self._mounted[name] = f"{mount}/{base.folder}".rstrip("/")
+        self._waiting.append(_Stop(tree, mount, path, (*stop.way, step)))
+        return None
+
+    def _tree(self, base: RemoteBase) -> Tree | Refused | None:
+        """A known repository that is read at this revision, or what may be fetched."""
+        repositories, remotes = self._overlays.repositories, self._overlays.remotes
+        known = repositories.addressed(base.url)
+        if known is not None and repositories.follows(known, base.revision):
+            return known
+        return remotes.tree(base.url, base.revision) if remotes.allowed else None
+
+    def _file(self, name: str, file: RemoteFile) -> Refused | None:
+        data = self._overlays.remotes.file(file.url)
+        if isinstance(data, Refused):
+            return data
+        url = told(file.url)
+        at = f"{_REMOTE_FOLDER}/{_short(file.url)}.yaml"
+        refused = Refused(Reason.UNKNOWN_SOURCE, f"it stands in {url}, which is no known repository")
+        self._mounts[at] = Mount(at, url, posixpath.basename(url), refused)
+        self._mounted[name] = at
+        return self._add(at, data) if at not in self._files else None
+
+    def _fetch_charts(self, stop: _Stop, body: Table) -> Refused | None:
+        """Charts of other places, put where kustomize looks before it fetches one itself."""
+        folder = posixpath.dirname(stop.path)
+        for chart in map(table, items(body.get("helmCharts"))):
+            repository, version = text(chart.get("repo")), text(chart.get("version"))
+            homes = [at for at in _chart_homes(folder, body, chart) if at]
+            if not repository or not version or not homes or not self._overlays.charts.fetches:
+                continue
+            if any(stop.tree.has_file(f"{at}/Chart.yaml") for at in homes):
+                continue
+            name = text(chart.get("name"))
+            found = self._overlays.charts.fetched(repository, name, version)
+            if isinstance(found, Refused):
+                return found
+            at = stop._replace(path=homes[0]).at
+            words = f"it stands in the chart {name}, which is fetched from {told(repository)}"
+            refused = Refused(Reason.UNKNOWN_SOURCE, words)
+            self._mounts[at] = Mount(at, f"{told(repository)}/{name}", "", refused)
+            for path, data in found.items():
+                if (full := self._add(f"{at}/{path}", data)) is not None:
+                    return full
+        return None
+
+
+def _short(name: str) -> str:
+    return hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def _is_here(tree: Tree, folder: str, name: str) -> bool:
+    at = inside(folder, name) if len(name) <= _LONGEST_NAME else None
+    return at is not None and tree.has(at)
+
+
+def _named(tree: Tree, folder: str, body: Table) -> Iterator[str]:
+    """Every file that a kustomization may read: whatever text in it is a path."""
+    yield from _charts(tree, folder, body)
+    for name in _strings(body):
+        for each in {name, name.partition("=")[2]}:
+            path = inside(folder, each) if each and len(each) <= _LONGEST_NAME and "\n" not in each else None
+            if path is None:
+                continue
+            if tree.has_file(path):
+                yield path
+            elif (below := kustomization_in(tree, path)) is not None and path != folder:
+                yield below
 
 
 def _strings(value: Value) -> Iterator[str]:
@@ -128,138 +270,17 @@ def _strings(value: Value) -> Iterator[str]:
 
 def _charts(tree: Tree, folder: str, body: Table) -> Iterator[str]:
     """The charts that lie beside a kustomization and are inflated by it."""
+    for chart in map(table, items(body.get("helmCharts"))):
+        for at in _chart_homes(folder, body, chart):
+            if at and tree.has_folder(at):
+                yield from tree.below(at)
+
+
+def _chart_homes(folder: str, body: Table, chart: Table) -> Iterator[str | None]:
+    """Where kustomize looks for a chart: beside its version first."""
     home = text(table(body.get("helmGlobals")).get("chartHome")) or "charts"
-    for chart in items(body.get("helmCharts")):
-        at = inside(folder, posixpath.join(home, text(table(chart).get("name"))))
-        if at is not None and tree.has_folder(at):
-            yield from tree.below(at)
-
-
-# -- what an Application adds ---------------------------------------------------------------------
-
-_IMAGE: Final = re.compile(r"(?P<name>[^@]*?)(?::(?P<tag>[^/@:]*))?(?:@(?P<digest>.*))?")
-
-
-class Adding(NamedTuple):
-    """What is at hand when an Application's `kustomize` is written into a kustomization."""
-
-    options: Table
-    substitute: Substitute
-    place: Callable[..., Place]  # of a part of the options
-
-
-def add(overlay: Overlay, body: Table, adding: Adding) -> Overlay | Refused:
-    """The overlay after the edits that Argo CD makes before it builds."""
-    edited = dict(body)
-    written: list[Written] = []
-    for key in _LOOSE:
-        if value := text(adding.options.get(key)):
-            edited[key] = value
-            written.append(Written(overlay.path, (key,), adding.place(key)))
-    written += _images(overlay.path, edited, adding)
-    written += _replicas(overlay.path, edited, adding)
-    refused = _labels(edited, adding) or _annotations(edited, adding)
-    if refused is not None:
-        return refused
-    patches = items(adding.options.get("patches"))
-    if patches:
-        before = items(edited.get("patches"))
-        edited["patches"] = [*before, *patches]
-        written += [
-            Written(overlay.path, ("patches", len(before) + at), adding.place("patches", at))
-            for at in range(len(patches))
-        ]
-    if components := [each for each in items(adding.options.get("components")) if isinstance(each, str)]:
-        before = items(edited.get("components"))
-        edited["components"] = [*before, *(each for each in components if each not in before)]
-    if edited == body:
-        return overlay
-    files = overlay.files | {overlay.path: as_json(edited)}
-    return Overlay(files, overlay.path, tuple(written))
-
-
-def _images(path: str, body: Table, adding: Adding) -> list[Written]:
-    """As `kustomize edit set image` does: an entry of the same name is replaced, but for what is `*`."""
-    images = [dict(table(each)) for each in items(body.get("images"))]
-    written = []
-    for at, each in enumerate(items(adding.options.get("images"))):
-        new = _image(adding.substitute(text(each)))
-        if "name" not in new:
-            continue
-        found = next((index for index, old in enumerate(images) if old.get("name") == new["name"]), None)
-        if found is None:
-            images.append({key: value for key, value in new.items() if value != "*"})
-            found = len(images) - 1
-        else:
-            kept = {key: images[found].get(key, "") if value == "*" else value for key, value in new.items()}
-            images[found] = {key: value for key, value in kept.items() if value}
-        keys: tuple[Key, ...] = ("images", found)
-        written.append(Written(path, keys, adding.place("images", at), composite=True))
-    if written:
-        body["images"] = images
-    return written
-
-
-def _image(argument: str) -> Table:
-    """`name=new:tag@digest` or `name:tag@digest` as an entry of `images`."""
-    name, equals, new = argument.partition("=")
-    found = _IMAGE.fullmatch(new if equals else argument)
-    parts = found.groupdict() if found else {"name": new or argument, "tag": None, "digest": None}
-    entry: Table = {"name": name if equals else parts["name"]}
-    if equals:
-        entry["newName"] = parts["name"]
-    entry |= {"newTag": parts["tag"], "digest": parts["digest"]}
-    return {key: value for key, value in entry.items() if value}
-
-
-def _replicas(path: str, body: Table, adding: Adding) -> list[Written]:
-    replicas = [dict(table(each)) for each in items(body.get("replicas"))]
-    written = []
-    for at, each in enumerate(items(adding.options.get("replicas"))):
-        name, count = text(table(each).get("name")), text(table(each).get("count"))
-        new: Table = {"name": name, "count": int(count) if count.isdigit() and len(count) < 10 else count}
-        found = next((index for index, old in enumerate(replicas) if old.get("name") == name), None)
-        if found is None:
-            replicas.append(new)
-            found = len(replicas) - 1
-        else:
-            replicas[found] = new
-        written.append(Written(path, ("replicas", found), adding.place("replicas", at)))
-    if written:
-        body["replicas"] = replicas
-    return written
-
-
-def _labels(body: Table, adding: Adding) -> Refused | None:
-    options = adding.options
-    wanted = {key: adding.substitute(text(each)) for key, each in table(options.get("commonLabels")).items()}
-    if not wanted:
-        return None
-    if options.get("labelWithoutSelector") is True:
-        entry: Table = {"pairs": wanted}
-        if options.get("labelIncludeTemplates") is True:
-            entry["includeTemplates"] = True
-        body["labels"] = [*items(body.get("labels")), entry]
-        return None
-    return _common(body, "commonLabels", wanted, forced=options.get("forceCommonLabels") is True)
-
-
-def _annotations(body: Table, adding: Adding) -> Refused | None:
-    options = adding.options
-    wanted = {key: text(each) for key, each in table(options.get("commonAnnotations")).items()}
-    if options.get("commonAnnotationsEnvsubst") is True:
-        wanted = {key: adding.substitute(each) for key, each in wanted.items()}
-    if not wanted:
-        return None
-    return _common(body, "commonAnnotations", wanted, forced=options.get("forceCommonAnnotations") is True)
-
-
-def _common(body: Table, key: str, wanted: dict[str, str], *, forced: bool) -> Refused | None:
-    before = table(body.get(key))
-    twice = sorted(before.keys() & wanted.keys())
-    if twice and not forced:
-        return Refused(
-            Reason.NOT_DEPLOYABLE, f"its `{key}` sets {twice[0]}, which the kustomization sets, too"
-        )
-    body[key] = {**before, **wanted}
-    return None
+    name, version = text(chart.get("name")), text(chart.get("version"))
+    if name and "/" not in name and name not in (".", ".."):
+        if version:
+            yield inside(folder, posixpath.join(home, f"{name}-{version}", name))
+        yield inside(folder, posixpath.join(home, name))

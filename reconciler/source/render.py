@@ -51,6 +51,8 @@ class KustomizeRequest(NamedTuple):
     kube_version: str = ""
     api_versions: tuple[str, ...] = ()
     again: int = 0
+    # what kustomizations name that lies elsewhere, as they write it -> where it is among the files
+    mounted: Mapping[str, str] = {}
 
 
 Request = HelmRequest | KustomizeRequest

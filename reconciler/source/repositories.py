@@ -83,6 +83,10 @@ class Repositories:
             folders.insert(0, beside)
         return next((tree for tree in folders if tree.has(path)), None)
 
+    def addressed(self, url: str) -> Tree | None:
+        """The repository that has an address."""
+        return self._addresses.get(address(url))
+
     def follows(self, tree: Tree, revision: str) -> bool:
         """Whether a revision means what is read here, as far as that can be known."""
         known = self._known[tree.name]

@@ -9,6 +9,7 @@ from typing import Final
 
 from reconciler.model import Refused
 from reconciler.source import kustomize
+from reconciler.source.bases import RemoteBase, remote
 from reconciler.source.charts import CHART
 from reconciler.source.compose import Places, UnitSetting
 from reconciler.source.context import Context
@@ -17,7 +18,7 @@ from reconciler.source.overlays import kustomization_in
 from reconciler.source.render import KustomizeRequest
 from reconciler.source.settings import Cluster
 from reconciler.source.trees import Tree
-from reconciler.source.typed import text
+from reconciler.source.typed import Table, text
 from reconciler.source.units import Unit
 
 _OBJECT: Final = re.compile(rb"\bkind\b[\"']?\s*:")
@@ -49,10 +50,11 @@ def units_of(deployed: Iterable[Unit], context: Context) -> list[Unit]:
     used = _used(deployed, context)
     defining = {(unit.repository, unit.path) for unit in deployed}
     found: list[Unit] = []
+    inner = _taken_in(context)
     for tree in context.repositories.trees:
         taken = used.setdefault(tree.name, set())
         where = _Where(tree, context)
-        found += _kustomizations(tree, taken, where, context)
+        found += _kustomizations(tree, taken, inner, where, context)
         found += _folders(tree, taken, {path for name, path in defining if name == tree.name}, where)
     return found
 
@@ -64,7 +66,7 @@ def _used(deployed: Iterable[Unit], context: Context) -> dict[str, set[str]]:
         own = used.setdefault(unit.source, set())
         own.update(unit.manifests)
         if isinstance(unit.request, KustomizeRequest):
-            own.update(unit.request.files)
+            _take(unit, used)
         for layer in unit.layers:
             used.setdefault(layer.place.repository, set()).add(layer.place.path)
     charts = {(unit.source, unit.chart) for unit in deployed if unit.layers and unit.source}
@@ -74,20 +76,24 @@ def _used(deployed: Iterable[Unit], context: Context) -> dict[str, set[str]]:
     return used
 
 
-def _kustomizations(tree: Tree, taken: set[str], where: _Where, context: Context) -> list[Unit]:
+def _take(unit: Unit, used: dict[str, set[str]]) -> None:
+    """The files of a kustomization, in whichever repository they lie."""
+    assert isinstance(unit.request, KustomizeRequest)
+    if not unit.mounts:
+        used.setdefault(unit.source, set()).update(unit.request.files)
+        return
+    for path in unit.request.files:
+        at = unit.located(path)
+        used.setdefault(at.repository, set()).add(at.path)
+
+
+def _kustomizations(
+    tree: Tree, taken: set[str], inner: set[tuple[str, str]], where: _Where, context: Context
+) -> list[Unit]:
     """Those that no other kustomization and no unit takes in."""
-    bodies = {}
-    for entry in tree.layout.kustomizations:
-        body = context.overlays.body(tree, entry.path)
-        read = None if isinstance(body, Refused) else kustomize.read(body)
-        if isinstance(body, Refused):
-            context.fail("kustomization", body.detail, tree.name, entry.path)
-        if read is not None and not isinstance(body, Refused):
-            bodies[entry.path] = (read, body)
-    inner = _taken_in({path: read for path, (read, _) in bodies.items()}, tree)
     units = []
-    for path, (_, body) in sorted(bodies.items()):
-        if path in taken or path in inner or text(body.get("kind")) == "Component":
+    for path, (_, body) in sorted(_bodies(tree, context).items()):
+        if path in taken or (tree.name, path) in inner or text(body.get("kind")) == "Component":
             continue
         at = posixpath.dirname(path)
         overlay = context.overlays.overlay(tree, at)
@@ -99,22 +105,50 @@ def _kustomizations(tree: Tree, taken: set[str], where: _Where, context: Context
             units.append(unit._replace(refused=overlay))
             continue
         options = context.settings.build_options
-        request = KustomizeRequest(overlay.files, at, options, to.kube_version, to.api_versions)
-        units.append(unit._replace(request=request))
+        request = KustomizeRequest(
+            overlay.files, at, options, to.kube_version, to.api_versions, mounted=overlay.mounted
+        )
+        units.append(unit._replace(request=request, mounts=overlay.mounts))
         taken.update(overlay.files)
     return units
 
 
-def _taken_in(read: dict[str, kustomize.Kustomization], tree: Tree) -> set[str]:
-    """The kustomizations that others name."""
+def _bodies(tree: Tree, context: Context) -> dict[str, tuple[kustomize.Kustomization, Table]]:
+    """Every kustomization that can be read, by path."""
+    found = {}
+    for entry in tree.layout.kustomizations:
+        body = context.overlays.body(tree, entry.path)
+        if isinstance(body, Refused):
+            context.fail("kustomization", body.detail, tree.name, entry.path)
+        elif (read := kustomize.read(body)) is not None:
+            found[entry.path] = (read, body)
+    return found
+
+
+def _taken_in(context: Context) -> set[tuple[str, str]]:
+    """The kustomizations that others name, by repository and path."""
     inner = set()
-    for path, found in read.items():
-        for name in found.resources:
-            at = tree.resolved(posixpath.join(posixpath.dirname(path), name))
-            below = kustomization_in(tree, at) if at is not None else None
-            if below is not None and below != path:
-                inner.add(below)
+    for tree in context.repositories.trees:
+        for path, (read, _) in _bodies(tree, context).items():
+            for name in read.resources:
+                there, at = _named(tree, path, name, context)
+                below = kustomization_in(there, at) if there is not None and at is not None else None
+                if there is not None and below is not None and (there, below) != (tree, path):
+                    inner.add((there.name, below))
     return inner
+
+
+def _named(tree: Tree, path: str, name: str, context: Context) -> tuple[Tree | None, str | None]:
+    """The folder that an entry means, here or in another known repository."""
+    at = tree.resolved(posixpath.join(posixpath.dirname(path), name))
+    if at is not None and tree.has(at):
+        return tree, at
+    base = remote(name)
+    if not isinstance(base, RemoteBase):
+        return None, None
+    known = context.repositories.addressed(base.url)
+    follows = known is not None and context.repositories.follows(known, base.revision)
+    return (known, base.folder) if follows else (None, None)
 
 
 def _folders(tree: Tree, taken: set[str], defining: set[str], where: _Where) -> list[Unit]:

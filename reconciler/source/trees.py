@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Final
 
+from reconciler.model import Refused
 from reconciler.source.layout import Layout, lay_out
 from reconciler.source.snapshot import SUBMODULE_MODE, SYMLINK_MODE, Snapshot
 
@@ -15,8 +16,9 @@ _MOST_LINKED_FILES: Final = 5_000
 
 
 class Tree:
-    def __init__(self, name: str, snapshot: Snapshot) -> None:
+    def __init__(self, name: str, snapshot: Snapshot, refused: Refused | None = None) -> None:
         self.name = name
+        self.refused = refused  # why nothing in it can be edited: it is no known repository
         self.commit = snapshot.commit
         self.layout: Layout = lay_out(snapshot)
         self._snapshot = snapshot

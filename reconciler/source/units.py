@@ -58,6 +58,32 @@ class Ignored(NamedTuple):
     managers: tuple[str, ...]  # field managers whose fields are left
 
 
+class Located(NamedTuple):
+    """Where a file of a request lies, and why nothing in it can be edited, if so."""
+
+    repository: str
+    path: str
+    refused: Refused | None = None
+
+
+class Mount(NamedTuple):
+    """A folder of the request, or one file, whose bytes lie elsewhere than under the same path in `source`.
+
+    `folder` "" is the whole request. `head` is the folder's own path in that repository.
+    """
+
+    folder: str
+    repository: str
+    head: str = ""
+    refused: Refused | None = None  # the repository isn't known, so nothing in it can be edited
+
+    def located(self, path: str) -> Located | None:
+        if self.folder and path != self.folder and not path.startswith(f"{self.folder}/"):
+            return None
+        rest = path[len(self.folder) :].lstrip("/")
+        return Located(self.repository, f"{self.head}/{rest}".strip("/"), self.refused)
+
+
 class Unit(NamedTuple):
     """One render: an Application's source, a HelmRelease, a kustomization, a chart from the settings.
 
@@ -81,3 +107,15 @@ class Unit(NamedTuple):
     written: tuple[Written, ...] = ()
     ignored: tuple[Ignored, ...] = ()
     generate_paths: str | None = None  # `manifest-generate-paths`: which changes make Argo CD look again
+    mounts: tuple[Mount, ...] = ()  # the deepest folder holds
+    read: tuple[tuple[str, str], ...] = ()  # further files that had a say in it, as repository and path
+    parent: Unit | None = None  # whose render brought forth what defines it
+
+    def located(self, path: str) -> Located:
+        """Where a file of the request lies."""
+        found: Located | None = None
+        longest = -1
+        for each in self.mounts:
+            if len(each.folder) > longest and (at := each.located(path)) is not None:
+                found, longest = at, len(each.folder)
+        return found or Located(self.source or self.repository, path)

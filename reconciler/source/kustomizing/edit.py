@@ -51,7 +51,7 @@ def edit(
     wanted = [value for value in new_values if value.slot.value != value.new]
     if not wanted:
         return Edited((), (), 0)
-    own = own_paths(request.files, request.folder) if overlay else frozenset()
+    own = own_paths(request) if overlay else frozenset()
     added = [
         one
         for one in wanted

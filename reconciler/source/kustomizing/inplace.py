@@ -20,6 +20,15 @@ from reconciler.source.yamledit import Assignment, decode, parse, where
 _PARTS = ("newTag", "digest")
 
 
+def paths_of(unit: Unit, files: Iterable[str]) -> dict[tuple[str, str], list[str]]:
+    """As which files of the request a file of a repository is rendered."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for path in files:
+        at = unit.located(path)
+        found.setdefault((at.repository, at.path), []).append(path)
+    return found
+
+
 class Targets:
     def __init__(self, unit: Unit, files: Files, read: Read | None) -> None:
         self._unit = unit
@@ -28,6 +37,7 @@ class Targets:
         self._repository = unit.source or unit.repository
         self._elsewhere: dict[tuple[str, str], list[Assignment]] = {}
         self._outside: dict[tuple[str, str], FileChange] = {}
+        self._of = paths_of(unit, files)
 
     def rewritten(self, values: Sequence[NewValue]) -> Files | Refused:
         """The files of the request with every value."""
@@ -62,14 +72,17 @@ class Targets:
         """What is to be written into the repositories."""
         for path, data in sorted(files.items()):
             before = self._files.get(path, b"")
-            if before != data and not self._is_made(path):
-                yield Changed(self._repository, FileChange(path, before, data))
+            at = self._unit.located(path)
+            elsewhere = (at.repository, at.path) in self._outside
+            if before != data and not elsewhere and not self._is_made(path):
+                yield Changed(at.repository, FileChange(at.path, before, data))
         for (repository, _), change in sorted(self._outside.items()):
             yield Changed(repository, change)
 
     def _is_made(self, path: str) -> bool:
         """Whether the request's file is one that an Application has added to, so that Git has another."""
-        data = self._bytes(self._repository, path)
+        at = self._unit.located(path)
+        data = self._bytes(at.repository, at.path)
         return any(one.path == path for one in self._unit.written) or (
             path in self._files and data != self._files[path]
         )
@@ -87,7 +100,8 @@ class Targets:
         refused = next((one for one in made if isinstance(one, Refused)), None)
         if refused is not None:
             return refused
-        elsewhere = (place.repository, place.path) != (self._repository, inside.path)
+        at = self._unit.located(inside.path)
+        elsewhere = (place.repository, place.path) != (at.repository, at.path)
         if elsewhere or data != self._files[inside.path]:
             self._elsewhere.setdefault((place.repository, place.path), []).extend(_only(made))
             made = list(_assignments(self._files[inside.path], inside, value))
@@ -97,13 +111,14 @@ class Targets:
     def _bytes(self, repository: str, path: str) -> bytes | None:
         if self._read is not None and (data := self._read(repository, path)) is not None:
             return data
-        return self._files.get(path) if repository == self._repository else None
+        return next((self._files[each] for each in self._of.get((repository, path), ())), None)
 
     def _in_request(self, place: Place) -> Place | None:
         for written in self._unit.written:
             if (found := _brought(written, place)) is not None:
                 return found._replace(repository=self._repository)
-        return place if place.repository == self._repository and place.path in self._files else None
+        each = next(iter(self._of.get((place.repository, place.path), ())), None)
+        return None if each is None else place._replace(repository=self._repository, path=each)
 
 
 def _brought(written: Written, place: Place) -> Place | None:

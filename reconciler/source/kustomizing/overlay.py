@@ -48,9 +48,12 @@ def variants(
     """The files with the values, in each way that may be right; what renders as meant is the one."""
     request = unit.request
     assert isinstance(request, KustomizeRequest)
-    writer = _Writer(unit, traced, request.folder, files, values)
+    writer = _Writer(unit, traced, request._replace(files=files), values)
     if not writer.sources.top:
         yield Refused(Reason.UNSUPPORTED, "it has no kustomization that could hold a patch")
+        return
+    if (refused := unit.located(writer.sources.top).refused) is not None:
+        yield refused
         return
     if any(one.path == writer.sources.top for one in unit.written):
         yield Refused(
@@ -67,9 +70,10 @@ def variants(
         yield writer.new(writer.settings, (), form)
 
 
-def own_paths(files: Files, folder: str) -> frozenset[str]:
+def own_paths(request: KustomizeRequest) -> frozenset[str]:
     """The outermost kustomization and its own patches: what is no other overlay's."""
-    return frozenset(source.path for source in _own(files, follow(Texts(files), folder)).all)
+    found = follow(Texts(request.files, request.mounted), request.folder)
+    return frozenset(source.path for source in _own(request.files, found).all)
 
 
 def _own(files: Files, sources: Sources) -> Sources:
@@ -90,11 +94,11 @@ class _Way(NamedTuple):
 
 class _Writer:
     def __init__(
-        self, unit: Unit, traced: Traced, folder: str, files: Files, values: Sequence[NewValue]
+        self, unit: Unit, traced: Traced, request: KustomizeRequest, values: Sequence[NewValue]
     ) -> None:
-        self._files = files
-        self._texts = Texts(files)
-        self.sources: Sources = follow(self._texts, folder)
+        self._files = request.files
+        self._texts = Texts(request.files, request.mounted)
+        self.sources: Sources = follow(self._texts, request.folder)
         self._body = self._texts.body(self.sources.top) if self.sources.top else {}
         self._render = Render(traced.text, unit.cluster, unit.namespace)
         containers = {one.ref: one for one in self._render.containers()}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from reconciler.model import Refused
@@ -19,6 +20,7 @@ _REMOTE: Final = re.compile(
     r"[a-z+]+://|git@|git::|(?:www\.)?(?:github|gitlab|bitbucket)\.(?:com|org)[:/]|.*\?ref="
 )
 _MOST_KUSTOMIZATIONS: Final = 500
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 RESOURCE: Final = "resource"
 PATCH: Final = "patch"
@@ -41,8 +43,9 @@ class Sources(NamedTuple):
 class Texts:
     """The files of one request, each decoded and parsed once."""
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: Files, mounted: Mapping[str, str] = NOTHING) -> None:
         self.files = files
+        self.mounted = mounted  # of names that lead to other repositories: where that lies among the files
         self._texts: dict[str, str | Refused] = {}
         self._documents: dict[str, tuple[Document, ...]] = {}
 
@@ -88,10 +91,11 @@ def follow(texts: Texts, folder: str) -> Sources:
             continue
         found.setdefault(path, KUSTOMIZATION)
         for name, role in _named(texts.body(path)):
-            if _REMOTE.match(name):
+            mounted = texts.mounted.get(name)
+            if mounted is None and _REMOTE.match(name):
                 remote.append(name)
                 continue
-            target = _normal(posixpath.join(here, name))
+            target = _normal(posixpath.join(here, name) if mounted is None else mounted)
             if target in texts.files:
                 found.setdefault(target, role)
             elif role in (RESOURCE, TRANSFORMER) and target not in seen:

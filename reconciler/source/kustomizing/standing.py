@@ -22,17 +22,18 @@ def standing(unit: Unit, texts: Texts, one: Candidate, read: Read | None) -> Sta
     place = placed(unit, one)
     path = place.path
     data = read(place.repository, path) if read is not None else None
-    if data == texts.files.get(path):
+    if data == texts.files.get(one.path):
         data = None  # then what was read already does
-    if data is None and (path not in texts.files or written_at(unit, one) is not None):
+    if data is None and written_at(unit, one) is not None:
         return Standing(place, 0, unit.refused or Refused(Reason.UNKNOWN_SOURCE, f"{path} is not at hand"))
-    text = decode(data) if data is not None else texts.text(path)
+    text = decode(data) if data is not None else texts.text(one.path)
     if isinstance(text, Refused):
         return Standing(place, 1, text)
-    documents = parse(text) if data is not None else texts.documents(path)
+    documents = parse(text) if data is not None else texts.documents(one.path)
     found = _where(documents, text, place)
     line = _own_line(one) if found.refused is not None and data is None else found.line
-    return Standing(place, line, unit.refused or found.refused)
+    foreign = None if written_at(unit, one) is not None else unit.located(one.path).refused
+    return Standing(place, line, unit.refused or foreign or found.refused)
 
 
 def _where(documents: tuple[Document, ...], text: str, place: Place) -> Where:
@@ -50,11 +51,11 @@ def _own_line(one: Candidate) -> int:
 
 
 def placed(unit: Unit, one: Candidate) -> Place:
-    """In the repository of the sources; or in that of the Application which brings it in."""
-    repository = unit.source or unit.repository
+    """In the repository that its file comes from; or in that of the Application which brings it in."""
     written = written_at(unit, one)
     if written is None:
-        return Place(repository, one.path, one.document, one.keys, one.inner)
+        at = unit.located(one.path)
+        return Place(at.repository, at.path, one.document, one.keys, one.inner)
     if written.composite:
         return written.place
     rest = one.keys[len(written.keys) :]

@@ -58,7 +58,7 @@ class _Tracer:
         self._renderer = renderer
         self._before = before
         self._renders = 1
-        self._texts = Texts(request.files)
+        self._texts = Texts(request.files, request.mounted)
         self._sources = follow(self._texts, request.folder)
         self.render = Render(before.text, unit.cluster, unit.namespace)
         self._containers = self.render.containers()
@@ -71,7 +71,9 @@ class _Tracer:
         if not self._containers:
             return
         set_ = list(set_places(self._texts, self._sources))
-        missing = list(missing_places(self._texts, self._sources, (RESOURCE,))) if self._lacking() else []
+        missing = (
+            self._own(missing_places(self._texts, self._sources, (RESOURCE,))) if self._lacking() else []
+        )
         self._ask([*dict.fromkeys(set_), *missing])
         self._ask(self._second_round())
 
@@ -94,8 +96,12 @@ class _Tracer:
         left |= {text: Wants.COUNT for at, text in self._counts.items() if at not in self._count_owners}
         found = list(equal_places(self._texts, self._sources, left)) if left else []
         if lacking := self._lacking():
-            found += missing_places(self._texts, self._sources, (PATCH,), lacking)
+            found += self._own(missing_places(self._texts, self._sources, (PATCH,), lacking))
         return found
+
+    def _own(self, candidates: Iterable[Candidate]) -> list[Candidate]:
+        """Without those in files that can't be edited: what is missing there is added by a patch."""
+        return [one for one in candidates if self._unit.located(one.path).refused is None]
 
     def _ask(self, candidates: list[Candidate]) -> None:
         """Render with all of them; where that fails, with halves, for as long as it is worth it."""
@@ -176,7 +182,7 @@ class _Tracer:
     def _unowned(self, ref: ContainerRef, field: Field, value: str | None) -> Slot:
         """Added by a patch in the outermost kustomization; or not to be found."""
         at = self._overlay()
-        refused = self._unit.refused
+        refused = at.refused
         if value is not None:
             refused = refused or Refused(Reason.NOT_TRACED, self._why_not(value))
         return Slot(at.place, at.line, field, value, (ref,), "overlay", refused)
@@ -192,10 +198,11 @@ class _Tracer:
 
     def _overlay(self) -> Standing:
         keys: tuple[Key, ...] = ("patches",)
-        place = Place(self._unit.source or self._unit.repository, self._sources.top, 0, keys)
+        at = self._unit.located(self._sources.top)
+        place = Place(at.repository, at.path, 0, keys)
         text = self._texts.text(self._sources.top) if self._sources.top else ""
         lines = 1 if isinstance(text, Refused) else max(1, len(text.splitlines()))
-        return Standing(place, lines, None)
+        return Standing(place, lines, self._unit.refused or at.refused)
 
     def _extras(self, stands: dict[Candidate, Standing]) -> Iterable[Extra]:
         for identity, value in self._counts.items():
