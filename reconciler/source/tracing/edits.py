@@ -11,12 +11,20 @@ from reconciler.source.tracing.helm import Extra, Traced
 from reconciler.source.tracing.owners import Read, shown
 from reconciler.source.tracing.proof import Copy, Difference, Intent, Spot, Verdict, differences, judge
 from reconciler.source.tracing.rendered import WAYS, Render, RenderedContainer
-from reconciler.source.tracing.wishes import Setting, settings_of
+from reconciler.source.tracing.wishes import Setting, becomes, settings_of
 from reconciler.source.tracing.writing import Written, write
 from reconciler.source.yamledit.values import Plain
 
 _MOST_NAMED: Final = 4
 _AGAIN: Final = b"# rendered once more\n"  # makes a request of its own, so that no cache answers
+
+
+class Derived(NamedTuple):
+    """A field that the chart works out from the one that was changed; "" where there was, or is, none."""
+
+    spot: Spot
+    old: str
+    new: str
 
 
 class Proof(NamedTuple):
@@ -28,6 +36,7 @@ class Proof(NamedTuple):
     noise: int  # places that differ between two renders of the same
     renderer: str
     renders: int
+    derived: tuple[Derived, ...] = ()
 
 
 class Edited(NamedTuple):
@@ -50,8 +59,13 @@ def edit(
     renderer: Renderer,
     read: Read | None = None,
     numbers: Sequence[NewNumber] = (),
+    *,
+    derived: bool = False,
 ) -> Edited | Refused:
-    """The edits that make every wish true and change nothing else that is rendered, or why not."""
+    """The edits that make every wish true and change nothing else that is rendered, or why not.
+
+    `derived`: what the chart works out from the new value in the same workload may change with it.
+    """
     if traced.refused is not None:
         return traced.refused
     request = traced.unit.request
@@ -60,7 +74,10 @@ def edit(
     settings = _settings(traced, wishes, numbers)
     if isinstance(settings, Refused):
         return settings
-    return _Attempt(traced, request, renderer, read).made(settings, _intents(traced, wishes, numbers))
+    intents = _intents(traced, wishes, numbers)
+    if isinstance(intents, Refused):
+        return intents
+    return _Attempt(traced, request, renderer, read, derived).made(settings, intents)
 
 
 def _settings(
@@ -76,10 +93,23 @@ def _settings(
         if number.extra.refused is not None:
             return number.extra.refused
         settings.append(Setting(number.extra.keys, number.new))
-    return list(dict.fromkeys(settings))
+    return _agreeing(settings)
 
 
-def _intents(traced: Traced, wishes: Sequence[NewValue], numbers: Sequence[NewNumber]) -> tuple[Intent, ...]:
+def _agreeing(settings: list[Setting]) -> list[Setting] | Refused:
+    """Each setting once; two wishes may not want different things of one value."""
+    found: dict[tuple[object, ...], Setting] = {}
+    for one in settings:
+        if found.setdefault(one.keys, one) != one:
+            both = f"`{found[one.keys].value}` and `{one.value}`"
+            return Refused(Reason.SIDE_EFFECT, f"`{shown(one.keys)}` can't be {both} at once")
+    return list(found.values())
+
+
+def _intents(
+    traced: Traced, wishes: Sequence[NewValue], numbers: Sequence[NewNumber]
+) -> tuple[Intent, ...] | Refused:
+    """Every field that the wishes are about; consumers that another unit renders are proven there."""
     unit = traced.unit
     plain = Render(traced.plain.text if traced.plain else "", unit.cluster, unit.namespace)
     containers = {each.ref: each for each in plain.containers()}
@@ -87,20 +117,38 @@ def _intents(traced: Traced, wishes: Sequence[NewValue], numbers: Sequence[NewNu
     for wish in wishes:
         field = wish.slot.field
         for ref in wish.slot.consumers:
-            if (each := containers.get(ref)) is not None:
-                spot = Spot(each.identity, (*each.path, *WAYS[field]))
-                found[spot] = Intent(ref, field, spot, each.values[field], wish.new)
+            if (each := containers.get(ref)) is None:
+                continue
+            new = becomes(traced, wish, ref, each.values[field])
+            if isinstance(new, Refused):
+                return new
+            spot = Spot(each.identity, (*each.path, *WAYS[field]))
+            found[spot] = Intent(ref, field, spot, each.values[field], new)
     for number in numbers:
         spot = Spot(number.extra.identity, number.extra.path)
         found[spot] = Intent(None, None, spot, number.extra.value, number.new)
     return tuple(found.values())
 
 
+class _Tried(NamedTuple):
+    written: Written
+    verdict: Verdict
+    carried: list[Setting]
+
+
 class _Attempt:
     """Writes, renders and compares, until the difference is what was meant or can't be."""
 
-    def __init__(self, traced: Traced, request: HelmRequest, renderer: Renderer, read: Read | None) -> None:
+    def __init__(
+        self,
+        traced: Traced,
+        request: HelmRequest,
+        renderer: Renderer,
+        read: Read | None,
+        derived: bool,
+    ) -> None:
         self.traced = traced
+        self.derived = derived
         self.request = request
         self.renderer = renderer
         self.read = read
@@ -112,26 +160,33 @@ class _Attempt:
 
     def made(self, settings: list[Setting], intents: tuple[Intent, ...]) -> Edited | Refused:
         tried = self.tried(settings, intents, [])
-        if isinstance(tried, Verdict) and (carried := self.lost(tried, settings)):
+        if isinstance(tried, _Tried) and (carried := self.lost(tried.verdict, settings)):
             tried = self.tried(settings, intents, carried)
-        return _refusal(tried, settings) if isinstance(tried, Verdict) else tried
+        if isinstance(tried, Refused):
+            return tried
+        verdict = tried.verdict
+        derived = _derived(verdict.beyond, intents) if self.derived else ()
+        if verdict.missing or len(derived) < len(verdict.beyond):
+            return _refusal(verdict, settings)
+        return self.edited(tried, derived)
 
     def tried(
         self, settings: list[Setting], intents: tuple[Intent, ...], carried: list[Setting]
-    ) -> Edited | Verdict | Refused:
-        """One way of writing it: proven, or what it did instead."""
+    ) -> _Tried | Refused:
+        """One way of writing it, and what it did."""
         written = write(self.traced.unit, self.request, [*settings, *carried], self.read)
         if isinstance(written, Refused):
             return written
         verdict = self.verdict(written, intents)
-        if isinstance(verdict, Refused) or verdict.missing or verdict.beyond:
-            return verdict
-        return self.edited(written, verdict, carried)
+        return verdict if isinstance(verdict, Refused) else _Tried(written, verdict, carried)
 
-    def edited(self, written: Written, verdict: Verdict, carried: list[Setting]) -> Edited:
+    def edited(self, tried: _Tried, derived: tuple[Derived, ...]) -> Edited:
+        written, verdict, carried = tried
         files = tuple((repository, change) for (repository, _), change in written.files.items())
         noise = len(self.noise or ())
-        proof = Proof(verdict.done, verdict.copies, tuple(carried), noise, self.program, self.renders)
+        proof = Proof(
+            verdict.done, verdict.copies, tuple(carried), noise, self.program, self.renders, derived
+        )
         return Edited(files, proof)
 
     def verdict(self, written: Written, intents: tuple[Intent, ...]) -> Verdict | Refused:
@@ -184,6 +239,21 @@ class _Attempt:
         return None
 
 
+def _derived(beyond: tuple[tuple[Spot, Difference], ...], intents: tuple[Intent, ...]) -> tuple[Derived, ...]:
+    """Of what else changed, all that the chart may have worked out: values of the workloads meant.
+
+    What vanishes from a `resources` isn't worked out but switched off.
+    """
+    workloads = {intent.spot.identity for intent in intents}
+    return tuple(
+        Derived(spot, _short(one.old, ""), _short(one.new, ""))
+        for spot, one in beyond
+        if spot.identity in workloads
+        and spot.path
+        and not (one.new is None and "resources" in spot.path[-3:])
+    )
+
+
 # -- refusals -------------------------------------------------------------------------------------
 
 
@@ -210,9 +280,9 @@ def _named(beyond: tuple[tuple[Spot, Difference], ...]) -> Iterator[str]:
         yield f"and {len(beyond) - _MOST_NAMED} more"
 
 
-def _short(value: object) -> str:
+def _short(value: object, nothing: str = "nothing") -> str:
     if value is None:
-        return "nothing"
+        return nothing
     if isinstance(value, dict | list):
         return "…"
     text = " ".join(str(value).split())
