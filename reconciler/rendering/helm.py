@@ -8,6 +8,7 @@ from typing import Final
 
 from reconciler.model import Reason, Refused
 from reconciler.rendering.messages import refusal
+from reconciler.rendering.parameters import escaped, in_files
 from reconciler.rendering.sandbox import Limits, run
 from reconciler.rendering.schemas import without_outside_schemas
 from reconciler.rendering.tools import Tool, dotted
@@ -21,6 +22,7 @@ _SKIPS_SCHEMAS: Final = (3, 16, 0)
 
 def template(tool: Tool, request: HelmRequest, limits: Limits, walls: Walls) -> Rendered | Refused:
     """The chart's manifests, or helm's own reason why there are none."""
+    request = in_files(request)
     impossible = _impossible(tool, request)
     if impossible:
         return impossible
@@ -60,16 +62,6 @@ def arguments(request: HelmRequest) -> list[str]:
         request.release,
         f"./{_CHART}",
     ]
-
-
-def escaped(value: str) -> str:
-    """A comma would begin the next parameter; one that is escaped already stays, and so does a list."""
-    if value.startswith("{") and value.endswith("}"):
-        return value
-    before = ["", *value]
-    return "".join(
-        "\\," if char == "," and last != "\\" else char for last, char in zip(before, value, strict=False)
-    )
 
 
 def _parameters(parameters: tuple[Parameter, ...]) -> Iterator[str]:

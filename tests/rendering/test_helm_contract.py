@@ -7,7 +7,8 @@ import yaml
 from charts import CHART, chart, request
 
 from reconciler.model import Reason, Refused
-from reconciler.rendering.helm import arguments, escaped
+from reconciler.rendering.helm import arguments
+from reconciler.rendering.parameters import escaped
 from reconciler.rendering.renderer import ProgramRenderer, render_all
 from reconciler.source.render import FileParameter, HelmRequest, Parameter, Rendered
 

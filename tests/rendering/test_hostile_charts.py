@@ -188,7 +188,11 @@ def test_no_plugin_is_run(renderer: ProgramRenderer, monkeypatch: pytest.MonkeyP
 
 
 def test_many_long_parameters_are_refused_not_raised(renderer: ProgramRenderer) -> None:
-    answer = renderer.render(request(chart("a: 1"), parameters=(Parameter("x", "y" * (4 << 20)),)))
+    long = "y" * (4 << 20)
+    answer = renderer.render(request(chart("a: 1"), parameters=(Parameter("x", f"{{{long}}}"),)))
     assert isinstance(answer, Refused)
     assert answer.reason is Reason.RENDER_LIMIT
     assert isinstance(renderer.render(request(chart("a: 1"), parameters=(Parameter("x", "a\0b"),))), Refused)
+    answer = renderer.render(request(chart("a: {{ len .Values.x }}"), parameters=(Parameter("x", long),)))
+    assert isinstance(answer, Rendered)
+    assert answer.text.endswith(f"a: {len(long)}\n")
