@@ -58,8 +58,10 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def assembled(root: Path, name: str, depth: int = 0) -> dict[str, bytes]:
     """A chart with those of its dependencies that lie beside it and aren't there already."""
     files = files_of(root / name)
-    wanted = mapping(files.get("Chart.yaml", b"")).get("dependencies")
-    for one in wanted if isinstance(wanted, list) else ():
+    listed = [
+        mapping(files.get(name, b"")).get("dependencies") for name in ("Chart.yaml", "requirements.yaml")
+    ]
+    for one in [one for wanted in listed if isinstance(wanted, list) for one in wanted]:
         other = str(one.get("name")) if isinstance(one, dict) else ""
         there = any(path.startswith((f"charts/{other}/", f"charts/{other}-")) for path in files)
         if other and depth < 5 and not there and (root / other / "Chart.yaml").is_file():

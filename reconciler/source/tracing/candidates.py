@@ -93,8 +93,6 @@ class _Finder:
 
     def resources(self, keys: Keys, value: dict[str, Any]) -> None:
         """The four amounts of a `resources`, set or not."""
-        if value and not value.keys() & {"requests", "limits"}:
-            return  # a shape of the chart's own; its scalars are looked at one by one
         for part, name in _LEAVES:
             below = value.get(part)
             if below is None or isinstance(below, dict):

@@ -51,7 +51,9 @@ def _gather(found: list[Chart], files: dict[str, bytes], prefix: Keys, alias: st
     library = about.get("type") == "library"
     found.append(Chart(name, prefix, version, mapping(files.get("values.yaml", b"")), templates, library))
     below = _below(files)
-    wanted = [one for one in _list(about.get("dependencies")) if isinstance(one, dict)]
+    old = mapping(files.get("requirements.yaml", b""))  # where charts of helm 2 list them
+    listed = [*_list(about.get("dependencies")), *_list(old.get("dependencies"))]
+    wanted = [one for one in listed if isinstance(one, dict)]
     keys = {str(one.get("alias") or one.get("name")): str(one.get("name")) for one in wanted}
     # helm also takes what lies there and isn't listed, or not in a version that fits
     for key, lies in [*keys.items(), *((name, name) for name in below if name not in keys)]:

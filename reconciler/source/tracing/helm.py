@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from reconciler.model import Container, ContainerRef, Field, Place, Reason, Refused, Slot
 from reconciler.source.render import HelmRequest, Rendered, Renderer
+from reconciler.source.tracing.candidates import kinds
 from reconciler.source.tracing.charts import Keys, charts, defaults, mapping, merged, with_parameters
 from reconciler.source.tracing.owners import Owner, Owners, Read, shown
 from reconciler.source.tracing.rendered import Identity, Path, Render, RenderedContainer
@@ -136,8 +137,13 @@ def _slot(
 def _untraced(each: RenderedContainer, field: Field, findings: Findings) -> Refused:
     if (each.ref, field) in findings.moved:
         return Refused(Reason.COMPUTED, f"the chart works out {field.value} from other values")
-    refuses = f"; the chart refuses other values ({findings.failed[:200]})" if findings.failed else ""
-    if each.values[field] is None:
+    failed = next((findings.failed[kind] for kind in kinds((field,)) if kind in findings.failed), "")
+    refuses = f"; the chart refuses other values ({failed[:200]})" if failed else ""
+    if each.ref in findings.unseen and not failed:
+        detail = (
+            "the chart renders this container with the values in force alone, so they can't be told apart"
+        )
+    elif each.values[field] is None:
         detail = f"nothing sets {field.value}, and no value of the chart leads there"
     else:
         detail = f"the chart's templates write {field.value} themselves, and no value leads there"

@@ -41,12 +41,17 @@ NumberKey = tuple[Identity, Path]
 
 
 class Findings(NamedTuple):
-    """Who controls what. `moved`: fields that changed with the sentinels, but hold none."""
+    """Who controls what. `moved`: fields that changed with the sentinels, but hold none.
+
+    `unseen`: containers that no render with sentinels showed. `failed`: what the chart said to the
+    first sentinels of each kind that it took in no company.
+    """
 
     places: dict[FieldKey, Seen]
     numbers: dict[NumberKey, Candidate]
     moved: frozenset[FieldKey]
-    failed: str  # what the chart said to the first sentinels that it refused
+    unseen: frozenset[ContainerRef]
+    failed: dict[str, str]
     renders: int
 
 
@@ -68,6 +73,7 @@ def find(question: Question, renderer: Renderer) -> Findings:
         search.places,
         search.numbers,
         frozenset(search.moved - search.places.keys()),
+        frozenset(search.containers.keys() - search.seen),
         search.failed,
         search.renders,
     )
@@ -84,7 +90,8 @@ class _Search:
         self.moved: set[FieldKey] = set()
         self.lost: set[ContainerRef] = set()
         self.shown: set[tuple[Any, str]] = set()  # candidates whose sentinel came out somewhere
-        self.failed = ""
+        self.seen: set[ContainerRef] = set()
+        self.failed: dict[str, str] = {}
         self.renders = 0
         self.splits = 0
 
@@ -145,24 +152,41 @@ class _Search:
         if not isinstance(answer, Refused):
             self.read(sentinels, Render(answer.text, self.question.cluster, self.question.namespace), instead)
             return
-        self.failed = self.failed or answer.detail
         if len(candidates) == 1 or self.splits >= _MOST_SPLITS:
+            for one in candidates:
+                self.failed.setdefault(one.kind, answer.detail)
             return
         self.splits += 1
         for group in _split(candidates):
             self.try_all(group, instead=instead)
 
     def read(self, sentinels: Sentinels, render: Render, instead: bool) -> None:
-        shown = {each.ref: each for each in render.containers()}
+        shown = self.by_old_name(render.containers())
         self.lost = self.containers.keys() - shown.keys()
-        for ref, before in self.containers.items():
-            if ref in shown:
-                self.read_container(sentinels, before, shown[ref], instead)
+        self.seen.update(shown)
+        for ref, after in shown.items():
+            self.read_container(sentinels, self.containers[ref], after, instead)
         for number in render.numbers():
             found = sentinels.counted(number.text)
             key = (number.identity, number.path)
             if found is not None and key in self.plain_numbers:
                 self.numbers.setdefault(key, found)
+
+    def by_old_name(self, shown: Iterable[RenderedContainer]) -> dict[ContainerRef, RenderedContainer]:
+        """The containers that were there before; where a workload's name is random, in their order."""
+        found = {each.ref: each for each in shown}
+        came = [ref for ref in found if ref not in self.containers]
+        heirs: dict[ContainerRef, RenderedContainer] = {}
+        for ref in self.containers:
+            name: ContainerRef | None = ref
+            if ref not in found:
+                alike = (one for one in came if one._replace(workload=ref.workload) == ref)
+                name = next(alike, None)
+            if name is not None:
+                heirs[ref] = found[name]
+                if name in came:
+                    came.remove(name)
+        return heirs
 
     def read_container(
         self, sentinels: Sentinels, before: RenderedContainer, after: RenderedContainer, instead: bool
