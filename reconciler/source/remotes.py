@@ -1,4 +1,4 @@
-"""Git repositories that nobody named in the settings, and single files on the web, read where that is allowed."""
+"""Git repositories that the settings do not name, and single files on the web, read where that is allowed."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from reconciler.model import NewValue, Place, Reason, Refused
 from reconciler.source.kustomizing.changed import Changed
-from reconciler.source.kustomizing.inplace import Targets
+from reconciler.source.kustomizing.inplace import Targets, paths_of
 from reconciler.source.kustomizing.overlay import OVERLAY, own_paths, variants
 from reconciler.source.kustomizing.traced import Traced
 from reconciler.source.render import Files, KustomizeRequest, Rendered, Renderer
@@ -67,7 +67,7 @@ def edit(
     placed = targets.rewritten(here)
     if isinstance(placed, Refused):
         return placed
-    trial = _Trial(traced, others, wanted, renderer)
+    trial = _Trial(traced, others, _Wanted(wanted, here, placed), renderer, read)
     last: Refused | None = None
     for files in variants(unit, traced, added, placed) if added else (placed,):
         found = files if isinstance(files, Refused) else trial.judged(files)
@@ -95,45 +95,80 @@ def _untraced(values: Iterable[NewValue]) -> Refused | None:
     return next((value.slot.refused for value in values if value.slot.refused is not None), None)
 
 
+class _Wanted(NamedTuple):
+    """All new values; those that are set in place; and the files with these alone."""
+
+    values: Sequence[NewValue]
+    here: Sequence[NewValue]
+    placed: Files
+
+
 class _Trial:
     """Renders every unit that the files go into, and holds the difference against what is meant."""
 
     def __init__(
-        self, traced: Traced, others: Sequence[Traced], wanted: Sequence[NewValue], renderer: Renderer
+        self, traced: Traced, others: Sequence[Traced], wanted: _Wanted, renderer: Renderer, read: Read | None
     ) -> None:
-        self._units = [traced, *(one for one in others if one.refused is None)]
+        self._own = traced
+        self._others = [one for one in others if one.refused is None]
         self._wanted = wanted
         self._renderer = renderer
+        self._read = read
         self.renders = 0
 
     def judged(self, files: Files) -> tuple[tuple[str, Verdict], ...] | Refused:
-        own = self._units[0].unit.request
-        assert isinstance(own, KustomizeRequest)
-        changed = {path: data for path, data in files.items() if own.files.get(path) != data}
         found = []
-        for one in self._units:
-            verdict = self._one(one, changed)
+        for one in (self._own, *self._others):
+            after = files if one is self._own else self._files_of(one.unit, files)
+            verdict = after if isinstance(after, Refused) else self._one(one, after)
             if isinstance(verdict, Refused):
                 return verdict
             if verdict is not None:
                 found.append((one.unit.name, verdict))
         return tuple(found)
 
-    def _one(self, one: Traced, changed: Files) -> Verdict | Refused | None:
+    def _files_of(self, unit: Unit, files: Files) -> Files | Refused:
+        """Another unit's files: with the values set where it has them, and with what was added."""
+        request = unit.request
+        if not isinstance(request, KustomizeRequest):
+            return {}
+        targets = Targets(unit, request.files, self._read)
+        placed = targets.rewritten(targets.taken_in(self._wanted.here))
+        if isinstance(placed, Refused):
+            return placed._replace(detail=f"{unit.name}: {placed.detail}")
+        after = dict(placed)
+        paths = paths_of(unit, request.files)
+        for path, data in files.items():
+            before = self._wanted.placed.get(path)
+            if before == data:
+                continue
+            at = self._own.unit.located(path)
+            there = paths.get((at.repository, at.path), [])
+            if before is None and not unit.mounts and unit.source == at.repository:
+                there = [at.path]  # a new file, which only a kustomization that names it takes in
+            for each in there:
+                if before is not None and placed[each] != before:
+                    return Refused(
+                        Reason.UNPROVEN, f"{unit.name} renders {at.path} with additions of its own"
+                    )
+                after[each] = data
+        return after
+
+    def _one(self, one: Traced, files: Files) -> Verdict | Refused | None:
         request = one.unit.request
         if not isinstance(request, KustomizeRequest):
             return None
-        if one is not self._units[0] and not changed.keys() & request.files.keys():
+        if one is not self._own and all(files[path] == data for path, data in request.files.items()):
             return None
         self.renders += 1
-        answer = self._renderer.render(request._replace(files={**request.files, **changed}))
+        answer = self._renderer.render(request._replace(files=files))
         if not isinstance(answer, Rendered):
             return Refused(
                 answer.reason, f"with the new values {one.unit.name} can't be rendered: {answer.detail}"
             )
         before = Render(one.text, one.unit.cluster, one.unit.namespace)
         after = Render(answer.text, one.unit.cluster, one.unit.namespace)
-        intents = tuple(_intents(before, self._wanted))
+        intents = tuple(_intents(before, self._wanted.values))
         verdict = judge(differences(before, after), intents, frozenset())
         return _refusal(one.unit, verdict) or verdict
 

@@ -55,8 +55,18 @@ class Targets:
                 data = yamledit.rewrite(self._files[path], once)
             if isinstance(data, Refused):
                 return data._replace(detail=f"{path}: {data.detail}")
-            after[path] = data
+            for each in [path] if self._is_made(path) else self._alike(path):
+                after[each] = data
         return self._written_elsewhere() or after
+
+    def taken_in(self, values: Iterable[NewValue]) -> list[NewValue]:
+        """The values whose places go into this request."""
+        return [value for value in values if self._in_request(value.slot.place) is not None]
+
+    def _alike(self, path: str) -> list[str]:
+        """One file may stand in the request twice: as a base of its own, and as a remote one."""
+        at = self._unit.located(path)
+        return self._of[at.repository, at.path]
 
     def _written_elsewhere(self) -> Refused | None:
         for (repository, path), assignments in sorted(self._elsewhere.items()):
@@ -70,11 +80,13 @@ class Targets:
 
     def changes(self, files: Files) -> Iterator[Changed]:
         """What is to be written into the repositories."""
+        done = set(self._outside)
         for path, data in sorted(files.items()):
             before = self._files.get(path, b"")
             at = self._unit.located(path)
-            elsewhere = (at.repository, at.path) in self._outside
-            if before != data and not elsewhere and not self._is_made(path):
+            key = (at.repository, at.path)
+            if before != data and key not in done and not self._is_made(path):
+                done.add(key)
                 yield Changed(at.repository, FileChange(at.path, before, data))
         for (repository, _), change in sorted(self._outside.items()):
             yield Changed(repository, change)
