@@ -239,6 +239,7 @@ class Reason(StrEnum):
     SCALED_BY_HPA = "scaled-by-hpa"
     SCALED_BY_VPA = "scaled-by-vpa"
     SCALED_BY_KEDA = "scaled-by-keda"
+    WRITTEN_BY_FLUX = "written-by-flux"
     # people and policies
     OBSERVED = "observed"
     OPTED_OUT = "opted-out"
