@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.model import Reason, Refused
-from reconciler.rendering.messages import refusal
+from reconciler.rendering.messages import refusal, telling
 from reconciler.rendering.parameters import escaped, in_files
 from reconciler.rendering.sandbox import Limits, run
 from reconciler.rendering.schemas import without_outside_schemas
@@ -112,4 +112,5 @@ def _refused(err: bytes, tree: Path, request: HelmRequest) -> Refused:
     files = (one.content.decode("utf-8", "replace") for one in request.file_parameters)
     texts = [line.strip() for text in files for line in text.splitlines()]
     given = (one.value for one in request.parameters if one.value.lower() not in ("true", "false", "null"))
-    return refusal(err, tree, [*request.values, *defaults], [*texts, *given])
+    texts += [*given, *telling(request.chart)]
+    return refusal(err, tree, [*request.values, *defaults], texts)

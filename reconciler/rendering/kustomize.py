@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from reconciler.model import Reason, Refused
 from reconciler.rendering.lookout import look
-from reconciler.rendering.messages import refusal
+from reconciler.rendering.messages import refusal, telling
 from reconciler.rendering.sandbox import Limits, run
 from reconciler.rendering.tools import Missing, Tool, Tools
 from reconciler.rendering.tree import path_error, temporary_tree, write_files
@@ -26,6 +27,7 @@ _RESTRICTORS: Final = {
 # Never passed on. A kustomization that has no plugin renders the same without them, and one that
 # has is refused for it.
 _DROPPED: Final = frozenset({"enable-alpha-plugins", "enable-exec", "helm-debug", "network"})
+_MOST_READ: Final = 200  # files, for what a message may not say
 _HELM_KNOWS_VERSIONS: Final = (5, 3, 0)
 
 
@@ -136,5 +138,7 @@ def _folder_error(folder: str) -> Refused | None:
 def _refused(err: bytes, tree: Path, request: KustomizeRequest) -> Refused:
     """Whatever a kustomization could have read may stand in a message; so all of it is looked at."""
     below = f"{request.folder}/" if request.folder else ""
-    values = [data for path, data in request.files.items() if path.startswith(below)]
-    return refusal(err, tree / _TREE, values[:200])
+    near = {path: data for path, data in request.files.items() if path.startswith(below)}
+    others = (data for path, data in request.files.items() if path not in near and b"Secret" in data)
+    values = [*islice(near.values(), _MOST_READ), *islice(others, _MOST_READ)]
+    return refusal(err, tree / _TREE, values, telling(request.files))

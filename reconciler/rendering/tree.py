@@ -17,7 +17,7 @@ from typing import Final
 
 from reconciler.model import Reason, Refused
 
-_PREFIX: Final = "reconcile-render-"
+PREFIX: Final = "reconcile-render-"
 _LEFT_BEHIND: Final = 86_400  # seconds; a render is over in a few
 _LONGEST_NAME: Final = 255
 _LONGEST_PATH: Final = 2_000
@@ -26,7 +26,7 @@ _LONGEST_PATH: Final = 2_000
 @contextmanager
 def temporary_tree() -> Iterator[Path]:
     """An empty folder that only this user can enter, with the folders that programs write to."""
-    root = Path(os.path.realpath(tempfile.mkdtemp(prefix=_PREFIX)))
+    root = Path(os.path.realpath(tempfile.mkdtemp(prefix=PREFIX)))
     try:
         for name in ("home", "tmp", "bin"):
             (root / name).mkdir()
@@ -44,7 +44,7 @@ def sweep(now: float) -> int:
     swept = 0
     with contextlib.suppress(OSError), os.scandir(tempfile.gettempdir()) as found:
         for one in found:
-            if one.name.startswith(_PREFIX) and _left_behind(one, now):
+            if one.name.startswith(PREFIX) and _left_behind(one, now):
                 # It refuses a link, and goes into folders by their handles.
                 shutil.rmtree(one.path, ignore_errors=True)
                 swept += not os.path.lexists(one.path)
