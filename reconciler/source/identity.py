@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from reconciler.model import Field, Key, NewValue, Reason, Refused
+from reconciler.model import Field, Key, NewValue, Reason, Refused, Slot
+from reconciler.source.mapping.traced import How, how
 from reconciler.source.objects import PATHS, word
-from reconciler.source.view import TooMuchError, View
+from reconciler.source.view import TooMuchError, View, is_null
 from reconciler.source.yamledit import Document, Node, Sequence
 
 _MANIFEST: Final = "manifest"  # only there a place is inside of the object that it feeds
@@ -33,21 +34,39 @@ def mistaken(documents: tuple[Document, ...], values: Iterable[NewValue]) -> Ref
     views: dict[int, View] = {}
     for value in values:
         slot, place = value.slot, value.slot.place
-        if slot.how_traced != _MANIFEST or not 0 <= place.document < len(documents):
+        mapped = how(slot)
+        if not (mapped or slot.how_traced == _MANIFEST) or not 0 <= place.document < len(documents):
             continue
         document = documents[place.document]
         if document.root is None or document.template:
             continue  # the editor says why
         view = views.setdefault(place.document, View(document))
         try:
-            found = _owner(view, document.root, place.keys[: -_BELOW[slot.field]])
+            why = _otherwise(view, document.root, mapped) if mapped else _others(view, document, slot)
         except TooMuchError as error:
-            return Refused(Reason.UNPROVEN, f"whose value line {slot.line} holds can't be told: {error}")
-        if not any(found == _Owner(ref.kind, ref.workload, ref.container) for ref in slot.consumers):
-            wanted = " or ".join(f"{ref.kind}/{ref.workload}/{ref.container}" for ref in slot.consumers)
-            line = document.line
-            return Refused(Reason.UNPROVEN, f"the document in line {line} sets {found}, not {wanted}")
+            why = f"whose value line {slot.line} holds can't be told: {error}"
+        if why:
+            return Refused(Reason.UNPROVEN, why)
     return None
+
+
+def _others(view: View, document: Document, slot: Slot) -> str:
+    """What a manifest sets there, where that is no consumer of the slot."""
+    assert document.root is not None
+    found = _owner(view, document.root, slot.place.keys[: -_BELOW[slot.field]])
+    if any(found == _Owner(ref.kind, ref.workload, ref.container) for ref in slot.consumers):
+        return ""
+    wanted = " or ".join(f"{ref.kind}/{ref.workload}/{ref.container}" for ref in slot.consumers)
+    return f"the document in line {document.line} sets {found}, not {wanted}"
+
+
+def _otherwise(view: View, root: Node, mapped: How) -> str:
+    """What of all that told whose a mapped value is has changed since."""
+    for keys, text in mapped.facts:
+        node = _below(view, view.followed(root), keys)
+        if (node is not None and not is_null(node)) if text is None else word(node) != text:
+            return f"`{'.'.join(map(str, keys))}` is not what it was when {mapped.by} was found"
+    return ""
 
 
 def _owner(view: View, root: Node, keys: tuple[Key, ...]) -> _Owner:

@@ -1,0 +1,11 @@
+"""Values that no manifest of a workload holds: by a policy's `fields:`, by a comment, or by Flux's.
+
+Read like manifests, from the text alone, and handed on as the same records: containers with slots, each
+with the place that one edit changes.
+"""
+
+from reconciler.source.mapping.forms import assignment
+from reconciler.source.mapping.gathering import Mapped, mapped
+from reconciler.source.mapping.joining import joined
+
+__all__ = ["Mapped", "assignment", "joined", "mapped"]
