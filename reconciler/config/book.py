@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from reconciler import model
+from reconciler.config.globs import CUSTOM_RESOURCE, is_built_in
 from reconciler.config.matching import Matcher, misspelt_kinds
 from reconciler.config.mistakes import BadFile
 from reconciler.config.ranking import DEFAULT, Claim, Conflict, claims, defaults, misnamed, names, rank
@@ -83,7 +85,8 @@ class PolicyBook:
         bits = self._matcher.bits(workload)
         if bits not in self._settled:
             self._settled[bits] = self._settle(bits)
-        return self._settled[bits]
+        found = self._settled[bits]
+        return found if isinstance(found, Failure) else _told_apart(found, workload.kind, container)
 
     def unmatched(self, workloads: Iterable[Workload]) -> tuple[Note, ...]:
         """Policies that are about none of these workloads: often a name that was misspelt."""
@@ -158,6 +161,17 @@ def load_policies(source: Path | Iterable[Path] | None = None, group: str | None
     if found.wrong:
         raise BadFile("policies", [*found.wrong, *misnamed(found, ready_made())])
     return PolicyBook(found.policies, group=group)
+
+
+def _told_apart(policy: Policy, kind: str, container: Container) -> Policy:
+    """With the kind of an operator's own where the policy says `CustomResource` of what is only raised."""
+    kinds = policy.sizing.raised_only_kinds
+    if CUSTOM_RESOURCE not in kinds or kind in kinds:
+        return policy
+    custom = any(slot.how_traced.startswith(model.CUSTOM_RESOURCE) for slot in container.slots)
+    if is_built_in(kind) and not custom:
+        return policy
+    return policy._replace(sizing=policy.sizing._replace(raised_only_kinds=(*kinds, kind)))
 
 
 def _told(conflicts: Sequence[Conflict]) -> _Broken:

@@ -30,6 +30,15 @@ _SPELLINGS: Final = {
 }
 
 
+# Stands in policies for all kinds that only an operator knows.
+CUSTOM_RESOURCE: Final = "CustomResource"
+
+
+def is_built_in(kind: str) -> bool:
+    """Whether Kubernetes itself, or a controller that everyone has heard of, runs the pods of a kind."""
+    return kind in _KINDS
+
+
 def full_kind(word: str) -> str:
     """`sts` and `statefulset` are StatefulSet; what isn't known stays as it is."""
     return _SPELLINGS.get(word.lower(), word)

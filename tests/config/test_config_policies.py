@@ -130,7 +130,7 @@ def test_what_holds_unless_a_policy_says_otherwise():
     assert (found.resources_mode, found.images_mode) == (Mode.PROPOSE, Mode.OBSERVE)
     assert found.sizing.step_down_percent == 20
     assert found.sizing.cool_down == 7 * 86_400
-    assert found.sizing.raised_only_kinds == ("StatefulSet",)
+    assert found.sizing.raised_only_kinds == ("StatefulSet", "CustomResource")
     assert (found.sizing.cpu.limit, found.sizing.memory.limit) == ("keep", "raise")
     assert (found.group, found.freezes, found.labels) == ("application", (), ())
 

@@ -56,8 +56,9 @@ def test_the_operators_word_wins_over_a_teams_whatever_the_priority(priority):
     assert resolve(book(policy("ours", "extends: [cautious]"), teams=(team,))).sizing.window_days == 28
 
 
+RAISED = ("StatefulSet", "CustomResource")
 CARE = [
-    ("raiseOnlyKinds", "[]", ("StatefulSet",), "[Job]", ("StatefulSet", "Job")),
+    ("raiseOnlyKinds", "[]", RAISED, "[Job]", (*RAISED, "Job")),
     ("step", "{up: 900%}", 100, "{up: 50%}", 50),
     ("step", "{down: 90%}", 20, "{down: 5%}", 5),
     ("coolDown", "0d", 7 * 86_400, "14d", 14 * 86_400),
@@ -72,7 +73,8 @@ CARE = [
 def test_a_team_can_ask_for_more_care_and_never_for_less(key, loose, default, careful, told, said):
     """Beside `balanced`, and beside an operator who says the same as `balanced`."""
     same = (
-        "resources: {raiseOnlyKinds: [StatefulSet], step: {up: 100%, down: 20%}, coolDown: 7d, throttled: 5%"
+        "resources: {raiseOnlyKinds: [StatefulSet, CustomResource], step: {up: 100%, down: 20%}, "
+        "coolDown: 7d, throttled: 5%"
     )
     ours = [policy("ours", same + ", evidence: {days: 7, coverage: 60%}}")] if said else []
 
@@ -90,7 +92,7 @@ def test_a_team_reaches_no_further_through_what_it_extends():
     ours = policy("loose", "match: {names: [other]}\nresources: {step: {down: 60%}}")
     for base in ("loose", "thrifty"):
         found = resolve(book(ours, teams=(policy("t", f"extends: [{base}]"),))).sizing
-        assert (found.step_down_percent, found.raised_only_kinds) == (20, ("StatefulSet",))
+        assert (found.step_down_percent, found.raised_only_kinds) == (20, RAISED)
         assert (found.cool_down, found.min_days, found.throttled_permille) == (7 * 86_400, 7, 50)
 
 
