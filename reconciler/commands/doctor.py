@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
 
 import typer
 from rich.text import Text
 
 from reconciler.commands.common import Config, Exit, Metrics, Output, OutputOption, print_json
+from reconciler.commands.health import Check, Verdict, of_rendering
 from reconciler.config import Settings, load_policies, load_settings
 from reconciler.errors import Problem
 from reconciler.git.clone import open_clone
@@ -23,26 +20,11 @@ from reconciler.report.rows import API_VERSION
 from reconciler.report.text import console, counted, new_table, print_table, when
 from reconciler.wiring import access_of, forge_of, found_settings, open_source
 
-_PATIENCE = 20
-
-
-class Verdict(StrEnum):
-    OK = "ok"
-    MISSING = "missing"  # not needed for what works today, or only for some repositories
-    BROKEN = "broken"
-
-
 _MARKS = {
     Verdict.OK: ("✓", "green"),
     Verdict.MISSING: ("–", "yellow"),
     Verdict.BROKEN: ("✗", "bold red"),
 }
-
-
-class Check(NamedTuple):
-    what: str
-    verdict: Verdict
-    told: str
 
 
 def doctor(config: Config = None, metrics: Metrics = None, output: OutputOption = Output.TEXT) -> None:
@@ -51,7 +33,10 @@ def doctor(config: Config = None, metrics: Metrics = None, output: OutputOption 
     Exits with 1 when something is broken that a run needs. What is only missing, and not needed
     for plain manifests, is no failure.
     """
-    found = [*_programs(), *_settings(config, metrics)]
+    settings, told = _settings(config)
+    found = [*_git(), *of_rendering(settings), *told]
+    if settings:
+        found += _reached(settings, metrics)
     if output is Output.JSON:
         print_json({"apiVersion": API_VERSION, "checks": [check._asdict() for check in found]})
     else:
@@ -68,43 +53,27 @@ def _print(found: Sequence[Check]) -> None:
     print_table(console(), table)
 
 
-def _programs() -> Iterator[Check]:
+def _git() -> Iterator[Check]:
     try:
         yield Check("git", Verdict.OK, ".".join(map(str, git_version())))
     except Problem as problem:
         yield Check("git", Verdict.BROKEN, str(problem))
-    for name, arguments in (("helm", ("version", "--short")), ("kubectl", ("version", "--client"))):
-        yield _program(name, arguments)
 
 
-def _program(name: str, arguments: Sequence[str]) -> Check:
-    """Renderers: plain manifests need none of them."""
-    path = shutil.which(name)
-    if path is None:
-        return Check(name, Verdict.MISSING, "not on PATH; plain manifests do without it")
-    try:
-        ran = subprocess.run(  # noqa: S603 - a fixed argument list
-            [path, *arguments], capture_output=True, text=True, timeout=_PATIENCE, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return Check(name, Verdict.MISSING, f"{path} does not run ({error}); plain manifests do without it")
-    first = (ran.stdout or ran.stderr).strip().partition("\n")[0]
-    return Check(name, Verdict.OK if ran.returncode == 0 else Verdict.MISSING, first or path)
-
-
-def _settings(config: Path | None, metrics: str | None) -> Iterator[Check]:
+def _settings(config: Path | None) -> tuple[Settings | None, list[Check]]:
     try:
         found = found_settings(config, Path.cwd())
         if found is None:
-            yield _no_settings()
-            return
+            return None, [_no_settings()]
         settings = load_settings(found)
     except Problem as problem:
-        yield Check("settings", Verdict.BROKEN, str(problem))
-        return
-    yield Check("settings", Verdict.OK, str(found.path))
-    for note in settings.notes:
-        yield Check("settings", Verdict.MISSING, note.detail)
+        return None, [Check("settings", Verdict.BROKEN, str(problem))]
+    notes = [Check("settings", Verdict.MISSING, note.detail) for note in settings.notes]
+    return settings, [Check("settings", Verdict.OK, str(found.path)), *notes]
+
+
+def _reached(settings: Settings, metrics: str | None) -> Iterator[Check]:
+    """What the settings lead to."""
     yield from _policies(settings)
     for each in settings.repositories:
         yield from _repository(settings, each.url, each.branch or "")

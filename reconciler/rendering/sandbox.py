@@ -26,6 +26,8 @@ _MOST_ERRORS: Final = 1 << 16
 # Nobody answers there. (Programs written in Go go past a proxy to reach this machine itself, which
 # is what the walls are for.)
 _NOWHERE: Final = "http://127.0.0.1:9"
+_NOT_EXECUTED: Final = (126, 127)
+_UNSHARE_SAYS: Final = b"unshare: failed to execute "
 _OUT_OF_MEMORY: Final = (
     b"out of memory",
     b"cannot allocate memory",
@@ -177,6 +179,9 @@ def _collect(process: Popen, limits: Limits, deadline: float) -> Ran | Refused:
 
 
 def _judged(ran: Ran, limits: Limits) -> Ran | Refused:
+    if ran.status in _NOT_EXECUTED and ran.err.startswith(_UNSHARE_SAYS):
+        program, _, why = ran.err.removeprefix(_UNSHARE_SAYS).decode("utf-8", "replace").partition(": ")
+        return Refused(Reason.MISSING_TOOL, f"{os.path.basename(program)} can't be started: {why.strip()}")
     if ran.status == -signal.SIGXCPU or ran.status == -signal.SIGKILL:
         return _too_long(limits)
     if ran.status and any(words in ran.err for words in _OUT_OF_MEMORY):
