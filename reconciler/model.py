@@ -281,6 +281,11 @@ class Reason(StrEnum):
     PLUGIN = "plugin"
     UNSUPPORTED = "unsupported"
     NOT_DEPLOYABLE = "not-deployable"
+    # what Argo CD makes of it
+    RENDERS_DIFFERENTLY = "renders-differently"
+    NOT_COMPARED = "not-compared"
+    IGNORED_DIFFERENCE = "ignored-difference"
+    NOT_WATCHED = "not-watched"
 
 
 class Refused(NamedTuple):
