@@ -39,6 +39,11 @@ class RemoteFile(NamedTuple):
 Remote = RemoteBase | RemoteFile
 
 
+def may_be_remote(name: str) -> bool:
+    """Cheaply: whether it is worth a closer look."""
+    return ":" in name or "@" in name or _GITHUB.match(name) is not None
+
+
 def remote(name: str) -> Remote | Refused | None:
     """What lies elsewhere; None for a path of this repository."""
     if name.startswith("/") or "\n" in name:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
-from reconciler.model import Refused
+from reconciler.model import Entry, Refused
 from reconciler.source import kustomize
 from reconciler.source.context import Context
+from reconciler.source.memo import Defined
 from reconciler.source.overlays import Overlays
 from reconciler.source.trees import Tree
 from reconciler.source.typed import Thing, things
@@ -28,9 +30,9 @@ class Catalog:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._trees = context.repositories.trees
-        self._data: dict[str, list[Thing]] = {}
+        self._memo = context.memo
         self._inputs = {tree.name: _inputs(tree, context.overlays) for tree in self._trees}
-        found = list(self._matching(_WANTED, ()))
+        found = list(self._capped(self._wanted()))
         self.deployed = [each for each in found if not self._is_patch(each)]
         self.patches = [each for each in found if self._is_patch(each)]
 
@@ -43,44 +45,53 @@ class Catalog:
 
     def config_maps(self, names: set[str]) -> list[Thing]:
         """The ConfigMaps of these names."""
-        words = tuple(name.encode() for name in names)
-        found = self._matching(_CONFIG_MAP, words)
+        found = self._capped(self._named([name.encode() for name in names]))
         return [each for each in found if each.kind == "ConfigMap" and each.name in names]
 
-    def _matching(self, wanted: re.Pattern[bytes], words: tuple[bytes, ...]) -> Iterator[Thing]:
-        count = 0
+    def _capped(self, found: Iterator[Thing]) -> Iterator[Thing]:
+        return islice(found, _MOST_THINGS)
+
+    def _wanted(self) -> Iterator[Thing]:
+        for tree, entry in self._files():
+            is_wanted = self._memo.wanted.get(
+                entry.blob, lambda: _WANTED.search(tree.read(entry.path) or b"") is not None
+            )
+            if is_wanted:
+                yield from self._things(tree, entry)
+
+    def _named(self, words: list[bytes]) -> Iterator[Thing]:
+        for tree, entry in self._files():
+            data = tree.read(entry.path) or b""
+            if _CONFIG_MAP.search(data) is not None and any(word in data for word in words):
+                yield from self._things(tree, entry)
+
+    def _files(self) -> Iterator[tuple[Tree, Entry]]:
         for tree in self._trees:
             for entry in tree.layout.manifests:
-                data = tree.read(entry.path)
-                if data is None or wanted.search(data) is None:
-                    continue
-                if words and not any(word in data for word in words):
-                    continue
-                for thing in self._things(tree, entry.path, entry.blob, data):
-                    count += 1
-                    if count > _MOST_THINGS:
-                        return
-                    yield thing
+                yield tree, entry
 
-    def _things(self, tree: Tree, path: str, blob: str, data: bytes) -> list[Thing]:
-        known = self._data.get(blob) if blob else None
-        if known is None:
-            known = self._data[blob] = self._read(tree, path, data)
-        return [each._replace(repository=tree.name, path=path) for each in known]
+    def _things(self, tree: Tree, entry: Entry) -> Iterator[Thing]:
+        known = self._memo.defined.get(entry.blob, lambda: _read(tree.read(entry.path) or b""))
+        if known.refused is not None:
+            self._context.fail("application", known.refused.detail, tree.name, entry.path)
+        for each in known.broken:
+            words = f"this document can't be read as YAML ({each.words}): mend it, nothing in it is deployed"
+            self._context.fail("application", words, tree.name, entry.path, each.line)
+        for thing in known.things:
+            yield thing._replace(repository=tree.name, path=entry.path)
 
-    def _read(self, tree: Tree, path: str, data: bytes) -> list[Thing]:
-        text = decode(data)
-        if isinstance(text, Refused):
-            self._context.fail("application", text.detail, tree.name, path)
-            return []
-        found, broken = things(tree.name, path, text)
-        for each in broken[:_MOST_BROKEN]:
-            if "{{" not in each.text and _WANTED.search(each.text.encode("utf-8", "replace")):
-                words = (
-                    f"this document can't be read as YAML ({each.words}): mend it, nothing in it is deployed"
-                )
-                self._context.fail("application", words, tree.name, path, each.line)
-        return found
+
+def _read(data: bytes) -> Defined:
+    text = decode(data)
+    if isinstance(text, Refused):
+        return Defined(refused=text)
+    found, broken = things("", "", text)
+    telling = [
+        each
+        for each in broken[:_MOST_BROKEN]
+        if "{{" not in each.text and _WANTED.search(each.text.encode("utf-8", "replace"))
+    ]
+    return Defined(tuple(found), tuple(telling))
 
 
 def _inputs(tree: Tree, overlays: Overlays) -> kustomize.Rendered:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from reconciler.model import Failure, Note, Place, Reason, Refused, Whose
 from reconciler.source import secretvalues
 from reconciler.source.charts import VALUES, Charts, ChartSource
+from reconciler.source.memo import Memo
 from reconciler.source.overlays import Overlays
 from reconciler.source.remotes import GitSource, Remotes
 from reconciler.source.render import Files, Renderer
@@ -33,13 +34,16 @@ class Context:
         renderer: Renderer | None,
         source: ChartSource | None,
         remotes: GitSource | None = None,
+        memo: Memo | None = None,
     ) -> None:
         self.repositories = repositories
         self.settings = settings
         self.renderer = renderer
         self.charts = Charts(source)
         self.remotes = Remotes(remotes)
-        self.overlays = Overlays(repositories, self.remotes, self.charts)
+        self.memo = memo or Memo()
+        self.overlays = Overlays(repositories, self.remotes, self.charts, self.memo)
+        self._chart_layers: dict[Place, Layer] = {}
         self.notes: list[Note] = []
         self.failures: list[Failure] = []
         self.refused: dict[Unit, None] = {}  # what defines units, and can't be worked out
@@ -64,9 +68,11 @@ class Context:
             return Layer(Place("", path, 0, ()), False, content, shared=True, refused=refused)
         real = at.tree.resolved(path) or path
         place = Place(at.tree.name, real, 0, ())
-        return Layer(
-            place, False, content, shared=True, refused=secretvalues.refusal(content, path) or at.tree.refused
-        )
+        if place not in self._chart_layers:  # thousands may deploy one chart
+            secret = secretvalues.refusal(content, path)
+            layer = Layer(place, False, content, shared=True, refused=secret or at.tree.refused)
+            self._chart_layers[place] = layer
+        return self._chart_layers[place]
 
     def file_layer(self, found: ValueFile) -> Layer:
         refused = secretvalues.refusal(found.content, found.name)

@@ -11,7 +11,7 @@ from reconciler.source import applications, appplatform, appsets, argocd, flux
 from reconciler.source.applications import Application, Origin
 from reconciler.source.catalog import Catalog
 from reconciler.source.context import Context
-from reconciler.source.render import HelmRequest, Rendered, Request
+from reconciler.source.render import Files, HelmRequest, Rendered, Request
 from reconciler.source.typed import Table, Thing, things
 from reconciler.source.units import Unit
 
@@ -35,6 +35,7 @@ class Deployments:
         self._made: dict[_Key, list[Unit]] = {}
         self._flux = _FluxObjects(catalog, context)
         self._done: set[tuple[str, str, str, str]] = set()
+        self._marked: dict[int, tuple[Files, bool]] = {}  # by identity: thousands may share one chart
         if context.settings.exported is not None:
             self._take_export(catalog.deployed)
         else:
@@ -51,7 +52,7 @@ class Deployments:
         """Whether a render of a unit holds an Application or a Flux object that was not known."""
         key = (unit.repository, unit.path, unit.name, unit.cluster)
         renderer, request = self._context.renderer, unit.request
-        if renderer is None or request is None or key in self._done or not _may_bring_forth(request):
+        if renderer is None or request is None or key in self._done or not self._may(request):
             return False
         self._done.add(key)
         answer = renderer.render(request)
@@ -62,6 +63,14 @@ class Deployments:
         if self._context.settings.exported is None:
             new |= self._take_rendered(unit, held)
         return new
+
+    def _may(self, request: Request) -> bool:
+        """Whether any file of a request could bring forth what deploys something."""
+        files = request.chart if isinstance(request, HelmRequest) else request.files
+        if id(files) not in self._marked:
+            found = any(_MARK.search(data) is not None for data in files.values())
+            self._marked[id(files)] = (files, found)
+        return self._marked[id(files)][1]
 
     # -- Argo CD ----------------------------------------------------------------------------------
 
@@ -197,8 +206,3 @@ class _FluxObjects:
 
 def _is_flux(thing: Thing) -> bool:
     return flux.is_release(thing) or flux.is_kustomization(thing)
-
-
-def _may_bring_forth(request: Request) -> bool:
-    files = request.chart if isinstance(request, HelmRequest) else request.files
-    return any(_MARK.search(data) is not None for data in files.values())

@@ -12,6 +12,7 @@ from reconciler.source.charts import ChartSource
 from reconciler.source.context import Context
 from reconciler.source.deployments import Deployments
 from reconciler.source.remotes import GitSource
+from reconciler.source.memo import Memo
 from reconciler.source.render import Renderer
 from reconciler.source.repositories import Known, Repositories
 from reconciler.source.settings import UnitSettings
@@ -32,15 +33,17 @@ def find_units(
     renderer: Renderer | None = None,
     charts: ChartSource | None = None,
     remotes: GitSource | None = None,
+    memo: Memo | None = None,
 ) -> Found:
     """Every unit, and what kept others from being found.
 
     The renderer is asked where only a render can tell: for the Go templates of ApplicationSets,
     and for what a chart or a kustomization brings forth that deploys something itself. Without
-    `charts` and `remotes` nothing is read but the known repositories.
+    `charts` and `remotes` nothing is read but the known repositories. With a `memo` of an earlier
+    look only files that have changed since are read anew.
     """
     known = Repositories(repositories)
-    context = Context(known, settings, renderer, charts, remotes)
+    context = Context(known, settings, renderer, charts, remotes, memo)
     deployments = Deployments(Catalog(context), context)
     named = chartunits.units_of(settings.charts, context)
     units: list[Unit] = []

@@ -13,7 +13,7 @@ from reconciler.source.context import Context
 from reconciler.source.gotemplates import Language
 from reconciler.source.settings import IN_CLUSTER, IN_CLUSTER_SERVER
 from reconciler.source.trees import Tree
-from reconciler.source.typed import Table, Value, items, read_values, table, text, values_in
+from reconciler.source.typed import Table, Value, items, table, text, values_in
 
 MOST: Final = 10_000  # sets of parameters of one ApplicationSet
 _NOT_DNS: Final = re.compile(r"[^-a-z0-9.]")
@@ -173,7 +173,7 @@ class Generators:
         for path in tree.paths:
             if not any(match(path) for match in wanted) or any(match(path) for match in unwanted):
                 continue
-            read = read_values(tree.read(path) or b"")
+            read = self._context.memo.values_of(tree, path)
             if isinstance(read, Refused):
                 return read._replace(detail=f"its git generator reads {path}: {read.detail}")
             at = self._path(posixpath.dirname(path) or ".", path, text(body.get("pathParamPrefix")))

@@ -12,11 +12,12 @@ from reconciler.source import bases
 from reconciler.source.bases import RemoteBase, RemoteFile
 from reconciler.source.charts import Charts
 from reconciler.source.layout import KUSTOMIZATIONS
+from reconciler.source.memo import Memo
 from reconciler.source.mounts import LISTS
 from reconciler.source.remotes import Remotes, told
 from reconciler.source.repositories import Repositories
 from reconciler.source.trees import Tree, inside
-from reconciler.source.typed import Table, Value, items, read_values, table, text
+from reconciler.source.typed import Table, Value, items, table, text
 from reconciler.source.units import Mount, Written
 
 _MOST_FILES: Final = 20_000
@@ -48,12 +49,14 @@ def kustomization_in(tree: Tree, folder: str) -> str | None:
 class Overlays:
     """Reads every kustomization once."""
 
-    def __init__(self, repositories: Repositories, remotes: Remotes, charts: Charts) -> None:
+    def __init__(self, repositories: Repositories, remotes: Remotes, charts: Charts, memo: Memo) -> None:
         self.repositories = repositories
         self.remotes = remotes
         self.charts = charts
+        self._memo = memo
         self._bodies: dict[tuple[str, str], Table | Refused] = {}
         self._overlays: dict[tuple[str, str], Overlay | Refused] = {}
+        self._steps: dict[tuple[str, str], tuple[str, ...]] = {}
 
     def overlay(self, tree: Tree, folder: str) -> Overlay | Refused:
         """The kustomization of a folder with all that it leads to."""
@@ -69,6 +72,13 @@ class Overlays:
         whole = () if tree.refused is None else (Mount("", tree.name, "", tree.refused),)
         return _Gathering(self, Overlay({}, path, mounts=whole)).through(tree, [path])
 
+    def named(self, tree: Tree, path: str, body: Table) -> tuple[str, ...]:
+        """The files of its own repository that a kustomization leads to."""
+        key = (tree.name, path)
+        if key not in self._steps:
+            self._steps[key] = tuple(dict.fromkeys(_named(tree, posixpath.dirname(path), body)))
+        return self._steps[key]
+
     def with_components(self, tree: Tree, overlay: Overlay, folders: list[str]) -> Overlay | Refused:
         """The overlay with what further components lead to."""
         found = [path for folder in folders if (path := kustomization_in(tree, folder))]
@@ -78,7 +88,7 @@ class Overlays:
         """What a kustomization says."""
         key = (tree.name, path)
         if key not in self._bodies:
-            read = read_values(tree.read(path) or b"")
+            read = self._memo.values_of(tree, path)
             if isinstance(read, Refused):
                 self._bodies[key] = read._replace(detail=f"{path}: {read.detail}")
             elif isinstance(read, dict):
@@ -138,7 +148,7 @@ class _Gathering:
         body = self._overlays.body(stop.tree, stop.path)
         if isinstance(body, Refused):
             return body
-        for path in _named(stop.tree, posixpath.dirname(stop.path), body):
+        for path in self._overlays.named(stop.tree, stop.path, body):
             self._waiting.append(stop._replace(path=path))
         return self._follow_remotes(stop, body) or self._fetch_charts(stop, body)
 
@@ -155,7 +165,9 @@ class _Gathering:
         folder = posixpath.dirname(stop.path)
         for key in LISTS:
             for name in (each for each in items(body.get(key)) if isinstance(each, str)):
-                found = None if _is_here(stop.tree, folder, name) else bases.remote(name)
+                if not bases.may_be_remote(name) or _is_here(stop.tree, folder, name):
+                    continue
+                found = bases.remote(name)
                 # as it stands, kustomize's renderer says why it can't be had
                 refused = found if isinstance(found, Refused) and self._overlays.remotes.allowed else None
                 if isinstance(found, RemoteBase):
@@ -246,8 +258,10 @@ def _named(tree: Tree, folder: str, body: Table) -> Iterator[str]:
     """Every file that a kustomization may read: whatever text in it is a path."""
     yield from _charts(tree, folder, body)
     for name in _strings(body):
-        for each in {name, name.partition("=")[2]}:
-            path = inside(folder, each) if each and len(each) <= _LONGEST_NAME and "\n" not in each else None
+        if len(name) > _LONGEST_NAME or "\n" in name:
+            continue
+        for each in (name, name.partition("=")[2]):
+            path = inside(folder, each) if each else None
             if path is None:
                 continue
             if tree.has_file(path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable
+from functools import partial
 from typing import Final
 
 from reconciler.model import Refused
@@ -14,6 +15,7 @@ from reconciler.source.charts import CHART
 from reconciler.source.compose import Places, UnitSetting
 from reconciler.source.context import Context
 from reconciler.source.layout import folder
+from reconciler.source.memo import Memo
 from reconciler.source.overlays import kustomization_in
 from reconciler.source.render import KustomizeRequest
 from reconciler.source.settings import Cluster
@@ -55,7 +57,9 @@ def units_of(deployed: Iterable[Unit], context: Context) -> list[Unit]:
         taken = used.setdefault(tree.name, set())
         where = _Where(tree, context)
         found += _kustomizations(tree, taken, inner, where, context)
-        found += _folders(tree, taken, {path for name, path in defining if name == tree.name}, where)
+        found += _folders(
+            tree, taken, {path for name, path in defining if name == tree.name}, where, context.memo
+        )
     return found
 
 
@@ -151,15 +155,15 @@ def _named(tree: Tree, path: str, name: str, context: Context) -> tuple[Tree | N
     return (known, base.folder) if follows else (None, None)
 
 
-def _folders(tree: Tree, taken: set[str], defining: set[str], where: _Where) -> list[Unit]:
+def _folders(tree: Tree, taken: set[str], defining: set[str], where: _Where, memo: Memo) -> list[Unit]:
     """Every folder with manifests that nothing else takes; a chart's files are none."""
     charts = {folder(path) for path in tree.paths if posixpath.basename(path) == CHART}
     folders: dict[str, list[str]] = {}
     for entry in tree.layout.manifests:
         if entry.path in taken or (charts and _is_below(entry.path, charts)):
             continue
-        data = tree.read(entry.path) or b""
-        if _OBJECT.search(data) and (entry.path not in defining or _holds_more(data)):
+        holds, holds_more = memo.objects.get(entry.blob, partial(_objects_in, tree, entry.path))
+        if holds and (entry.path not in defining or holds_more):
             folders.setdefault(folder(entry.path), []).append(entry.path)
     return [_folder(tree, at, paths, where) for at, paths in sorted(folders.items())]
 
@@ -180,9 +184,10 @@ def _folder(tree: Tree, at: str, paths: list[str], where: _Where) -> Unit:
     )
 
 
-def _holds_more(data: bytes) -> bool:
-    """Whether a file that defines units holds other objects besides."""
-    return any(kind not in _DEFINING for kind in _TOP_KIND.findall(data))
+def _objects_in(tree: Tree, path: str) -> tuple[bool, bool]:
+    """Whether a file holds objects, and whether others than those that define units."""
+    data = tree.read(path) or b""
+    return _OBJECT.search(data) is not None, any(kind not in _DEFINING for kind in _TOP_KIND.findall(data))
 
 
 def _is_below(path: str, charts: set[str]) -> bool:

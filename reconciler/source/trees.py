@@ -51,6 +51,8 @@ class Tree:
             return path
         if "\0" in path:
             return None
+        if not self.layout.links:
+            return inside("", path.strip("/"))
         found = self.layout.resolve(path.strip("/") or ".")
         return "" if found == "." else found
 
