@@ -45,23 +45,6 @@ class Limits(NamedTuple):
     file: int = 64 << 20  # of any file that the program writes
 
 
-# What bounds the memory of all processes of a container, as its kernel tells it.
-_BOUNDS: Final = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-_SHARE: Final = 4  # some renders run side by side, and this process needs room of its own
-_LEAST_MEMORY: Final = 384 << 20
-
-
-def limits_here(seconds: float, bounds: Sequence[Path] = _BOUNDS) -> Limits:
-    """The limits on this machine: in a container one chart can't take what the whole run may."""
-    limits = Limits(seconds)
-    for path in bounds:
-        with contextlib.suppress(OSError, ValueError):  # no such bound, or "max"
-            return limits._replace(
-                memory=min(limits.memory, max(_LEAST_MEMORY, int(path.read_text()) // _SHARE))
-            )
-    return limits
-
-
 class Ran(NamedTuple):
     status: int
     out: bytes

@@ -12,7 +12,7 @@ from typing import Final
 from reconciler.model import Refused
 from reconciler.rendering.cache import Cached
 from reconciler.rendering.renderer import ProgramRenderer
-from reconciler.rendering.sandbox import limits_here
+from reconciler.rendering.room import limits_here
 from reconciler.rendering.tools import Missing, Tools
 from reconciler.rendering.tree import sweep
 from reconciler.rendering.walls import Walls, find_walls

@@ -14,7 +14,8 @@ from charts import chart, request
 
 from reconciler.model import Reason, Refused
 from reconciler.rendering.renderer import ProgramRenderer
-from reconciler.rendering.sandbox import Limits, limits_here
+from reconciler.rendering.room import limits_here, workers_here
+from reconciler.rendering.sandbox import Limits
 from reconciler.rendering.setup import open_renderer
 from reconciler.rendering.tools import Missing, Tool, Tools, find_tools
 from reconciler.rendering.tree import sweep, temporary_tree
@@ -134,10 +135,36 @@ def test_no_room_is_a_reason_and_no_crash(
     ],
 )
 def test_a_container_leaves_one_render_a_part_of_its_memory(tmp_path: Path, said: str, most: int) -> None:
-    bound = tmp_path / "memory.max"
-    bound.write_text(f"{said}\n")
-    assert limits_here(7, [tmp_path / "none", bound]) == Limits(seconds=7, memory=most)
-    assert limits_here(7, [tmp_path / "none"]) == Limits(seconds=7)
+    (tmp_path / "memory").mkdir()
+    for name in ("memory/memory.limit_in_bytes", "memory.max"):  # version 1 of cgroups, and 2
+        assert limits_here(7, tmp_path) == Limits(seconds=7)
+        (tmp_path / name).write_text(f"{said}\n")
+        assert limits_here(7, tmp_path) == Limits(seconds=7, memory=most)
+        (tmp_path / name).unlink()
+
+
+@pytest.mark.parametrize(
+    ("memory", "cpu", "most"),
+    [
+        ("max", "max 100000", 64),
+        (str(1 << 30), "max 100000", 5),
+        (str(100 << 20), "max 100000", 1),
+        ("max", "200000 100000", 2),
+        ("max", "150000 100000", 2),
+        ("max", "5000 100000", 1),
+        (str(512 << 20), "900000 100000", 2),
+    ],
+)
+def test_no_more_renders_side_by_side_than_there_is_room_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: str, cpu: str, most: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+    assert workers_here(tmp_path) == 64
+    (tmp_path / "memory.max").write_text(f"{memory}\n")
+    (tmp_path / "cpu.max").write_text(f"{cpu}\n")
+    assert workers_here(tmp_path) == most
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3}, raising=False)
+    assert workers_here(tmp_path) == 1
 
 
 def test_the_least_memory_is_enough_for_a_large_chart(helm: Tool, tmp_path: Path) -> None:
@@ -146,9 +173,8 @@ def test_the_least_memory_is_enough_for_a_large_chart(helm: Tool, tmp_path: Path
         "{{ range until 3000 }}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: n{{ . }}}\n{{ end }}"
     )
     values = "\n".join(f"key{number}: {{a: {number}, b: [x, y, z]}}" for number in range(20_000))
-    bound = tmp_path / "memory.max"
-    bound.write_text("1\n")
-    limits = limits_here(30, [bound])
+    (tmp_path / "memory.max").write_text("1\n")
+    limits = limits_here(30, tmp_path)
     renderer = ProgramRenderer(Tools(helm, Missing("kustomize", "none")), NO_WALLS, limits)
     answer = renderer.render(request(chart(template, values)))
     assert isinstance(answer, Rendered), answer
