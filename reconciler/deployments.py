@@ -5,7 +5,6 @@ Puts the Git adapter, the forge and discovery together; decides nothing.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -24,48 +23,26 @@ from reconciler.git.mirror import Mirror, open_mirror
 from reconciler.git.push import Outcome
 from reconciler.git.signing import Signing
 from reconciler.model import (
-    ChangeClass,
     Discovery,
     Entry,
     FileChange,
     LedgerEntry,
     MergeRequest,
     Note,
+    Place,
     RefUpdate,
+    Refused,
 )
 from reconciler.ports import BranchTip, Past, Pushed
 from reconciler.proposals.memo import find
-from reconciler.proposals.templates import fill
+from reconciler.proposals.naming import Naming
 from reconciler.source.cache import Cache
 from reconciler.source.compose import UnitSetting
 from reconciler.source.discover import discover
+from reconciler.source.estate import Land
+from reconciler.source.repositories import Known
 from reconciler.source.snapshot import Snapshot
-
-
-class Naming(NamedTuple):
-    """How branches of ours are called, and which branches are never ours whatever they are called."""
-
-    template: str
-    never: frozenset[str] = frozenset()
-
-    @property
-    def prefix(self) -> str:
-        return self.template.partition("{")[0]
-
-    def of(self, key: str) -> str:
-        klass, _, segment = key.partition("/")
-        return fill(self.template, {"class": klass, "group": segment})
-
-    def fits(self, branch: str, base: str) -> bool:
-        return (
-            branch not in self.never and branch not in (base, LEDGER) and bool(self._form.fullmatch(branch))
-        )
-
-    @property
-    def _form(self) -> re.Pattern[str]:
-        classes = "|".join(klass.value for klass in ChangeClass)
-        form = re.escape(self.template).replace(r"\{class\}", f"(?:{classes})")
-        return re.compile(form.replace(r"\{group\}", "[a-z0-9._-]+"))
+from reconciler.source.yamledit import Document, decode, parse, where
 
 
 class NoForge(NamedTuple):
@@ -83,6 +60,7 @@ class Layout(NamedTuple):
     units: tuple[UnitSetting, ...] = ()
     clusters: tuple[str, ...] = ()
     cache: Path | None = None
+    addresses: tuple[str, ...] = ()  # all that it goes by, in Applications too
 
 
 _FILES = "Reconcile-Files"
@@ -101,22 +79,43 @@ class SnapshotFiles:
         layout: Layout,
         notes: Sequence[Note] = (),
         *,
+        branches: Sequence[str] = (),
         earlier: Callable[[int], NotedSnapshot | None] | None = None,
         touched: Callable[[str], int] | None = None,
     ) -> None:
         self._snapshot = snapshot
+        self._branches = tuple(branches)
         self._earlier = earlier
         self._touched = touched
         self._layout = layout
         self._notes = tuple(notes)
         self._entries: dict[str, Entry] | None = None
+        self._parsed: dict[str, tuple[str, tuple[Document, ...]]] = {}
         self.commit = snapshot.commit
 
+    def land(self) -> Land:
+        addresses = self._layout.addresses
+        known = Known(
+            self._snapshot.repository, self._snapshot, addresses, self._branches, remote=bool(addresses)
+        )
+        return Land(known, self._layout.units, self._cache(), (*self._notes, *self._snapshot.notes()))
+
     def discover(self) -> Discovery:
-        cache = Cache(self._layout.cache) if self._layout.cache else None
-        found = discover(self._snapshot, self._layout.units, self._layout.clusters, cache)
-        notes = (*self._notes, *self._snapshot.notes(), *found.notes)
-        return Discovery(found.repository, found.commit, found.workloads, found.failures, notes, found.blobs)
+        return discover(self._snapshot, self._layout.units, self._layout.clusters, self._cache())
+
+    def _cache(self) -> Cache | None:
+        return Cache(self._layout.cache) if self._layout.cache else None
+
+    def value(self, place: Place) -> str | None:
+        entry = self._entry_of(place.path)
+        if entry is None:
+            return None
+        if entry.blob not in self._parsed:
+            self._parsed[entry.blob] = _parsed(self._snapshot.read(entry) or b"")
+        text, documents = self._parsed[entry.blob]
+        if not 0 <= place.document < len(documents):
+            return None
+        return where(documents[place.document], text, place.keys, place.inner).value
 
     def paths(self, folder: str) -> list[str]:
         """The files below a folder."""
@@ -143,6 +142,11 @@ class SnapshotFiles:
         if self._entries is None:
             self._entries = {entry.path: entry for entry in self._snapshot.entries()}
         return self._entries.get(path)
+
+
+def _parsed(data: bytes) -> tuple[str, tuple[Document, ...]]:
+    text = decode(data)
+    return ("", ()) if isinstance(text, Refused) else (text, parse(text))
 
 
 class Identity(NamedTuple):
@@ -196,11 +200,18 @@ class MirrorRepository:
             commit = past.at(at)
             return mirror.at(commit) if commit else None
 
-        return SnapshotFiles(snapshot, self._layout, mirror.cautions(), earlier=earlier, touched=past.touched)
+        return SnapshotFiles(
+            snapshot,
+            self._layout,
+            mirror.cautions(),
+            branches=(self.base,),
+            earlier=earlier,
+            touched=past.touched,
+        )
 
     def past(self) -> Past:
         mirror, naming = self._mirror, self._naming
-        never = naming.never | {self.base, self.default_base}
+        never = naming.never | {self.base, self.default_base, LEDGER}
         naming = naming._replace(never=never)
         ledger = read_ledger(mirror)
         requests: tuple[MergeRequest, ...] = ()
@@ -351,7 +362,10 @@ class CloneRepository:
             commit = past.at(at)
             return self._clone.at(commit, self.name) if commit else None
 
-        return SnapshotFiles(snapshot, self._layout, notes, earlier=earlier, touched=past.touched)
+        branches = (self._clone.branch,) if self._clone.branch else ()
+        return SnapshotFiles(
+            snapshot, self._layout, notes, branches=branches, earlier=earlier, touched=past.touched
+        )
 
     def past(self) -> Past:
         return Past((), (), {})

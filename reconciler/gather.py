@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from reconciler.model import (
+    AS_IT_STANDS,
     Consumer,
     Container,
     ContainerRef,
@@ -17,12 +18,11 @@ from reconciler.model import (
     NoUsage,
     Policy,
     Reason,
-    Slot,
     Usage,
     Workload,
     containers,
 )
-from reconciler.ports import Policies, Progress
+from reconciler.ports import Files, Policies, Progress
 from reconciler.proposals.history import History
 from reconciler.quantity import BadQuantity, read
 from reconciler.usage.port import Reading, UsageSource
@@ -138,45 +138,51 @@ def evidence(subject: Subject, known: Known, discovery: Discovery, past: History
     )
 
 
-def changed_since(
-    now: Discovery, before: Discovery, touched: Callable[[str], int]
-) -> dict[tuple[ContainerRef, str], LastChange]:
+def changed_since(found: Discovery, now: Files, before: Files) -> dict[tuple[ContainerRef, str], LastChange]:
     """Requests and limits that differ from an earlier state, whoever changed them, and when that was."""
     old = {
         (container.ref, slot.field): slot
-        for _, container in containers(before.workloads)
+        for _, container in containers(before.discover().workloads)
         for slot in container.slots
+        if slot.refused is None
     }
-    found: dict[tuple[ContainerRef, str], LastChange] = {}
-    for _, container in containers(now.workloads):
+    changed: dict[tuple[ContainerRef, str], LastChange] = {}
+    for _, container in containers(found.workloads):
         for slot in container.slots:
-            was = old.get((container.ref, slot.field))
-            if slot.field not in RESOURCE_FIELDS or was is None or was.value == slot.value:
+            if slot.field not in RESOURCE_FIELDS or slot.value is None:
                 continue
-            amounts = _amount(was), _amount(slot)
+            texts: tuple[str | None, str | None]
+            if slot.how_traced == AS_IT_STANDS:
+                past = old.get((container.ref, slot.field))
+                texts = (past.value if past is not None else slot.value, slot.value)
+            else:  # what was rendered then isn't known, but what stood at this place is
+                texts = (before.value(slot.place), now.value(slot.place))
+            amounts = _amount(slot.field, texts[0]), _amount(slot.field, texts[1])
             if amounts[0] != amounts[1]:
-                at = touched(slot.place.path)
-                found[container.ref, slot.field.value] = LastChange(at, slot.field, *amounts)
-    return found
+                at = now.touched(slot.place.path)
+                changed[container.ref, slot.field.value] = LastChange(at, slot.field, *amounts)
+    return changed
 
 
-def _amount(slot: Slot) -> int:
+def _amount(field: Field, text: str | None) -> int:
     try:
-        return read(slot.field, slot.value) if slot.value is not None else 0
+        return read(field, text) if text is not None else 0
     except BadQuantity:
         return 0
 
 
-def shared_by_repositories(sites: Iterable[Sequence[Subject]]) -> dict[ContainerRef, NoUsage]:
-    """Containers that several repositories define under one name: nobody can say whose usage it is."""
-    seen: dict[ContainerRef, list[str]] = {}
+def defined_by_several(sites: Iterable[Sequence[Subject]]) -> dict[ContainerRef, NoUsage]:
+    """Containers that several units or repositories define under one name: whose usage it is, nobody can say.
+
+    What stands twice in the manifests of one repository is refused as such, and not meant here.
+    """
+    seen: dict[ContainerRef, dict[str, None]] = {}
     for subjects_of in sites:
-        for ref in {subject.container.ref: subject for subject in subjects_of}:
-            seen.setdefault(ref, [])
         for subject in subjects_of:
-            names = seen[subject.container.ref]
-            if subject.workload.repository not in names:
-                names.append(subject.workload.repository)
+            workload = subject.workload
+            rendered = any(slot.how_traced != AS_IT_STANDS for slot in subject.container.slots)
+            name = f"{workload.unit} in {workload.path}" if rendered else workload.repository
+            seen.setdefault(subject.container.ref, {})[name] = None
     return {
         ref: NoUsage(Reason.AMBIGUOUS_CLUSTER, f"{' and '.join(names)} both define it; name their clusters")
         for ref, names in seen.items()

@@ -82,6 +82,9 @@ class Place(NamedTuple):
     inner: tuple[Key, ...] = ()
 
 
+AS_IT_STANDS = "manifest"  # how the values of manifests are traced that nothing renders
+
+
 class Slot(NamedTuple):
     """What one edit controls.
 
@@ -94,7 +97,7 @@ class Slot(NamedTuple):
     field: Field
     value: str | None
     consumers: tuple[ContainerRef, ...]
-    how_traced: str = "manifest"
+    how_traced: str = AS_IT_STANDS
     refused: Refused | None = None
 
 
@@ -538,6 +541,17 @@ class Stage(NamedTuple):
     words: str
 
 
+class Proof(NamedTuple):
+    """What rendering a unit before and after an edit showed to differ: this, and nothing else."""
+
+    unit: str
+    renderer: str
+    changed: tuple[str, ...]  # each container with its field
+    copies: tuple[str, ...]  # of an image's tag, that followed it
+    carried: tuple[str, ...]  # values set besides, so that the rest stays as it was
+    noise: int  # places that differ between any two renders
+
+
 class Change(NamedTuple):
     """New values that stand or fall together."""
 
@@ -546,6 +560,7 @@ class Change(NamedTuple):
     because: str
     evidence: Evidence
     stages: tuple[Stage, ...]
+    proofs: tuple[Proof, ...] = ()  # one a unit that renders the values; none for plain manifests
 
 
 class Keep(NamedTuple):
@@ -553,6 +568,7 @@ class Keep(NamedTuple):
     reason: Reason
     detail: str
     stages: tuple[Stage, ...] = ()
+    ref: ContainerRef | None = None  # whom it was decided for; others may share the slot
 
 
 Decision = Change | Keep

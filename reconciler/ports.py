@@ -14,10 +14,12 @@ from reconciler.model import (
     LedgerEntry,
     MergeRequest,
     Note,
+    Place,
     Policy,
     RefUpdate,
     Workload,
 )
+from reconciler.source.estate import Land
 
 
 class BranchTip(NamedTuple):
@@ -43,7 +45,17 @@ class Files(Protocol):
     @property
     def commit(self) -> str: ...
 
-    def discover(self) -> Discovery: ...
+    def land(self) -> Land:
+        """What a survey has to know of it."""
+        ...
+
+    def discover(self) -> Discovery:
+        """What the manifests say as they stand, without a look at what is rendered."""
+        ...
+
+    def value(self, place: Place) -> str | None:
+        """The text at a place; None when there is none, or none that can be read."""
+        ...
 
     def paths(self, folder: str) -> Sequence[str]: ...
 

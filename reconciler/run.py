@@ -8,7 +8,7 @@ the rest goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -29,6 +29,7 @@ from reconciler.model import (
     Note,
     NoUsage,
     Proposal,
+    Reason,
     Report,
     Usage,
     Workload,
@@ -36,11 +37,12 @@ from reconciler.model import (
 )
 from reconciler.ports import Files, Past, Policies, Progress, Repository
 from reconciler.proposals.build import Base, Templates, build
-from reconciler.proposals.group import Candidate, Group, group, hold_frozen, hold_savings, once
+from reconciler.proposals.group import Candidate, Group, group, hold_frozen, hold_savings, keep, once
 from reconciler.proposals.history import History, events_of, history, hold_rejected, merged_elsewhere
 from reconciler.sizing import decide
+from reconciler.source.changing import change as changed_files
 from reconciler.source.discover import opted_out
-from reconciler.source.rewrite import rewrite
+from reconciler.source.estate import Estate, Land
 from reconciler.usage.port import Reading
 
 Only = Callable[[ContainerRef, str], bool]
@@ -52,6 +54,7 @@ class Job(NamedTuple):
     repositories: Sequence[Repository]
     sources: gather.Sources
     policies: Callable[[Repository, Files], Policies]  # the operator's, and those that teams keep in it
+    survey: Callable[[Sequence[Land], Progress], Estate]
     templates: Templates
     now: int
     only: Only
@@ -67,6 +70,7 @@ class Site(NamedTuple):
 
     repository: Repository
     files: Files
+    estate: Estate  # it and all repositories beside it
     discovery: Discovery
     past: Past
     history: History
@@ -87,7 +91,8 @@ def reconcile(job: Job) -> Report:
     sites, failed, notes = _discover(job)
     usage, unread = _measure(job, sites)
     failed += unread
-    settled = [_propose(job, site, _decide(job, site, usage)) for site in sites]
+    decided = _routed(sites, [_decide(job, site, usage) for site in sites])
+    settled = [_propose(job, site, mine) for site, mine in zip(sites, decided, strict=True)]
     actions = []
     for one in settled:
         done, broken = _act(job, one, partial=job.partial or bool(failed))
@@ -107,21 +112,41 @@ def reconcile(job: Job) -> Report:
 
 
 def _discover(job: Job) -> tuple[list[Site], list[Failure], list[Note]]:
-    sites: list[Site] = []
+    """Every repository opened, then looked at together: one may deploy what another holds."""
+    opened: list[tuple[Repository, Files]] = []
     failed: list[Failure] = []
-    notes: list[Note] = []
     advance = job.progress.step("Reading repositories", len(job.repositories))
     for repository in job.repositories:
         try:
-            site, broken = _open(job, repository)
+            opened.append((repository, repository.open()))
+        except Problem as problem:
+            failed.append(problem.failure)
+        advance(1)
+    sites: list[Site] = []
+    notes: list[Note] = []
+    for (repository, files), estate in zip(opened, _surveyed(job, opened), strict=True):
+        try:
+            site, broken = _site(job, repository, files, estate)
         except Problem as problem:
             failed.append(problem.failure)
         else:
             sites.append(site)
             failed += [*site.discovery.failures, *broken]
             notes += site.discovery.notes
-        advance(1)
     return sites, failed, notes + _unmatched_everywhere(sites)
+
+
+def _surveyed(job: Job, opened: Sequence[tuple[Repository, Files]]) -> Iterator[Estate]:
+    """The estate around each repository: one for all, but where two are branches of the same."""
+    lands = [files.land() for _, files in opened]
+    whole = list({land.name: land for land in reversed(lands)}.values())[::-1]
+    estate = job.survey(whole, job.progress)
+    for land in lands:
+        if land in whole:
+            yield estate
+        else:
+            beside = [land if other.name == land.name else other for other in whole]
+            yield job.survey(beside, job.progress)
 
 
 def _unmatched_everywhere(sites: Sequence[Site]) -> list[Note]:
@@ -130,9 +155,8 @@ def _unmatched_everywhere(sites: Sequence[Site]) -> list[Note]:
     return [note for note in told if note.repository or all(note in site.unmatched for site in sites)]
 
 
-def _open(job: Job, repository: Repository) -> tuple[Site, list[Failure]]:
-    files = repository.open()
-    discovery = files.discover()
+def _site(job: Job, repository: Repository, files: Files, estate: Estate) -> tuple[Site, list[Failure]]:
+    discovery = estate.discoveries[repository.name]
     policies = job.policies(repository, files)
     past = repository.past()
     chosen = _chosen(job, discovery, past)
@@ -143,6 +167,7 @@ def _open(job: Job, repository: Repository) -> tuple[Site, list[Failure]]:
     site = Site(
         repository,
         files,
+        estate,
         chosen,
         past,
         _with_people(job, files, chosen, subjects, told),
@@ -182,7 +207,7 @@ def _with_people(
     if before is None:
         return told
     merged = dict(told.merged)
-    for target, change in gather.changed_since(found, before.discover(), files.touched).items():
+    for target, change in gather.changed_since(found, files, before).items():
         if target not in merged or merged[target].new != change.new:
             merged[target] = change
     return History(merged, told.rejected)
@@ -191,7 +216,7 @@ def _with_people(
 def _measure(job: Job, sites: Sequence[Site]) -> Reading:
     wanted = [subject for site in sites for subject in site.subjects]
     usage, failures = gather.measure(wanted, job.sources, job.now, job.progress)
-    doubtful = gather.shared_by_repositories(site.subjects for site in sites)
+    doubtful = gather.defined_by_several(site.subjects for site in sites)
     return Reading({**usage, **doubtful}, failures)
 
 
@@ -217,9 +242,36 @@ def _decide(
     advance = job.progress.step("Deciding", len(site.subjects))
     decisions: list[tuple[Workload, Decision]] = []
     for workload, seen in _evidence(job, site, usage):
-        decisions += [(workload, decision) for decision in decide(seen)]
+        decisions += [(workload, _of(seen.consumers[0].ref, decision)) for decision in decide(seen)]
         advance(1)
     return decisions
+
+
+def _of(ref: ContainerRef, decision: Decision) -> Decision:
+    return decision._replace(ref=ref) if isinstance(decision, Keep) else decision
+
+
+def _routed(
+    sites: Sequence[Site], decided: Sequence[Sequence[tuple[Workload, Decision]]]
+) -> list[list[tuple[Workload, Decision]]]:
+    """Each decision at the repository that it would be written to."""
+    names = [site.repository.name for site in sites]
+    found: list[list[tuple[Workload, Decision]]] = [[] for _ in sites]
+    for own, decisions in enumerate(decided):
+        for workload, decision in decisions:
+            homes = {value.slot.place.repository for value in _values(decision)} or {names[own]}
+            if homes == {names[own]}:
+                found[own].append((workload, decision))
+            elif isinstance(decision, Change) and len(homes) == 1 and (home := homes.pop()) in names:
+                found[names.index(home)].append((workload, decision))
+            elif isinstance(decision, Change):
+                words = "its values lie in several repositories, which no single merge request can change"
+                found[own] += [(workload, one) for one in keep(decision, Reason.UNSUPPORTED, words)]
+    return found
+
+
+def _values(decision: Decision) -> Sequence[NewValue]:
+    return decision.values if isinstance(decision, Change) else ()
 
 
 def _propose(job: Job, site: Site, decisions: Sequence[tuple[Workload, Decision]]) -> Settled:
@@ -233,29 +285,36 @@ def _propose(job: Job, site: Site, decisions: Sequence[tuple[Workload, Decision]
     kept += frozen + refused + later
     proposals = []
     base = Base(site.repository.name, site.repository.base, site.files.commit)
-    for one in group(candidates, site.repository.base, site.repository.default_base):
-        proposal, unproven = _rewrite(site, one, base, job.templates)
+    groups = group(candidates, site.repository.base, site.repository.default_base)
+    advance = job.progress.step("Proving by rendering", len(groups) if site.estate.looks else 0)
+    for one in groups:
+        proposal, unproven = _rewrite(site.estate, one, base, job.templates)
         kept += unproven
         proposals += [proposal] if proposal else []
+        advance(1)
     changed = [change for proposal in proposals for change in proposal.changes]
     return Settled(site, (*changed, *kept), tuple(proposals), tuple(kept))
 
 
-def _rewrite(site: Site, one: Group, base: Base, templates: Templates) -> tuple[Proposal | None, list[Keep]]:
+def _rewrite(
+    estate: Estate, one: Group, base: Base, templates: Templates
+) -> tuple[Proposal | None, list[Keep]]:
     """The group's files with their new bytes; a change that can't be proven leaves the group."""
-    paths = {value.slot.place.path for value in _values(one.changes)}
-    files = {path: site.files.read(path) for path in sorted(paths)}
-    changed, refused = rewrite(files, one.changes)
+    made, refused = changed_files(estate, [change.values for change in one.changes])
     kept = [
-        Keep(value.slot, why.reason, why.detail, change.stages)
-        for change, why in refused
-        for value in change.values
+        Keep(value.slot, why.reason, why.detail, one.changes[at].stages)
+        for at, why in sorted(refused.items())
+        for value in one.changes[at].values
     ]
-    out = {id(change) for change, _ in refused}
-    left = tuple(change for change in one.changes if id(change) not in out)
-    if not left:
+    left = tuple(
+        change._replace(proofs=made.proofs.get(at, ()))
+        for at, change in enumerate(one.changes)
+        if at not in refused
+    )
+    files = [change for (repository, _), change in made.files.items() if repository == base.repository]
+    if not left or not files:
         return None, kept
-    return build(one._replace(changes=left), changed.values(), base, templates), kept
+    return build(one._replace(changes=left), files, base, templates), kept
 
 
 def _act(job: Job, one: Settled, *, partial: bool) -> tuple[list[Action], list[Failure]]:
@@ -268,10 +327,6 @@ def _act(job: Job, one: Settled, *, partial: bool) -> tuple[list[Action], list[F
         return carry_out(repository, writer, past, planned, job.now, job.progress)
     except Problem as problem:
         return [], [problem.failure]
-
-
-def _values(changes: Iterable[Change]) -> Iterable[NewValue]:
-    return (value for change in changes for value in change.values)
 
 
 def _stats(sites: Sequence[Site], settled: Sequence[Settled]) -> dict[str, int]:

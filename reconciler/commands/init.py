@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from reconciler.commands.common import Exit
+from reconciler.commands.common import Exit, progress_bars
 from reconciler.config import FILE_NAME, FolderFacts, starter_settings
 from reconciler.errors import Misconfigured
 from reconciler.git.clone import open_clone
-from reconciler.model import Workload
+from reconciler.model import AS_IT_STANDS, Workload
 from reconciler.report.diffs import shown
 from reconciler.report.text import console
-from reconciler.wiring import clone_url, discover_folder
+from reconciler.wiring import clone_url, survey_folder
 
 
 def init(
@@ -47,12 +47,18 @@ def _starter(folder: Path) -> tuple[Path, str]:
             f"{folder} is in no Git clone: run it in a clone of your deployment repository, or name one.",
             path=str(folder),
         )
-    found = discover_folder(clone.root, None)
+    with progress_bars() as bars:
+        found = survey_folder(clone.root, None, bars).only
     text = starter_settings(clone_url(clone), clone.branch, facts_of(found.workloads))
     return clone.root / FILE_NAME, text
 
 
 def facts_of(workloads: Sequence[Workload]) -> FolderFacts:
     """What the settings should say of the manifests found: folders that name no namespace."""
-    bare = sorted({workload.unit for workload in workloads if not workload.namespace})
+    bare = sorted({workload.unit for workload in workloads if not workload.namespace and _stands(workload)})
     return FolderFacts(len(workloads), tuple(bare))
+
+
+def _stands(workload: Workload) -> bool:
+    """Whether nothing renders it, so that the settings can give its folder a namespace."""
+    return all(slot.how_traced == AS_IT_STANDS for one in workload.containers for slot in one.slots)

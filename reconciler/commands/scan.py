@@ -9,13 +9,13 @@ import typer
 from rich.text import Text
 from rich.tree import Tree
 
-from reconciler.commands.common import Config, Exit, Output, OutputOption, print_json
+from reconciler.commands.common import Config, Exit, Output, OutputOption, print_json, progress_bars
 from reconciler.model import Discovery
 from reconciler.report.diffs import shown
 from reconciler.report.rows import API_VERSION, failure_row, note_row
 from reconciler.report.text import console, counted, print_failures, print_notes
-from reconciler.source.rows import scan_rows
-from reconciler.wiring import discover_folder
+from reconciler.source.rows import scan_rows, unit_row
+from reconciler.wiring import survey_folder
 
 
 def scan(
@@ -27,12 +27,14 @@ def scan(
 
     Reads the files as they are, committed or not. With --output json: five rows a container.
     """
-    found = discover_folder(folder, config)
+    with progress_bars() as bars:
+        found = survey_folder(folder, config, bars).only
     if output is Output.JSON:
         print_json(
             {
                 "apiVersion": API_VERSION,
                 "rows": scan_rows(found),
+                "units": [unit_row(unit) for unit in found.units],
                 "failed": [failure_row(failure) for failure in found.failures],
                 "notes": [note_row(note) for note in found.notes],
             }

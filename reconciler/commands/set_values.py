@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
-from reconciler.commands.common import Config, Exit
+from reconciler.commands.common import Config, Exit, progress_bars
 from reconciler.errors import Misconfigured
 from reconciler.model import Container, Field, FileChange, NewValue, Reason
+from reconciler.proposals.body import proof_words
 from reconciler.quantity import BadQuantity, read
 from reconciler.report.diffs import shown, unified
-from reconciler.report.text import console, print_diff
-from reconciler.source.rewrite import rewrite_values
+from reconciler.report.text import console, counted, print_diff
+from reconciler.source.changing import change
 from reconciler.source.targets import Missed, find
 from reconciler.source.wishes import new_values
-from reconciler.wiring import discover_folder
+from reconciler.wiring import survey_folder
 
 _PAIRS = ((Field.CPU_REQUEST, Field.CPU_LIMIT), (Field.MEMORY_REQUEST, Field.MEMORY_LIMIT))
 
@@ -47,7 +49,9 @@ def set_values(
 
     All or nothing: when one value can't be set safely, no file is touched and the exit code is 1.
     """
-    found = find(discover_folder(folder, config), target, cluster=cluster, unit=unit)
+    with progress_bars() as bars:
+        estate = survey_folder(folder, config, bars)
+    found = find(estate.only, target, cluster=cluster, unit=unit)
     if isinstance(found, Missed):
         raise Misconfigured(target, str(found))
     values = new_values(found.container, wishes)
@@ -56,16 +60,18 @@ def set_values(
     for value in values:
         others = len(value.slot.consumers) - 1
         if others > 0 and not shared:
-            _refuse(value, f"{others} other containers share this line; --shared changes them all")
-    files = {value.slot.place.path: _read(folder, value.slot.place.path) for value in values}
-    changed, refused = rewrite_values(files, values)
-    if refused is not None:
-        _refuse(values[0], f"{refused.detail} ({refused.reason})")
+            _refuse(value, f"{counted(others, 'other container')} share{'s' * (others == 1)} this line; --shared changes all")
+    made, refused = change(estate, [values])
+    if refused:
+        _refuse(values[0], f"{refused[0].detail} ({refused[0].reason})")
+    changed = {path: one for (_, path), one in made.files.items()}
     if not dry_run:
         _write(folder, changed)
     out = console()
     if changed:
         print_diff(out, unified(changed.values()))
+        for proof in made.proofs[0]:
+            out.print(Text(f"Proven: {shown(proof_words(proof))}", style="green"))
     else:
         out.print("Nothing to change: it is so already.")
 
@@ -105,10 +111,6 @@ def _refuse(value: NewValue, why: str) -> None:
     where = f"{value.slot.place.path}:{value.slot.line}"
     console().print(f"Refused: {value.slot.field} at {shown(where)}: {shown(why)}.", style="red")
     raise typer.Exit(Exit.SOME_FAILED)
-
-
-def _read(folder: Path, path: str) -> bytes:
-    return (folder / path).read_bytes()
 
 
 def _write(folder: Path, changed: Mapping[str, FileChange]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from reconciler.model import Change, ChangeClass, Consumer, Field, Usage
+from reconciler.model import Change, ChangeClass, Consumer, Field, Proof, Usage
 from reconciler.proposals.group import Group, fingerprint, first_consumer
 from reconciler.proposals.markdown import code, prose, still
 from reconciler.quantity import human_cpu, human_memory, read
@@ -37,6 +37,7 @@ def body(group: Group, mode_words: str, memo: str) -> str:
         f"**{prose(verdict(group.changes))}**",
         _table(group.changes),
         _why(group.changes),
+        _proofs(group.changes),
         _evidence(group.changes),
         f"**What happens next.** {mode_words}",
         "Close this merge request to say no: it stays closed until the numbers leave the band around "
@@ -148,6 +149,36 @@ def _why(changes: Sequence[Change]) -> str:
         f"- {code(str(first_consumer(change)))}: {prose(change.because)}" for change in changes[:MOST_ROWS]
     ]
     return "\n".join(lines)
+
+
+def _proofs(changes: Sequence[Change]) -> str:
+    """What the renders before and after showed, once a unit."""
+    told = dict.fromkeys(proof for change in changes for proof in change.proofs)
+    if not told:
+        return ""
+    lines = ["**Proven by rendering**", ""]
+    lines += [f"- {code(proof.unit)}: {prose(proof_words(proof))}" for proof in list(told)[:MOST_ROWS]]
+    if len(told) > MOST_ROWS:
+        lines.append(f"- … and {len(told) - MOST_ROWS} more units, alike")
+    return "\n".join(lines)
+
+
+def proof_words(proof: Proof) -> str:
+    """What a render before and one after the edit differ in, and what that was made with."""
+    fields = "1 field" if len(proof.changed) == 1 else f"{len(proof.changed)} fields"
+    told = [f"{proof.unit} renders the same but for {fields}: {_listed(proof.changed)}"]
+    if proof.copies:
+        told.append(f"copies of the version follow: {_listed(proof.copies)}")
+    if proof.carried:
+        told.append(f"set besides, so that the rest stays: {_listed(proof.carried)}")
+    if proof.noise:
+        told.append(f"set aside: {proof.noise} that differ in any two renders")
+    return "; ".join(told) + f" ({proof.renderer})"
+
+
+def _listed(words: Sequence[str], most: int = 6) -> str:
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return ", ".join(words[:most]) + more
 
 
 def _evidence(changes: Sequence[Change]) -> str:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler import canonical
-from reconciler.model import Action, Change, ContainerRef, Evidence, Failure, Keep, Note, Proposal, Report
+from reconciler.model import (
+    Action,
+    Change,
+    ContainerRef,
+    Evidence,
+    Failure,
+    Keep,
+    Note,
+    Proof,
+    Proposal,
+    Report,
+)
 from reconciler.proposals.group import change_id, fingerprint, first_consumer
 from reconciler.sizing import Explanation
 
@@ -32,6 +43,7 @@ def _proposal_rows(proposal: Proposal) -> list[dict[str, Any]]:
 def change_rows(change: Change, group: str) -> list[dict[str, Any]]:
     ref = first_consumer(change)
     name, evidence = change_id(change), fingerprint(change.evidence)
+    proofs = [proof_row(proof) for proof in change.proofs]
     return [
         {
             "id": name,
@@ -48,14 +60,21 @@ def change_rows(change: Change, group: str) -> list[dict[str, Any]]:
             "consumers": [identity(consumer) for consumer in slot.consumers],
             "group": group,
             "evidence": evidence,
+            "proof": proofs,
         }
         for slot, new in change.values
     ]
 
 
+def proof_row(proof: Proof) -> dict[str, Any]:
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in proof._asdict().items()
+    }
+
+
 def kept_row(keep: Keep) -> dict[str, Any]:
     slot = keep.slot
-    ref = min(slot.consumers, default=ContainerRef("", "", "", "", ""))
+    ref = keep.ref or min(slot.consumers, default=ContainerRef("", "", "", "", ""))
     return {
         **identity(ref),
         "field": slot.field.value,

@@ -14,6 +14,7 @@ _IDENTITY = dict.fromkeys(("cluster", "namespace", "kind", "workload", "containe
 _FIELD = {"enum": [field.value for field in Field]}
 _KEYS = {"type": "array", "items": {"type": ["string", "integer"]}}
 _REASON = {"enum": [reason.value for reason in Reason]}
+_MAYBE_REASON = {"enum": [None, *(reason.value for reason in Reason)]}
 
 
 def _object(properties: dict[str, Any], optional: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -38,17 +39,35 @@ def scan() -> dict[str, Any]:
     row = {
         "unit": _STRING, **_IDENTITY, "init": {"type": "boolean"}, "field": _FIELD, "value": _OPTIONAL,
         "path": _STRING, "line": _COUNT, "document": _COUNT, "keys": _KEYS, "traced": {"type": "boolean"},
-        "shared_with": _rows(_object(_IDENTITY)), "reason": {"enum": [None, *_REASON["enum"]]},
+        "via": _STRING, "shared_with": _rows(_object(_IDENTITY)), "reason": _MAYBE_REASON,
     }  # fmt: skip
-    return _document("reconcile scan", {"rows": _rows(_object(row)), "failed": _failed(), "notes": _notes()})
+    unit = {
+        "unit": _STRING, "path": _STRING, "line": _COUNT, "cluster": _STRING, "namespace": _STRING,
+        "kind": {"enum": ["helm", "kustomize", ""]}, "renderer": _STRING, "containers": _COUNT,
+        "reason": _MAYBE_REASON, "detail": _OPTIONAL,
+    }  # fmt: skip
+    return _document(
+        "reconcile scan",
+        {
+            "rows": _rows(_object(row)),
+            "units": _rows(_object(unit)),
+            "failed": _failed(),
+            "notes": _notes(),
+        },
+    )
 
 
 def run() -> dict[str, Any]:
+    words = _rows(_STRING)
+    proof = {
+        "unit": _STRING, "renderer": _STRING, "changed": words, "copies": words, "carried": words,
+        "noise": _COUNT,
+    }  # fmt: skip
     change = {
         "id": _STRING, **_IDENTITY, "field": _FIELD, "old": _OPTIONAL, "new": _STRING,
         "class": {"enum": [klass.value for klass in ChangeClass]}, "because": _STRING, "repository": _STRING,
         "path": _STRING, "line": _COUNT, "keys": _KEYS, "consumers": _rows(_object(_IDENTITY)),
-        "group": _STRING, "evidence": _STRING,
+        "group": _STRING, "evidence": _STRING, "proof": _rows(_object(proof)),
     }  # fmt: skip
     kept = {
         **_IDENTITY, "field": _FIELD, "value": _OPTIONAL, "reason": _REASON, "detail": _STRING,

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reconciler.model import Action, Change, Do, Failure, Keep, Note, Report
-from reconciler.proposals.body import verdict
+from reconciler.proposals.body import proof_words, verdict
 from reconciler.report.diffs import shown, shown_lines, unified
 
 _CLASS_STYLE = {"safety": "bold red", "savings": "green", "image": "cyan"}
@@ -96,6 +96,9 @@ def _print_changes(out: Console, changes: Sequence[Change]) -> None:
             where = f"  {slot.place.path}:{slot.line}{others}"
             out.print(Text.assemble(f"  {field}  {now} → ", (then, "bold"), (shown(where), "cyan")))
         out.print(Padding(Text(shown(change.because), style="dim"), (0, 0, 0, 2), expand=False))
+        for proof in change.proofs:
+            told = f"proven: {proof_words(proof)}"
+            out.print(Padding(Text(shown(told), style="dim"), (0, 0, 0, 2), expand=False))
     out.print()
 
 
@@ -114,7 +117,7 @@ def print_kept(out: Console, kept: Sequence[Keep], *, verbose: bool) -> None:
     if verbose:
         table = new_table("KEPT", "FIELD", "VALUE", "REASON", "DETAIL")
         for keep in kept:
-            ref = min(keep.slot.consumers, default=None)
+            ref = keep.ref or min(keep.slot.consumers, default=None)
             table.add_row(
                 Text(shown(str(ref or keep.slot.place.path))), keep.slot.field.value,
                 Text(shown(keep.slot.value or "unset")), keep.reason.value,

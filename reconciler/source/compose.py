@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from reconciler.model import (
+    AS_IT_STANDS,
     Container,
     ContainerRef,
     Field,
@@ -21,6 +22,8 @@ from reconciler.source.facts import FileFacts, FoundContainer, unpacked
 from reconciler.source.layout import folder
 from reconciler.source.objects import PATHS
 
+RENDERED: Final = "rendered"  # by something that can't be asked, so that what is applied can differ
+
 
 class UnitSetting(NamedTuple):
     """What the settings say of a folder: where its manifests are applied. "" is not said."""
@@ -28,6 +31,15 @@ class UnitSetting(NamedTuple):
     path: str
     namespace: str
     cluster: str
+
+
+class Where(NamedTuple):
+    """Whose a file is: the unit it belongs to, and where that is applied."""
+
+    repository: str
+    unit: str
+    cluster: str
+    namespace: str  # for what names none
 
 
 class Places:
@@ -39,6 +51,10 @@ class Places:
         self._units = [unit._replace(path=unit.path.strip("/").removeprefix("./")) for unit in longest_first]
         self._only = clusters[0] if len(clusters) == 1 else ""
         self._known: dict[str, tuple[str, str]] = {}
+
+    def where(self, path: str) -> Where:
+        """A file that stands for itself, as a part of its folder."""
+        return Where(self.repository, folder(path), *self.of(path))
 
     def of(self, path: str) -> tuple[str, str]:
         """Cluster and default namespace of a file."""
@@ -54,11 +70,11 @@ def _is_within(where: str, path: str) -> bool:
     return path in ("", ".") or where == path or where.startswith(f"{path}/")
 
 
-def compose(facts: FileFacts, path: str, places: Places, refused: Refused | None) -> Iterator[Workload]:
+def compose(facts: FileFacts, path: str, where: Where, refused: Refused | None) -> Iterator[Workload]:
     """The workloads of a file."""
     # `new` does what a record's own constructor does, without a call around it
-    new, repository, unit = tuple.__new__, places.repository, folder(path)
-    cluster, default = places.of(path)
+    new = tuple.__new__
+    repository, unit, cluster, default = where
     for document, line, kind, name, own, replicas, labels, notes, containers in facts.workloads:
         namespace = own or default
         who = (cluster, namespace, kind, name)
@@ -71,7 +87,7 @@ def compose(facts: FileFacts, path: str, places: Places, refused: Refused | None
 def _container(
     found: FoundContainer, who: tuple[str, str, str, str], at: tuple[str, str, int], refused: Refused | None
 ) -> Container:
-    new, traced = tuple.__new__, "manifest"
+    new, traced = tuple.__new__, AS_IT_STANDS if refused is None else RENDERED
     repository, path, document = at
     name, init, sidecar, keys, values = found
     ref = new(ContainerRef, (*who, name))

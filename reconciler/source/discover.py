@@ -12,12 +12,13 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
-from typing import Final
+from typing import Final, NamedTuple
 
 from reconciler.model import Discovery, Entry, Failure, Note, Reason, Refused, Whose, Workload
 from reconciler.source import facts as records
 from reconciler.source import kustomize, manifests, relate
 from reconciler.source.cache import Cache
+from reconciler.source.charts import CHART
 from reconciler.source.compose import Places, compose
 from reconciler.source.compose import UnitSetting as UnitSetting
 from reconciler.source.facts import FileFacts, Trouble
@@ -36,13 +37,20 @@ def opted_out(workload: Workload) -> str:
 def discover(
     snapshot: Snapshot, units: Sequence[UnitSetting], clusters: Sequence[str], cache: Cache | None = None
 ) -> Discovery:
-    """Everything found, and everything that could not be read; the one never hides the other."""
-    with _collector_paused():
-        return _discover(snapshot, units, clusters, cache)
+    """What the manifests of a snapshot say as they stand. What a renderer makes of some is `survey`'s.
+
+    Everything found, and everything that could not be read; the one never hides the other.
+    """
+    with collector_paused():
+        shelf = read_all(snapshot, cache)
+        places = Places(snapshot.repository, units, clusters)
+        found = relate.defined_once(list(as_they_stand(shelf, places)))
+        claims = (relate.Claims(places.where(path), path, facts) for path, facts in shelf.scaling())
+        return discovered(shelf, relate.scaled(found, claims))
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
+def collector_paused() -> Iterator[None]:
     """What is made here holds no circles and lives on: to look for garbage in it takes half the time."""
     was_on = gc.isenabled()
     gc.disable()
@@ -53,37 +61,57 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _discover(
-    snapshot: Snapshot, units: Sequence[UnitSetting], clusters: Sequence[str], cache: Cache | None
-) -> Discovery:
+class Shelf(NamedTuple):
+    """What every file of one snapshot holds."""
+
+    snapshot: Snapshot
+    layout: Layout
+    found: Sequence[tuple[Entry, FileFacts]]  # those that hold anything
+    kustomizations: Sequence[tuple[Entry, FileFacts]]
+    inputs: Inputs
+    notes: tuple[Note, ...]
+
+    def scaling(self) -> Iterator[tuple[str, FileFacts]]:
+        return ((entry.path, facts) for entry, facts in self.found)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing in it is rendered: the manifests are all there is."""
+        charts = any(entry.path.rpartition("/")[2] == CHART for entry in self.snapshot.entries())
+        return not (charts or self.layout.kustomizations or any(facts.deploys for _, facts in self.found))
+
+
+def read_all(snapshot: Snapshot, cache: Cache | None = None) -> Shelf:
     layout = lay_out(snapshot)
     library = _Library(snapshot, cache)
     read = [(entry, library.facts(entry)) for entry in layout.manifests]
     found = [(entry, facts) for entry, facts in read if facts is not records.NOTHING]
     listed = [(entry, library.facts(entry, kustomization=True)) for entry in layout.kustomizations]
     library.close()
-    inputs = _Inputs(listed, layout)
-    places = Places(snapshot.repository, units, clusters)
-    workloads = [
-        workload
-        for entry, facts in found
-        if facts.workloads and entry.path not in inputs.patches
-        for workload in compose(facts, entry.path, places, inputs.refusal(entry.path))
-    ]
-    workloads = relate.defined_once(workloads)
-    workloads = relate.scaled(workloads, [(entry.path, facts) for entry, facts in found], places)
-    told = [(entry, trouble) for entry, facts in (*found, *listed) for trouble in facts.troubles]
+    notes = (*layout.notes, *library.notes)
+    return Shelf(snapshot, layout, found, listed, Inputs(listed, layout), notes)
+
+
+def as_they_stand(shelf: Shelf, places: Places) -> Iterator[Workload]:
+    """The workloads of all manifests, where the settings say that their folders are applied."""
+    for entry, facts in shelf.found:
+        if facts.workloads and entry.path not in shelf.inputs.patches:
+            where = places.where(entry.path)
+            yield from compose(facts, entry.path, where, shelf.inputs.refusal(entry.path))
+
+
+def discovered(shelf: Shelf, workloads: Sequence[Workload]) -> Discovery:
+    """The record of it, with all that could not be read."""
+    repository = shelf.snapshot.repository
+    read = (*shelf.found, *shelf.kustomizations)
+    told = [(entry, trouble) for entry, facts in read for trouble in facts.troubles]
     return Discovery(
-        snapshot.repository,
-        snapshot.commit,
+        repository,
+        shelf.snapshot.commit,
         tuple(workloads),
-        tuple(_failure(snapshot.repository, *each) for each in told if each[1].failure),
-        (
-            *layout.notes,
-            *library.notes,
-            *(_note(snapshot.repository, *each) for each in told if not each[1].failure),
-        ),
-        {entry.path: entry.blob for entry, facts in found if facts.workloads},
+        tuple(_failure(repository, *each) for each in told if each[1].failure),
+        (*shelf.notes, *(_note(repository, *each) for each in told if not each[1].failure)),
+        {entry.path: entry.blob for entry, facts in shelf.found if facts.workloads},
     )
 
 
@@ -102,7 +130,7 @@ def _note(repository: str, entry: Entry, trouble: Trouble) -> Note:
     return Note(trouble.what, trouble.words, repository, entry.path, trouble.line)
 
 
-class _Inputs:
+class Inputs:
     """Which files are the input of a kustomization, and so not what is applied."""
 
     def __init__(self, listed: Sequence[tuple[Entry, FileFacts]], layout: Layout) -> None:

@@ -66,6 +66,7 @@ class FileFacts(NamedTuple):
     stands: Sequence[Stand] = ()
     troubles: Sequence[Trouble] = ()
     kustomization: Kustomization | None = None
+    deploys: bool = False  # whether something in it says what else is rendered, and how
 
 
 NOTHING = FileFacts()
@@ -81,9 +82,9 @@ def load(row: Row) -> FileFacts:
     """What `dump` made."""
     if not row:
         return NOTHING
-    workloads, scalers, stands, troubles, kustomization = row
+    workloads, scalers, stands, troubles, kustomization, deploys = row
     found = [FoundWorkload._make(each) for each in workloads]
-    if not (scalers or stands or troubles or kustomization):
+    if not (scalers or stands or troubles or kustomization or deploys):
         return FileFacts(found)
     return FileFacts(
         found,
@@ -94,6 +95,7 @@ def load(row: Row) -> FileFacts:
         [Stand(*stand) for stand in stands],
         [Trouble(*trouble) for trouble in troubles],
         Kustomization(*map(tuple, kustomization)) if kustomization else None,
+        deploys,
     )
 
 

@@ -26,20 +26,25 @@ _WANTED: Final = re.compile(
     + "|".join((*(KINDS.keys() - {"Service"}), *scalers.KINDS)).encode()
     + rb"|[A-Za-z]*List)\b)"
 )
+# Kinds that say what else is rendered: of Argo CD, Flux and the App Platform.
+_DEPLOYS: Final = re.compile(
+    _KIND + rb"[\"']?(?:Application(?:Set)?|HelmRelease|Kustomization|AplTeamWorkload)\b"
+)
 _WANTED_SERVICE: Final = re.compile(_KIND + rb"[\"']?Service\b")
 
 
 def read(data: bytes) -> FileFacts:
     """What a file of manifests holds. Never raises: what can't be read is told as trouble."""
-    if not _may_hold(data):
-        return NOTHING
+    deploys = _DEPLOYS.search(_narrowed(data)) is not None
+    if not _names_a_kind(_narrowed(data)):
+        return FileFacts(deploys=True) if deploys else NOTHING
     text = decode(data)
     if isinstance(text, Refused):
         return FileFacts(troubles=(Trouble(True, "encoding", 0, text.detail),))
     finder = _Finder(text)
     for document in parse(text):
         finder.look_at(document)
-    return finder.facts()
+    return finder.facts()._replace(deploys=deploys)
 
 
 def read_kustomization_file(data: bytes) -> FileFacts:
@@ -59,14 +64,14 @@ def read_kustomization_file(data: bytes) -> FileFacts:
     return NOTHING
 
 
-def _may_hold(data: bytes) -> bool:
-    """Whether a kind of ours is named anywhere. Wrong only in saying yes."""
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]:
-        data = data.replace(b"\0", b"")  # UTF-16 and UTF-32, near enough to find a word in
-    return _names_a_kind(data)
+def _narrowed(data: bytes) -> bytes:
+    """UTF-16 and UTF-32, near enough to find a word in."""
+    wide = data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]
+    return data.replace(b"\0", b"") if wide else data
 
 
 def _names_a_kind(data: bytes) -> bool:
+    """Whether a kind of ours is named anywhere. Wrong only in saying yes."""
     if _WANTED.search(data) is not None:
         return True
     return KNATIVE.encode() in data and _WANTED_SERVICE.search(data) is not None

@@ -7,16 +7,25 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
-from reconciler.model import Container, Reason, Refused, Scaler, Workload
+from reconciler.model import AS_IT_STANDS, Container, Note, Reason, Refused, Scaler, Workload
 from reconciler.source import scalers
-from reconciler.source.compose import Places
+from reconciler.source.compose import RENDERED, Where
 from reconciler.source.facts import FileFacts
-from reconciler.source.layout import folder
 from reconciler.source.objects import KINDS
 from reconciler.source.scalers import FoundScaler
 
 _MOST_NAMED: Final = 3
-_Name = tuple[str, str, str, str, str]  # cluster, namespace, kind, name, folder
+
+
+class _Name(NamedTuple):
+    """What there can be only one of."""
+
+    repository: str
+    cluster: str
+    namespace: str
+    kind: str
+    name: str
+    unit: str
 
 
 class _Target(NamedTuple):
@@ -28,11 +37,15 @@ class _Target(NamedTuple):
 class _Aim(NamedTuple):
     scaler: FoundScaler
     path: str
+    unit: str
     namespace: str
 
 
 def defined_once(workloads: Sequence[Workload]) -> list[Workload]:
-    """Refuse what stands twice: which of the two is applied last is not for us to guess."""
+    """Refuse what stands twice: which of the two is applied last is not for us to guess.
+
+    Of what is rendered each unit's own is known; only whose usage is measured is not: see `told_twice`.
+    """
     once = [_named_once(each) if len(each.containers) > 1 else each for each in workloads]
     if len(set(map(_name, once))) == len(once):
         return once
@@ -46,20 +59,43 @@ def defined_once(workloads: Sequence[Workload]) -> list[Workload]:
     ]
 
 
-def scaled(
-    workloads: Sequence[Workload], files: Iterable[tuple[str, FileFacts]], places: Places
-) -> list[Workload]:
-    """The workloads with the scalers that aim at them, from anywhere in the repository."""
+def told_twice(workloads: Sequence[Workload]) -> Iterator[Note]:
+    """What several units render under one name, which their usage can't tell apart."""
+    at: dict[_Name, list[Workload]] = {}
+    for workload in workloads:
+        if workload.containers and workload.containers[0].slots[0].how_traced != RENDERED:
+            at.setdefault(_name(workload)._replace(repository=""), []).append(workload)
+    for same in at.values():
+        first = same[0]
+        if len(same) > 1 and any(map(_is_rendered, same)):
+            named = ", ".join(f"{each.unit} ({each.path}:{each.line})" for each in same[:_MOST_NAMED])
+            more = f" and {len(same) - _MOST_NAMED} more" if len(same) > _MOST_NAMED else ""
+            words = (
+                f"{first.kind}/{first.name} is defined by {len(same)} units: {named}{more}; "
+                "name their clusters or namespaces, or keep one"
+            )
+            yield Note("defined-twice", words, first.repository, first.path, first.line)
+
+
+class Claims(NamedTuple):
+    """The scalers in one file or render, and whose it is."""
+
+    where: Where
+    path: str
+    facts: FileFacts
+
+
+def scaled(workloads: Sequence[Workload], claims: Iterable[Claims]) -> list[Workload]:
+    """The workloads with the scalers that aim at them, from wherever these are."""
     aims: dict[_Target, list[_Aim]] = {}
     stands: dict[_Target, list[_Target]] = {}
-    for path, facts in files:
-        if not facts.scalers and not facts.stands:
-            continue
-        cluster, default = places.of(path)
+    for where, path, facts in claims:
+        cluster = where.cluster
         for scaler in facts.scalers:
             if _known(scaler):
                 target = _Target(cluster, scaler.target_kind, scaler.target_name)
-                aims.setdefault(target, []).append(_Aim(scaler, path, scaler.namespace or default))
+                aim = _Aim(scaler, path, where.unit, scaler.namespace or where.namespace)
+                aims.setdefault(target, []).append(aim)
         for stand in facts.stands:
             pods = _Target(cluster, stand.other_kind, stand.other_name)
             stands.setdefault(pods, []).append(_Target(cluster, stand.kind, stand.name))
@@ -69,19 +105,15 @@ def scaled(
 
 
 def _name(workload: Workload) -> _Name:
-    """What there can be only one of. Without a namespace that holds for a folder, for two folders
-    are often applied to two namespaces that only the one who applies them knows.
+    """Without a namespace there can be one in a unit, for two folders are often applied to two
+    namespaces that only the one who applies them knows.
     """
     unit, cluster, namespace, kind, name = workload[:5]
-    return (cluster, namespace, kind, name, "" if namespace else unit)
+    return _Name(workload.repository, cluster, namespace, kind, name, "" if namespace else unit)
 
 
 def _is_rendered(workload: Workload) -> bool:
-    """Its name and namespace, too, can be others once it is rendered."""
-    for container in workload.containers:
-        refused = container.slots[0].refused
-        return refused is not None and refused.reason is Reason.RENDERED
-    return False
+    return any(one.slots and one.slots[0].how_traced != AS_IT_STANDS for one in workload.containers)
 
 
 def _refused(workload: Workload, same: Sequence[Workload]) -> Workload:
@@ -131,10 +163,10 @@ def _with_scalers(
 
 
 def _hits(aim: _Aim, workload: Workload) -> bool:
-    """In one namespace, as far as is known: what lies in one folder is applied to one."""
+    """In one namespace, as far as is known: what is one unit is applied to one."""
     if aim.namespace == workload.namespace:
         return True
-    return "" in (aim.namespace, workload.namespace) and folder(aim.path) == workload.unit
+    return "" in (aim.namespace, workload.namespace) and aim.unit == workload.unit
 
 
 def _attached(held: Sequence[_Aim], containers: Sequence[str]) -> Iterator[Scaler]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.model import Container, ContainerRef, Discovery, Slot, Workload, containers
+from reconciler.model import Container, ContainerRef, Discovery, Slot, UnitSeen, Workload, containers
 
 
 def scan_rows(discovery: Discovery) -> list[dict[str, Any]]:
@@ -13,6 +13,22 @@ def scan_rows(discovery: Discovery) -> list[dict[str, Any]]:
     return [
         row for workload, container in containers(discovery.workloads) for row in _rows(workload, container)
     ]
+
+
+def unit_row(unit: UnitSeen) -> dict[str, Any]:
+    """What is rendered in one go, and what came of it."""
+    return {
+        "unit": unit.name,
+        "path": unit.path,
+        "line": unit.line,
+        "cluster": unit.cluster,
+        "namespace": unit.namespace,
+        "kind": unit.kind,
+        "renderer": unit.renderer,
+        "containers": unit.containers,
+        "reason": unit.refused.reason.value if unit.refused else None,
+        "detail": unit.refused.detail if unit.refused else None,
+    }
 
 
 def _rows(workload: Workload, container: Container) -> Iterator[dict[str, Any]]:
@@ -27,14 +43,18 @@ def _rows(workload: Workload, container: Container) -> Iterator[dict[str, Any]]:
             "line": slot.line,
             "document": slot.place.document,
             "keys": [*slot.place.keys, *slot.place.inner],
+            "via": slot.how_traced,
             "traced": slot.refused is None,
             "shared_with": [_identity(other) for other in _others(slot, container.ref)],
             "reason": slot.refused.reason.value if slot.refused else None,
         }
 
 
-def _others(slot: Slot, ref: ContainerRef) -> Iterator[ContainerRef]:
-    return (other for other in slot.consumers if other != ref)
+def _others(slot: Slot, ref: ContainerRef) -> list[ContainerRef]:
+    """Everyone else; another of the same name too, for two units can render the same."""
+    others = list(slot.consumers)
+    others.remove(ref)
+    return others
 
 
 def _identity(ref: ContainerRef) -> dict[str, object]:

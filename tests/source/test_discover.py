@@ -281,6 +281,7 @@ def test_scan_has_five_rows_a_container_in_the_order_of_the_contract() -> None:
         "line": 10,
         "document": 0,
         "keys": ["spec", "template", "spec", "containers", 0, "image"],
+        "via": "manifest",
         "traced": True,
         "shared_with": [],
         "reason": None,

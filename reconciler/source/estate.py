@@ -1,0 +1,358 @@
+"""Everything that the known repositories hold: manifests as they stand, and what is rendered of the rest.
+
+`survey` finds the units, traces each, and completes what only all of them together can tell: everyone
+whom a line feeds, in every unit and cluster, and what is defined more than once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from reconciler.model import (
+    AS_IT_STANDS,
+    Container,
+    ContainerRef,
+    Discovery,
+    Field,
+    Note,
+    Refused,
+    Slot,
+    UnitSeen,
+    Workload,
+)
+from reconciler.source import kustomizing, relate
+from reconciler.source.cache import Cache
+from reconciler.source.charts import ChartSource
+from reconciler.source.compose import Places, UnitSetting, Where, compose
+from reconciler.source.discover import (
+    Shelf,
+    as_they_stand,
+    collector_paused,
+    discovered,
+    read_all,
+)
+from reconciler.source.finding import Found, find_units
+from reconciler.source.kustomizing.overlay import OVERLAY
+from reconciler.source.looks import Look, look_at, workloads_of
+from reconciler.source.relate import Claims
+from reconciler.source.render import HelmRequest, KustomizeRequest, Renderer
+from reconciler.source.repositories import Known
+from reconciler.source.settings import UnitSettings
+from reconciler.source.units import Unit
+
+
+class Land(NamedTuple):
+    """One repository, with what the settings say of it."""
+
+    known: Known
+    places: tuple[UnitSetting, ...] = ()
+    cache: Cache | None = None
+    notes: tuple[Note, ...] = ()  # on what could not even be looked at
+
+    @property
+    def name(self) -> str:
+        return self.known.name
+
+
+class Means(NamedTuple):
+    """What a survey works with."""
+
+    renderer: Renderer
+    charts: ChartSource | None = None
+    workers: int = 1
+
+
+class Estate(NamedTuple):
+    """All of it. `looks` holds the units that are rendered, and none where everything stands as it is."""
+
+    lands: tuple[Land, ...]
+    settings: UnitSettings
+    means: Means
+    looks: tuple[Look, ...]
+    discoveries: Mapping[str, Discovery]
+
+    @property
+    def only(self) -> Discovery:
+        """What the only repository holds."""
+        (found,) = self.discoveries.values()
+        return found
+
+    def read(self, repository: str, path: str) -> bytes | None:
+        """A file of a repository; None where there is none."""
+        return _reader(self.lands)(repository, path)
+
+
+def survey(
+    lands: Sequence[Land],
+    settings: UnitSettings,
+    means: Means,
+    step: Callable[[str, int], Callable[[int], None]] = lambda words, total: lambda done: None,
+) -> Estate:
+    """`step` is told what is going on, and gives whom to tell how far it is."""
+    with collector_paused():
+        shelves = {land.name: read_all(land.known.snapshot, land.cache) for land in lands}
+    if all(shelf.is_plain for shelf in shelves.values()) and settings.exported is None:
+        found = Found((), (), ())
+    else:
+        found = find_units([land.known for land in lands], settings, means.renderer, means.charts)
+    rendered = [unit for unit in found.units if unit.request is not None or unit.refused is not None]
+    advance = step("Rendering and tracing", len(rendered))
+    looks = look_at(rendered, means.renderer, _reader(lands), means.workers, advance)
+    looks = _merged_overlays(looks)
+    workloads, claims = _everything(lands, settings, shelves, found, looks)
+    whole = relate.scaled(relate.defined_once(workloads), claims)
+    whole = _complete(whole)
+    looks = _with_slots(looks, whole)
+    return Estate(tuple(lands), settings, means, tuple(looks), _by_home(lands, shelves, whole, found, looks))
+
+
+def _reader(lands: Sequence[Land]) -> Callable[[str, str], bytes | None]:
+    entries: dict[str, dict[str, int]] = {}
+    snapshots = {land.name: land.known.snapshot for land in lands}
+
+    def read(repository: str, path: str) -> bytes | None:
+        snapshot = snapshots.get(repository)
+        if snapshot is None:
+            return None
+        listed = snapshot.entries()
+        if repository not in entries:
+            entries[repository] = {entry.path: at for at, entry in enumerate(listed)}
+        at = entries[repository].get(path)
+        return None if at is None else snapshot.read(listed[at])
+
+    return read
+
+
+# -- what there is ----------------------------------------------------------------------------
+
+
+def _everything(
+    lands: Sequence[Land],
+    settings: UnitSettings,
+    shelves: Mapping[str, Shelf],
+    found: Found,
+    looks: Sequence[Look],
+) -> tuple[list[Workload], list[Claims]]:
+    """Every workload, and every claim on one."""
+    workloads: list[Workload] = []
+    claims: list[Claims] = []
+    clusters = [cluster.name for cluster in settings.clusters]
+    for land in lands:
+        places = Places(land.name, land.places, clusters)
+        shelf = shelves[land.name]
+        if found.units:
+            standing = _Standing(land.name, shelf, found.units, looks, places)
+            workloads += standing.workloads()
+            claims += standing.claims()
+        else:
+            workloads += as_they_stand(shelf, places)
+            claims += [Claims(places.where(path), path, facts) for path, facts in shelf.scaling()]
+    for look in looks:
+        if look.traced is not None:
+            workloads += workloads_of(look)
+            claims += look.claims
+    return workloads, claims
+
+
+class _Standing:
+    """The manifests of one repository that are applied as they are, by whoever applies them.
+
+    So are the inputs of what can't be rendered: they are listed, with the reason why none can be edited.
+    """
+
+    def __init__(
+        self, name: str, shelf: Shelf, units: Sequence[Unit], looks: Sequence[Look], places: Places
+    ) -> None:
+        self._shelf = shelf
+        self._places = places
+        self._whose: dict[str, list[tuple[Where, Refused | None]]] = {}
+        for unit in units:
+            if unit.source == name and unit.request is None:
+                where = Where(name, unit.name, unit.cluster, unit.namespace)
+                for path in unit.manifests:
+                    self._whose.setdefault(path, []).append((where, unit.refused or self._input(unit, path)))
+        for look in looks:
+            if look.unit.source == name and look.traced is None:
+                self._fall_back(look)
+
+    def _input(self, unit: Unit, path: str) -> Refused | None:
+        """Of a folder that nobody deploys: what a kustomization that can't be rendered takes in."""
+        return self._shelf.inputs.refusal(path) if unit.line == 0 else None
+
+    def _fall_back(self, look: Look) -> None:
+        unit, why = look.unit, look.refused
+        if not isinstance(unit.request, KustomizeRequest) or why is None:
+            return
+        words = f"rendered by {unit.path}, which can't be rendered here: {why.detail}"
+        where = Where(unit.source, unit.name, unit.cluster, unit.namespace)
+        for path in unit.request.files:
+            if path not in self._shelf.inputs.patches:
+                self._whose.setdefault(path, []).append((where, Refused(why.reason, words)))
+
+    def workloads(self) -> Iterator[Workload]:
+        for entry, facts in self._shelf.found:
+            for where, refused in self._whose.get(entry.path, ()):
+                yield from compose(facts, entry.path, where, refused)
+
+    def claims(self) -> Iterator[Claims]:
+        for path, facts in self._shelf.scaling():
+            if facts.scalers or facts.stands:
+                for where, _ in self._whose.get(path, ()):
+                    yield Claims(where, path, facts)
+
+
+# -- what only all of them together can tell --------------------------------------------------
+
+
+def _merged_overlays(looks: Sequence[Look]) -> list[Look]:
+    """Overlays of one base know of each other: what is set nowhere is added in the overlay of its own."""
+    at = [n for n, look in enumerate(looks) if isinstance(look.traced, kustomizing.Traced)]
+    traced = [look.traced for look in looks if isinstance(look.traced, kustomizing.Traced)]
+    merged = list(looks)
+    for n, one in zip(at, kustomizing.merge_shared(traced), strict=True):
+        merged[n] = looks[n]._replace(traced=one)
+    return merged
+
+
+_Fed = tuple[object, ...]
+
+
+def _fed(slot: Slot, ref: ContainerRef) -> _Fed:
+    """Whom one edit feeds. Of a patch that is still to be made: the same container in other clusters."""
+    if slot.how_traced == OVERLAY:
+        return (slot.place, slot.field, *ref[2:])
+    return (slot.place, slot.field)
+
+
+def _complete(workloads: Sequence[Workload]) -> list[Workload]:
+    """Every slot with everyone it feeds. A name stands twice where two units render the same."""
+    fed: dict[_Fed, list[ContainerRef]] = {}
+    for workload in workloads:
+        for container in workload.containers:
+            for slot in container.slots:
+                if slot.refused is None or slot.how_traced != AS_IT_STANDS:
+                    fed.setdefault(_fed(slot, container.ref), []).append(container.ref)
+    if all(len(everyone) == 1 for everyone in fed.values()):
+        return list(workloads)
+    return [
+        workload._replace(containers=tuple(_fed_by(container, fed) for container in workload.containers))
+        for workload in workloads
+    ]
+
+
+def _fed_by(container: Container, fed: Mapping[_Fed, Sequence[ContainerRef]]) -> Container:
+    slots = []
+    for slot in container.slots:
+        everyone = fed.get(_fed(slot, container.ref), ())
+        slots.append(slot._replace(consumers=tuple(sorted(everyone))) if len(everyone) > 1 else slot)
+    return container._replace(slots=tuple(slots))
+
+
+def _with_slots(looks: Sequence[Look], workloads: Sequence[Workload]) -> list[Look]:
+    """The looks with their containers as they are now known."""
+    known: dict[tuple[str, str, str], dict[ContainerRef, Container]] = {}
+    for workload in workloads:
+        of_unit = known.setdefault((workload.repository, workload.path, workload.unit), {})
+        of_unit.update((container.ref, container) for container in workload.containers)
+    found = []
+    for look in looks:
+        traced, unit = look.traced, look.unit
+        mine = known.get((unit.repository, unit.path, unit.name), {})
+        if traced is not None:
+            containers = tuple(mine.get(one.ref, one) for one in traced.containers)
+            traced = traced._replace(containers=containers)
+        found.append(look._replace(traced=traced))
+    return found
+
+
+# -- by repository ----------------------------------------------------------------------------
+
+
+def _by_home(
+    lands: Sequence[Land],
+    shelves: Mapping[str, Shelf],
+    workloads: Sequence[Workload],
+    found: Found,
+    looks: Sequence[Look],
+) -> dict[str, Discovery]:
+    """Each workload with the repository that its requests are edited in: there it is decided and proposed."""
+    at_home: dict[str, list[Workload]] = {name: [] for name in shelves}
+    for workload in workloads:
+        home = _home(workload)
+        known = home if home in at_home else workload.repository
+        at_home.setdefault(known, []).append(workload._replace(repository=known))
+    result = {}
+    for land in lands:
+        name, shelf = land.name, shelves[land.name]
+        plain = discovered(shelf, at_home[name])
+        result[name] = Discovery(
+            plain.repository,
+            plain.commit,
+            plain.workloads,
+            (*plain.failures, *(one for one in found.failures if _is_of(one.repository, name, shelves))),
+            (
+                *land.notes,
+                *plain.notes,
+                *(one for one in found.notes if _is_of(one.repository, name, shelves)),
+                *(one for one in relate.told_twice(workloads) if one.repository == name),
+                *_notes(looks, name),
+            ),
+            {**plain.blobs, **_blobs(shelf, at_home[name], name)},
+            tuple(_seen(look) for look in looks if look.unit.repository == name),
+        )
+    return result
+
+
+def _home(workload: Workload) -> str:
+    """The repository that holds most of what sizing may change."""
+    places = [
+        slot.place.repository
+        for container in workload.containers
+        for slot in container.slots
+        if slot.field is not Field.IMAGE
+    ]
+    return max(dict.fromkeys(places), key=places.count, default=workload.repository)
+
+
+def _is_of(repository: str, name: str, shelves: Mapping[str, Shelf]) -> bool:
+    return repository == name or (repository not in shelves and name == next(iter(shelves)))
+
+
+def _notes(looks: Sequence[Look], name: str) -> Iterator[Note]:
+    for look in looks:
+        unit, why = look.unit, look.refused
+        if unit.repository == name and why is not None:
+            words = f"the unit {unit.name} is kept as it is: {why.detail} ({why.reason})"
+            yield Note("unit", words, unit.repository, unit.path, unit.line)
+
+
+def _blobs(shelf: Shelf, workloads: Sequence[Workload], name: str) -> dict[str, str]:
+    """The blobs of all files that hold a value."""
+    wanted = {
+        slot.place.path
+        for workload in workloads
+        for container in workload.containers
+        for slot in container.slots
+        if slot.how_traced != AS_IT_STANDS and slot.place.repository == name
+    }
+    if not wanted:
+        return {}
+    return {entry.path: entry.blob for entry in shelf.snapshot.entries() if entry.path in wanted}
+
+
+def _seen(look: Look) -> UnitSeen:
+    unit = look.unit
+    kind = "helm" if isinstance(unit.request, HelmRequest) else "kustomize" if unit.request else ""
+    return UnitSeen(
+        unit.name,
+        unit.repository,
+        unit.path,
+        unit.line,
+        unit.cluster,
+        unit.namespace,
+        kind,
+        look.renderer,
+        len(look.containers),
+        look.refused,
+    )

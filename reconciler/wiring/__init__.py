@@ -1,0 +1,19 @@
+"""From settings and flags to what a command needs: the one room that knows every adapter by name."""
+
+from reconciler.wiring.jobs import Asked, job
+from reconciler.wiring.metrics import open_source
+from reconciler.wiring.places import clone_url, found_settings
+from reconciler.wiring.repositories import access_of, forge_of, local_repository
+from reconciler.wiring.surveys import survey_folder
+
+__all__ = [
+    "Asked",
+    "access_of",
+    "clone_url",
+    "forge_of",
+    "found_settings",
+    "job",
+    "local_repository",
+    "open_source",
+    "survey_folder",
+]

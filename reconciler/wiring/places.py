@@ -1,0 +1,41 @@
+"""Where settings are found, and where what may be lost is kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from reconciler.config import (
+    Found,
+    Settings,
+    find_settings,
+)
+from reconciler.errors import Misconfigured
+from reconciler.git.clone import Clone
+
+
+def found_settings(config: Path | None, start: Path) -> Found | None:
+    return find_settings(config, os.environ, start)
+
+
+def clone_url(clone: Clone) -> str:
+    """The address of a clone's origin, else of its only remote, else the folder itself."""
+    remotes = clone.remotes
+    if "origin" in remotes:
+        return remotes["origin"]
+    return next(iter(remotes.values())) if len(remotes) == 1 else str(clone.root)
+
+
+def cache_folder(settings: Settings) -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return settings.cache or Path(home) / "reconcile"
+
+
+def must_be_trusted(settings: Settings, found: Found) -> None:
+    if not settings.trusted:
+        raise Misconfigured(
+            "settings",
+            "these settings were found inside a Git work tree, or are another user's, and nobody named them, "
+            "so they are good for dry runs only: name them with --config if they are yours, or --dry-run.",
+            path=str(found.path),
+        )

@@ -1,0 +1,142 @@
+"""What is found in repositories and folders, and what renders it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+
+from reconciler.config import (
+    Settings,
+    load_settings,
+    repository_of,
+)
+from reconciler.config import settings as written
+from reconciler.deployments import (
+    Layout,
+    SnapshotFiles,
+)
+from reconciler.errors import Misconfigured
+from reconciler.git.clone import Clone, open_clone
+from reconciler.git.folder import FolderSnapshot
+from reconciler.model import Refused
+from reconciler.ports import Progress
+from reconciler.rendering.cache import Cached
+from reconciler.rendering.renderer import ProgramRenderer
+from reconciler.rendering.tools import find_tools
+from reconciler.rendering.walls import find_walls
+from reconciler.source.estate import Estate, Means, survey
+from reconciler.source.render import Rendered, Renderer, Request
+from reconciler.source.settings import ChartSetting, Cluster, UnitSettings
+from reconciler.wiring.places import cache_folder, found_settings
+from reconciler.wiring.repositories import is_clone_of, layout_of
+
+
+def unit_settings(settings: Settings) -> UnitSettings:
+    """What the settings say of clusters, and of charts that nothing else names."""
+    clusters = tuple(
+        Cluster(
+            each.name,
+            each.server or "",
+            each.kube_version or "",
+            each.api_versions,
+            tuple(sorted(each.labels.items())),
+        )
+        for each in settings.clusters
+    )
+    return UnitSettings(clusters, charts_of(settings))
+
+
+def charts_of(settings: Settings) -> tuple[ChartSetting, ...]:
+    return tuple(
+        ChartSetting(
+            _named(settings, unit),
+            unit.path,
+            unit.value_files,
+            unit.release_name or "",
+            unit.namespace or "",
+            unit.cluster or "",
+        )
+        for unit in settings.units
+    )
+
+
+def _named(settings: Settings, unit: written.Unit) -> str:
+    found = repository_of(settings, unit)
+    return found.url if found is not None else unit.repository or ""
+
+
+class _WhenAsked:
+    """A renderer that is looked for when something has to be rendered: most commands need none."""
+
+    def __init__(self, make: Callable[[], Renderer]) -> None:
+        self._make = make
+        self._lock = Lock()
+        self._made: Renderer | None = None
+
+    def render(self, request: Request) -> Rendered | Refused:
+        with self._lock:
+            self._made = self._made or self._make()
+        return self._made.render(request)
+
+
+def means_of(settings: Settings) -> Means:
+    """The programs that render, behind the walls that this machine has, asked nothing twice."""
+    folder = cache_folder(settings) / "renders"
+    renderer = _WhenAsked(lambda: Cached(ProgramRenderer(find_tools(), find_walls()), folder))
+    return Means(renderer, workers=os.cpu_count() or 1)
+
+
+def survey_folder(folder: Path, config: Path | None, progress: Progress) -> Estate:
+    """What a folder holds, as it lies there; settings give it namespaces, clusters and charts."""
+    if not folder.is_dir():
+        raise Misconfigured("DIR", "it is no folder.", path=str(folder))
+    found = found_settings(config, folder.resolve())
+    settings = load_settings(found) if found is not None else Settings.for_clone(str(folder.resolve()))
+    clone = open_clone(folder)
+    remotes = tuple(clone.remotes.values()) if clone is not None else ()
+    branches = (clone.branch,) if clone is not None and clone.branch else ()
+    chosen = _configured(settings, clone) if found is not None else None
+    inside = folder.resolve().relative_to(clone.root).as_posix() if clone is not None else "."
+    layout = layout_of(settings, chosen) if chosen is not None else Layout()
+    layout = layout._replace(
+        units=tuple(unit._replace(path=_seen_from(inside, unit.path)) for unit in layout.units),
+        cache=None,
+        addresses=(*layout.addresses, *remotes),
+    )
+    snapshot = FolderSnapshot(folder.resolve(), repository=str(folder))
+    land = SnapshotFiles(snapshot, layout, branches=branches).land()
+    land = land._replace(known=land.known._replace(remote=bool(remotes)))
+    return survey(
+        [land], _units_of_folder(settings, chosen, inside, str(folder)), means_of(settings), progress.step
+    )
+
+
+def _configured(settings: Settings, clone: Clone | None) -> written.Repository | None:
+    """The configured repository that a folder is a clone of, else the only one."""
+    chosen = [each for each in settings.repositories if clone is not None and is_clone_of(clone, each)]
+    chosen = chosen or list(settings.repositories if len(settings.repositories) == 1 else ())
+    return chosen[0] if chosen else None
+
+
+def _units_of_folder(
+    settings: Settings, chosen: written.Repository | None, inside: str, name: str
+) -> UnitSettings:
+    """The units of the settings that lie in the folder, as they are called from there."""
+    mine = tuple(
+        chart._replace(repository=name, path=_seen_from(inside, chart.path))
+        for unit, chart in zip(settings.units, charts_of(settings), strict=True)
+        if chosen is not None and repository_of(settings, unit) is chosen
+    )
+    return unit_settings(settings)._replace(charts=mine)
+
+
+def _seen_from(inside: str, unit: str) -> str:
+    """A unit's folder as it is called from a folder within the repository."""
+    if inside == ".":
+        return unit
+    path = unit.strip("/")
+    if path in ("", ".") or f"{inside}/".startswith(f"{path}/"):
+        return ""
+    return path.removeprefix(f"{inside}/") if path.startswith(f"{inside}/") else path
