@@ -29,6 +29,7 @@ from reconciler.source.render import HelmRequest, Renderer
 from reconciler.source.tracing.charts import mapping
 from reconciler.source.tracing.edits import edit
 from reconciler.source.tracing.helm import Traced, trace
+from reconciler.source.tracing.images import parts
 from reconciler.source.units import Layer, Unit
 
 FETCHED = Path(__file__).parents[1] / ".venv" / "tools"
@@ -113,9 +114,19 @@ def wishes(container: Container, everything: bool) -> Iterator[NewValue]:
     request, image = container.slot(Field.CPU_REQUEST), container.slot(Field.IMAGE)
     if request.refused is None:
         yield NewValue(request, NEW_REQUEST)
-    if everything and image.refused is None and image.value is not None:
-        head, digits, tail = re.split(r"(\d+)(?=\D*$)", image.value, maxsplit=1)
-        yield NewValue(image, f"{head}{int(digits) + 1}{tail}")
+    if everything and image.refused is None and (newer := next_image(image.value or "")):
+        yield NewValue(image, newer)
+
+
+def next_image(reference: str) -> str:
+    """The same image with another tag, or digest where it has no tag; "" for what has neither."""
+    name, tag, digest = parts(reference)
+    if tag:
+        head, digits, tail = (
+            found.groups() if (found := re.fullmatch(r"(.*?)(\d+)(\D*)", tag)) else (tag, "", "")
+        )
+        return f"{name}:{head}{int(digits) + 1 if digits else '-2'}{tail}" + (f"@{digest}" if digest else "")
+    return f"{name}@{digest[:-1]}{'0' if digest[-1] != '0' else '1'}" if digest else ""
 
 
 def printed(rows: list[Row], seconds: float) -> int:

@@ -8,7 +8,8 @@ from collections import Counter
 import pytest
 from traced_charts import CASES, CHARTS, Case, Counting, program
 
-from reconciler.model import Field, FileChange, NewValue, Reason, Refused
+from reconciler.model import Field, FileChange, NewValue, Place, Reason, Refused
+from reconciler.source.render import HelmRequest
 from reconciler.source.tracing.edits import Edited, NewNumber, edit
 from reconciler.source.tracing.helm import Traced, trace
 from reconciler.source.tracing.proof import differences
@@ -128,6 +129,28 @@ def test_a_value_below_a_parameter_that_sets_more(renderer: Counting) -> None:
     refused = case.container(found).slot(Field.IMAGE).refused
     assert refused is not None
     assert (refused.reason, "`image`" in refused.detail) == (Reason.NO_EFFECT, True)
+
+
+def test_a_list_of_the_defaults_is_not_begun_anew(renderer: Counting) -> None:
+    """A file of the user that had one item of it would take away the others."""
+    case = Case("range-over-a-list")
+    unit = case.unit()
+    assert isinstance(unit.request, HelmRequest)
+    defaults = unit.layers[0]._replace(place=Place("deploy", "chart/values.yaml", 0, ()), shared=True)
+    chart = {**unit.request.chart, "values.yaml": defaults.content}
+    for content, line in (
+        (b"a: 1\n", 0),
+        (b"workers:\n  - name: push\n    resources: {requests: {cpu: 20m}}\n", 3),
+    ):
+        own = unit.layers[0]._replace(content=content)
+        request = unit.request._replace(chart=chart, values=(content,))
+        found = trace(unit._replace(request=request, layers=(defaults, own)), renderer)
+        slot = case.container(found).slot(Field.CPU_REQUEST)
+        if line:
+            assert (slot.refused, slot.line) == (None, line)
+        else:
+            assert slot.refused is not None
+            assert "`workers`" in slot.refused.detail
 
 
 def test_without_the_file_a_block_cannot_be_edited(renderer: Counting) -> None:

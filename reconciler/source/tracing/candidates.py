@@ -81,6 +81,8 @@ class _Finder:
         if isinstance(value, dict):
             if keys and is_resources(str(keys[-1]), value):
                 self.resources(keys, value)
+            if keys and str(keys[-1]) in (CPU, MEMORY):
+                self.turned(keys, value)
             for key, below in value.items():
                 self.walk((*keys, key), below, depth + 1)
         elif isinstance(value, list):
@@ -99,6 +101,13 @@ class _Finder:
                 current = (below or {}).get(name)
                 if not isinstance(current, dict | list):
                     self.add(Candidate((*keys, part, name), name, part == "limits", current, bool(value)))
+
+    def turned(self, keys: Keys, value: dict[str, Any]) -> None:
+        """`cpu: {request: 100m, limit: }`: the other way round."""
+        for name in ("request", "requests", "limit", "limits"):
+            if name in value and not isinstance(value[name], dict | list):
+                limit = name.startswith("limit")
+                self.add(Candidate((*keys, name), str(keys[-1]), limit, value[name] or None, bool(value)))
 
     def scalar(self, keys: Keys, key: str, value: Any) -> None:
         text = _text(value)
@@ -151,6 +160,15 @@ class _Finder:
 
     # -- what is only read ----------------------------------------------------------------------
 
+    def lacking(self, keys: Keys, value: Any, depth: int = 0) -> None:
+        """Whatever has an image may be a container, to be given resources that nothing mentions yet."""
+        if depth > _DEEPEST or not isinstance(value, dict | list):
+            return
+        if keys and isinstance(value, dict) and value.get("image") and "resources" not in value:
+            self.resources((*keys, "resources"), {})
+        for key, below in value.items() if isinstance(value, dict) else enumerate(value):
+            self.lacking((*keys, key), below, depth + 1)
+
     def read(self, keys: Keys) -> None:
         """A path that a template names, by what it is called."""
         value, key = value_at(self.values, keys), str(keys[-1])
@@ -181,23 +199,25 @@ def set_candidates(values: dict[str, Any], wanted: Wanted) -> tuple[Candidate, .
 
 
 def read_candidates(tree: tuple[Chart, ...], values: dict[str, Any], wanted: Wanted) -> tuple[Candidate, ...]:
-    """What templates read by name; no value mentions it."""
+    """What templates read by name, or as part of a container; no value mentions it."""
     finder = _Finder(values, wanted)
     for keys in read_paths(tree):
         finder.read(keys)
+    finder.lacking((), values)
     return tuple(finder.found.values())
 
 
 def relative_candidates(
     tree: tuple[Chart, ...], values: dict[str, Any], wanted: Wanted
 ) -> tuple[Candidate, ...]:
-    """What templates may read within a mapping that they were handed."""
+    """What the templates of a chart may read within a mapping that they were handed."""
     finder = _Finder(values, wanted)
-    chains = _telling(relative_paths(tree))
-    for keys in holders(read_paths(tree), values):
-        if keys[0] != "global" and not any(_NOT_HOLDERS.fullmatch(str(key)) for key in keys):
-            for chain in chains:
-                finder.read((*keys, *chain))
+    for chart in tree:
+        chains = _telling(relative_paths((chart,)))
+        for keys in holders(read_paths((chart,)), values) if chains else ():
+            if keys[0] != "global" and not any(_NOT_HOLDERS.fullmatch(str(key)) for key in keys):
+                for chain in chains:
+                    finder.read((*keys, *chain))
     return tuple(finder.found.values())
 
 
@@ -205,7 +225,7 @@ def _telling(chains: Iterable[Keys]) -> tuple[Keys, ...]:
     """The chains, and their tails, that end as a field of ours would."""
     found: dict[Keys, None] = {}
     for chain in chains:
-        for start in range(len(chain)):
+        for start in () if "Values" in chain else range(len(chain)):
             tail = chain[start:]
             key = str(tail[-1])
             if any(one.fullmatch(key) for one in (_RESOURCES, _TAG, _IMAGE, _CPU, _MEMORY)):

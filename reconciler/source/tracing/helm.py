@@ -93,6 +93,9 @@ def _traced(
             owner = known.get(keys) or known.setdefault(keys, owners.owner(keys))
             origins[each.ref, field] = Origin(seen, owner)
             consumers.setdefault((owner.place, field), []).append(each.ref)
+            if (other := findings.also.get((each.ref, field))) is not None:
+                place = owners.owner(other.candidate.keys).place
+                consumers.setdefault((place, field), []).append(each.ref)
     containers = tuple(
         Container(
             each.ref,
@@ -140,9 +143,7 @@ def _untraced(each: RenderedContainer, field: Field, findings: Findings) -> Refu
     failed = next((findings.failed[kind] for kind in kinds((field,)) if kind in findings.failed), "")
     refuses = f"; the chart refuses other values ({failed[:200]})" if failed else ""
     if each.ref in findings.unseen and not failed:
-        detail = (
-            "the chart renders this container with the values in force alone, so they can't be told apart"
-        )
+        detail = "no render with other values shows this container, by its name"
     elif each.values[field] is None:
         detail = f"nothing sets {field.value}, and no value of the chart leads there"
     else:

@@ -43,7 +43,9 @@ class Owners:
             if theirs and theirs == keys[: len(theirs)]:
                 name = self.unit.parameters[at].name
                 return self._nowhere(Refused(Reason.NO_EFFECT, f"the parameter `{name}` sets all of it"))
-        setting = [at for at, values in enumerate(self._values) if sets(values, keys)]
+        # helm merges mappings, but takes a list from the last file that has it
+        whole = next((keys[:at] for at, key in enumerate(keys) if isinstance(key, int)), keys)
+        setting = [at for at, values in enumerate(self._values) if sets(values, whole)]
         own = [at for at in setting if not self.unit.layers[at].shared]
         last = own[-1] if own else self._last_editable(setting)
         if last is None:
@@ -52,7 +54,12 @@ class Owners:
             )
         layer = self.unit.layers[last]
         owner = self._found(place_of(layer, keys), layer=last)
-        return owner._replace(refused=layer.refused) if layer.refused else owner
+        if layer.refused:
+            return owner._replace(refused=layer.refused)
+        if whole != keys and setting and last not in setting:
+            why = f"the list `{shown(whole)}` of the chart's defaults would have to be repeated whole"
+            return owner._replace(refused=Refused(Reason.NOT_TRACED, why))
+        return owner
 
     def _last_editable(self, setting: list[int]) -> int | None:
         layers = self.unit.layers

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from reconciler.source.tracing.charts import Chart, Keys, value_at
 
@@ -27,6 +27,8 @@ _DIG: Final = re.compile(r"\bdig((?:\s+\"[^\"\n]+\")+)[^{}\n|]*?\.Values((?:\.\w
 _GET: Final = re.compile(r"\bget\s+\(?\s*[\w$.]*\.Values((?:\.\w+)*)\s*\)?\s+\"([^\"\n]+)\"")
 _RELATIVE: Final = re.compile(r"(?<![\w)\]])(?:\$\w*)?((?:\.[A-Za-z_]\w*)+)")
 _QUOTED: Final = re.compile(r"\"([^\"\n]+)\"")
+_EITHER: Final = re.compile(r"\{\{[^{}\n]*\b(default|or|coalesce|merge\w*|mustMerge\w*)\b[^{}\n]*\}\}")
+_RESOURCES: Final = re.compile(r"[\w$]*(?:\.\w+)*\.\w*[rR]esources\b")
 _BUILT_IN: Final = frozenset(("Values", "Chart", "Release", "Capabilities", "Files", "Template", "Subcharts"))
 
 
@@ -67,6 +69,40 @@ def holders(paths: Iterable[Keys], values: dict[str, Any]) -> Iterator[Keys]:
             if isinstance(below, dict) and keys not in seen:
                 seen.add(keys)
                 yield keys
+
+
+class Fallback(NamedTuple):
+    """`toYaml (.hiding | default .Values.taken)`; what hides may be known by the end of its path alone."""
+
+    hiding: Keys
+    taken: Keys
+
+
+def fallbacks(tree: Iterable[Chart]) -> tuple[Fallback, ...]:
+    """Where the templates take other `resources` as long as a container's own are empty."""
+    found: dict[Fallback, None] = {}
+    for chart in tree:
+        for text in chart.templates:
+            for action in _EITHER.finditer(_flat(text)):
+                refs = [(one.start(), one[0]) for one in _RESOURCES.finditer(action[0])]
+                behind = action.start(1) - action.start()
+                last = next((ref for at, ref in refs if at > behind), "")
+                if action[1] != "default":  # the first that holds something wins
+                    last = refs[-1][1] if refs else ""
+                if ".Values." not in last:
+                    continue
+                taken = _absolute(chart, last)
+                others = {_absolute(chart, ref) for _, ref in refs} - {taken}
+                found.update(dict.fromkeys(Fallback(other, taken) for other in others))
+    return tuple(found)
+
+
+def _absolute(chart: Chart, ref: str) -> Keys:
+    _, values, path = ref.rpartition(".Values.")
+    if not values:
+        return _split(ref[ref.find(".") :])
+    keys = _split(path)
+    return keys if keys[0] == "global" else (*chart.prefix, *keys)
 
 
 def _flat(text: str) -> str:

@@ -2,7 +2,8 @@
 
 1. All that is set, and the empty `resources` beside it. Files of the user and defaults of the chart
    go together: a value that is overruled comes out nowhere, so it can't be taken for the owner.
-2. What a filled place turned out to be hidden by, alone: an empty one may only have pushed it aside.
+2. Where the templates fall back on other `resources`, what those feed as long as nothing hides them;
+   and filled places that came out nowhere, alone: an empty one may only have pushed them aside.
 3. What templates read and nobody mentions, for the fields that are left; first by its whole path, then
    within the mappings that `with`, `range` and `dict` hand on.
 A render that fails is split, within bounds, until the value that the chart refuses is alone.
@@ -18,8 +19,10 @@ from reconciler.source.render import HelmRequest, Renderer
 from reconciler.source.tracing import images
 from reconciler.source.tracing.candidates import (
     COUNT,
+    CPU,
     DIGEST,
     IMAGE,
+    MEMORY,
     TAG,
     Candidate,
     Wanted,
@@ -29,6 +32,7 @@ from reconciler.source.tracing.candidates import (
     set_candidates,
 )
 from reconciler.source.tracing.charts import Chart
+from reconciler.source.tracing.reads import fallbacks
 from reconciler.source.tracing.rendered import Identity, Path, Render, RenderedContainer
 from reconciler.source.tracing.sentinels import Seen, Sentinels
 
@@ -43,11 +47,13 @@ NumberKey = tuple[Identity, Path]
 class Findings(NamedTuple):
     """Who controls what. `moved`: fields that changed with the sentinels, but hold none.
 
+    `also`: what feeds a field besides, as long as its own place is empty.
     `unseen`: containers that no render with sentinels showed. `failed`: what the chart said to the
-    first sentinels of each kind that it took in no company.
+    first sentinels of each kind that it took in no company, in place of what is set.
     """
 
     places: dict[FieldKey, Seen]
+    also: dict[FieldKey, Seen]
     numbers: dict[NumberKey, Candidate]
     moved: frozenset[FieldKey]
     unseen: frozenset[ContainerRef]
@@ -71,6 +77,7 @@ def find(question: Question, renderer: Renderer) -> Findings:
     search.run()
     return Findings(
         search.places,
+        search.also,
         search.numbers,
         frozenset(search.moved - search.places.keys()),
         frozenset(search.containers.keys() - search.seen),
@@ -86,6 +93,7 @@ class _Search:
         self.containers = {each.ref: each for each in question.plain.containers()}
         self.plain_numbers = {(each.identity, each.path): each.text for each in question.plain.numbers()}
         self.places: dict[FieldKey, Seen] = {}
+        self.also: dict[FieldKey, Seen] = {}
         self.numbers: dict[NumberKey, Candidate] = {}
         self.moved: set[FieldKey] = set()
         self.lost: set[ContainerRef] = set()
@@ -103,6 +111,7 @@ class _Search:
         self.try_all(first)
         if self.lost and any(one.kind == COUNT for one in first):
             self.try_all([one for one in first if one.kind != COUNT])
+        self.try_shared(first)
         self.try_again(first)
         tree = self.question.tree
         tried = {(one.keys, one.kind) for one in first}
@@ -117,7 +126,7 @@ class _Search:
             )
             new = {(one.keys, one.kind): one for one in more if one.kind in useful}
             self.splits = max(self.splits, _MOST_SPLITS - _MOST_LATER)
-            self.try_all([one for key, one in new.items() if key not in tried])
+            self.try_all([one for key, one in new.items() if key not in tried], guessed=True)
             tried.update(new)
 
     def left(self) -> list[FieldKey]:
@@ -141,9 +150,45 @@ class _Search:
         if hidden:
             self.try_all(hidden, instead=True)
 
+    def try_shared(self, tried: Sequence[Candidate]) -> None:
+        """Who falls back on what, seen without the sentinels that stood in its way."""
+        shown = {
+            seen.candidate.keys[:-2] for (_, field), seen in self.places.items() if field is not Field.IMAGE
+        }
+        empty = {
+            seen.candidate.keys[:-2]
+            for (_, field), seen in self.places.items()
+            if field is not Field.IMAGE and not seen.candidate.filled
+        }
+        hiding = {
+            base
+            for one in fallbacks(self.question.tree)
+            for base in empty
+            if one.taken in shown and base != one.taken and base[-len(one.hiding) :] == one.hiding
+        }
+        amounts = [one for one in tried if one.kind in (CPU, MEMORY)]
+        if not hiding or self.renders >= MAX_RENDERS:
+            return
+        sentinels = Sentinels([one for one in amounts if one.keys[:-2] not in hiding])
+        answer = self.renderer.render(sentinels.request(self.question.request, self.question.values))
+        self.renders += 1
+        if isinstance(answer, Refused):
+            return
+        render = Render(answer.text, self.question.cluster, self.question.namespace)
+        for ref, after in self.by_old_name(render.containers()).items():
+            for field, text in after.values.items():
+                place = self.places.get((ref, field))
+                if place is None or text is None or place.candidate.keys[:-2] not in hiding:
+                    continue
+                if found := sentinels.seen(text, (field.resource,)):
+                    filled = found[0].candidate.filled
+                    (self.places if filled else self.also)[ref, field] = found[0]
+
     # -- one render -----------------------------------------------------------------------------
 
-    def try_all(self, candidates: Sequence[Candidate], *, instead: bool = False) -> None:
+    def try_all(
+        self, candidates: Sequence[Candidate], *, instead: bool = False, guessed: bool = False
+    ) -> None:
         if not candidates or self.renders >= MAX_RENDERS:
             return
         sentinels = Sentinels(candidates)
@@ -153,12 +198,12 @@ class _Search:
             self.read(sentinels, Render(answer.text, self.question.cluster, self.question.namespace), instead)
             return
         if len(candidates) == 1 or self.splits >= _MOST_SPLITS:
-            for one in candidates:
+            for one in () if guessed else candidates:
                 self.failed.setdefault(one.kind, answer.detail)
             return
         self.splits += 1
         for group in _split(candidates):
-            self.try_all(group, instead=instead)
+            self.try_all(group, instead=instead, guessed=guessed)
 
     def read(self, sentinels: Sentinels, render: Render, instead: bool) -> None:
         shown = self.by_old_name(render.containers())

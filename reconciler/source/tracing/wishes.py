@@ -61,7 +61,8 @@ def _origin(traced: Traced, wish: NewValue) -> Origin | None:
     The wish may speak of a container that only another unit renders.
     """
     slot, values = wish.slot, {one.ref: one.slot(wish.slot.field).value for one in traced.containers}
-    ours = [ref for ref in slot.consumers if (ref, slot.field) in traced.origins]
+    known = [ref for ref in slot.consumers if (ref, slot.field) in traced.origins]
+    ours = [ref for ref in known if traced.origins[ref, slot.field].owner.place == slot.place] or known
     equal = [ref for ref in ours if values.get(ref) == slot.value]
     origins = [traced.origins[ref, slot.field] for ref in equal or ours]
     alike = (one for one in origins if _would_be(traced, one.seen, slot.field, slot.value or ""))
