@@ -143,7 +143,7 @@ class _Part:
         line = self._hit.node.line if self._hit.node is not None else self._source.document.line
         try:
             ref = self._container()
-            rests = [self._filled(value.repository) for value in mapping.values]
+            rests = [self._rest(value.repository) for value in mapping.values]
         except _UnclearError as error:
             yield Unclear(line, str(error))
             return
@@ -186,6 +186,11 @@ class _Part:
         return "".join(
             part if isinstance(part, str) else self._read(part, optional=optional) for part in template
         )
+
+    def _rest(self, template: Template) -> str:
+        """Of an image; "" where the document doesn't say it."""
+        parts = [part if isinstance(part, str) else self._read(part, optional=True) for part in template]
+        return "".join(parts) if all(parts) else ""
 
     def _read(self, reference: Reference, *, optional: bool) -> str:
         if reference.name:
