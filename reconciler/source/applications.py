@@ -10,7 +10,7 @@ from reconciler.model import Key, Place, Reason, Refused
 from reconciler.source.gotemplates import is_template
 from reconciler.source.trees import Tree
 from reconciler.source.typed import Table, Thing, Value, items, merge_patch, read_values, table, text, texts
-from reconciler.source.units import Ignored
+from reconciler.source.units import Deployed, Ignored
 
 GROUP: Final = "argoproj.io"
 _GENERATE_PATHS: Final = "argocd.argoproj.io/manifest-generate-paths"
@@ -115,6 +115,22 @@ def generate_paths(app: Application) -> str | None:
     """The paths that Argo CD looks at before it renders anew; None where it looks at all."""
     found = app.annotations.get(_GENERATE_PATHS)
     return None if found is None else text(found)
+
+
+def deployed(app: Application, found: Sequence[Source], source: Source, commits: Sequence[str]) -> Deployed:
+    """An Application as Argo CD knows it, seen from one of its sources; `commits` are all sources'."""
+    several = bool(items(app.spec.get("sources")))
+    known = ((at if several else 0, commit) for at, commit in enumerate(commits, 1) if commit)
+    options = texts(table(app.spec.get("syncPolicy")).get("syncOptions"))
+    return Deployed(
+        app.name,
+        app.namespace,
+        text(app.spec.get("project")) or "default",
+        source.text("path").strip("/"),
+        tuple(known),
+        sum(is_rendered(each.body) for each in found) == 1,
+        "RespectIgnoreDifferences=true" in options,
+    )
 
 
 # -- sources --------------------------------------------------------------------------------------

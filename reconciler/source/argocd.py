@@ -12,6 +12,7 @@ from reconciler.source.adding import Adding, add
 from reconciler.source.applications import (
     Application,
     Source,
+    deployed,
     generate_paths,
     ignored,
     is_rendered,
@@ -36,8 +37,14 @@ _TYPES: Final = ("kustomize", "helm", "directory", "plugin")
 def units_of(app: Application, context: Context) -> list[Unit]:
     """One unit for each source that is rendered."""
     found = sources(app)
-    refs = _refs(found, context, context.repositories.named(app.origin.repository))
-    made = [_made(app, source, refs, context) for source in found if is_rendered(source.body)]
+    beside = context.repositories.named(app.origin.repository)
+    refs = _refs(found, context, beside)
+    commits = [_commit(source, context, beside) for source in found]
+    made = [
+        _made(app, source, refs, context)._replace(application=deployed(app, found, source, commits))
+        for source in found
+        if is_rendered(source.body)
+    ]
     return made or [_Maker(app, found[0], refs, context).refused(_bad("it has no source"))]
 
 
@@ -57,6 +64,15 @@ def _refs(found: list[Source], context: Context, beside: Tree | None) -> dict[st
             tree, refused = None, _elsewhere(source)
         refs[f"${name}"] = Ref(tree, refused)
     return refs
+
+
+def _commit(source: Source, context: Context, beside: Tree | None) -> str:
+    """What is read of a source; "" where that is no commit."""
+    if source.text("chart"):
+        return ""
+    tree = context.repositories.meant(source.text("repoURL"), source.text("path"), beside)
+    followed = tree is not None and context.repositories.follows(tree, source.text("targetRevision"))
+    return tree.commit if tree is not None and followed else ""
 
 
 def _made(app: Application, source: Source, refs: dict[str, Ref], context: Context) -> Unit:

@@ -84,6 +84,18 @@ class Mount(NamedTuple):
         return Located(self.repository, f"{self.head}/{rest}".strip("/"), self.refused)
 
 
+class Deployed(NamedTuple):
+    """The Application that a unit is a source of, as Argo CD knows it."""
+
+    name: str
+    namespace: str  # its own; "" for the one that Argo CD runs in
+    project: str
+    path: str  # of this source in its repository: where relative paths begin
+    revisions: tuple[tuple[int, str], ...]  # position of a source among several (0: the only), its commit
+    alone: bool  # nothing else is rendered of it
+    keeps_ignored: bool = False  # even a sync leaves what `ignoreDifferences` names
+
+
 class Unit(NamedTuple):
     """One render: an Application's source, a HelmRelease, a kustomization, a chart from the settings.
 
@@ -110,6 +122,7 @@ class Unit(NamedTuple):
     mounts: tuple[Mount, ...] = ()  # the deepest folder holds
     read: tuple[tuple[str, str], ...] = ()  # further files that had a say in it, as repository and path
     parent: Unit | None = None  # whose render brought forth what defines it
+    application: Deployed | None = None
 
     def located(self, path: str) -> Located:
         """Where a file of the request lies."""
