@@ -60,7 +60,8 @@ def set_values(
     for value in values:
         others = len(value.slot.consumers) - 1
         if others > 0 and not shared:
-            _refuse(value, f"{counted(others, 'other container')} share{'s' * (others == 1)} this line; --shared changes all")
+            share = f"{counted(others, 'other container')} {'share' if others > 1 else 'shares'} this line"
+            _refuse(value, f"{share}; --shared changes it for all")
     made, refused = change(estate, [values])
     if refused:
         _refuse(values[0], f"{refused[0].detail} ({refused[0].reason})")

@@ -4,12 +4,13 @@ from reconciler.wiring.jobs import Asked, job
 from reconciler.wiring.metrics import open_source
 from reconciler.wiring.places import clone_url, found_settings
 from reconciler.wiring.repositories import access_of, forge_of, local_repository
-from reconciler.wiring.surveys import survey_folder
+from reconciler.wiring.surveys import folder_around, survey_folder
 
 __all__ = [
     "Asked",
     "access_of",
     "clone_url",
+    "folder_around",
     "forge_of",
     "found_settings",
     "job",

@@ -113,6 +113,14 @@ def survey_folder(folder: Path, config: Path | None, progress: Progress) -> Esta
     )
 
 
+def folder_around(file: Path) -> Path:
+    """What a file is a part of: its clone, else the working folder, else its own folder."""
+    clone = open_clone(file.parent)
+    if clone is not None:
+        return clone.root
+    return Path.cwd() if file.resolve().is_relative_to(Path.cwd().resolve()) else file.parent
+
+
 def _configured(settings: Settings, clone: Clone | None) -> written.Repository | None:
     """The configured repository that a folder is a clone of, else the only one."""
     chosen = [each for each in settings.repositories if clone is not None and is_clone_of(clone, each)]
