@@ -230,15 +230,16 @@ USED = (
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path) -> World:
+    return world_in(tmp_path, USED)
+
+
+def world_in(tmp_path: Path, seen: Sequence[Used], files: Mapping[str, str] = FILES) -> World:
     folder = tmp_path / "world"
     folder.mkdir()
-    bare = {
-        "url": str(folder / "deploy.git"),
-        "branch": "main",
-        "aliases": ["https://git.example.com/platform/deploy"],
-    }
-    yield World(folder, FILES, USED, repositories=[bare])
+    addresses = ["https://git.example.com/platform/deploy"]
+    bare = {"url": str(folder / "deploy.git"), "branch": "main", "aliases": addresses}
+    return World(folder, files, seen, repositories=[bare])
 
 
 def edits(report: Report) -> dict[tuple[str, str], tuple[str | None, str]]:
@@ -275,14 +276,7 @@ def test_a_shared_line_is_decided_over_everyone_it_feeds(world: World) -> None:
 
 
 def test_nothing_shared_is_lowered_while_one_consumer_has_no_metrics(tmp_path: Path) -> None:
-    folder = tmp_path / "world"
-    folder.mkdir()
-    bare = {
-        "url": str(folder / "deploy.git"),
-        "branch": "main",
-        "aliases": ["https://git.example.com/platform/deploy"],
-    }
-    report = World(folder, FILES, USED[1:], repositories=[bare]).run(write=False)
+    report = world_in(tmp_path, USED[1:]).run(write=False)
     kept = {
         (str(keep.ref), str(keep.slot.field)): keep.reason
         for keep in report.kept
