@@ -72,7 +72,7 @@ def set_values(
     if changed:
         print_diff(out, unified(changed.values()))
         for proof in made.proofs[0]:
-            out.print(Text(f"Proven: {shown(proof_words(proof))}", style="green"))
+            out.print(Text(f"Proven: {shown(proof.unit)} {shown(proof_words(proof))}", style="green"))
     else:
         out.print("Nothing to change: it is so already.")
 

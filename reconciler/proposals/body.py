@@ -157,7 +157,7 @@ def _proofs(changes: Sequence[Change]) -> str:
     if not told:
         return ""
     lines = ["**Proven by rendering**", ""]
-    lines += [f"- {code(proof.unit)}: {prose(proof_words(proof))}" for proof in list(told)[:MOST_ROWS]]
+    lines += [f"- {code(proof.unit)} {prose(proof_words(proof))}" for proof in list(told)[:MOST_ROWS]]
     if len(told) > MOST_ROWS:
         lines.append(f"- … and {len(told) - MOST_ROWS} more units, alike")
     return "\n".join(lines)
@@ -166,7 +166,7 @@ def _proofs(changes: Sequence[Change]) -> str:
 def proof_words(proof: Proof) -> str:
     """What a render before and one after the edit differ in, and what that was made with."""
     fields = "1 field" if len(proof.changed) == 1 else f"{len(proof.changed)} fields"
-    told = [f"{proof.unit} renders the same but for {fields}: {_listed(proof.changed)}"]
+    told = [f"renders the same but for {fields}: {_listed(proof.changed)}"]
     if proof.copies:
         told.append(f"copies of the version follow: {_listed(proof.copies)}")
     if proof.carried:

@@ -97,7 +97,7 @@ def _print_changes(out: Console, changes: Sequence[Change]) -> None:
             out.print(Text.assemble(f"  {field}  {now} → ", (then, "bold"), (shown(where), "cyan")))
         out.print(Padding(Text(shown(change.because), style="dim"), (0, 0, 0, 2), expand=False))
         for proof in change.proofs:
-            told = f"proven: {proof_words(proof)}"
+            told = f"proven: {proof.unit} {proof_words(proof)}"
             out.print(Padding(Text(shown(told), style="dim"), (0, 0, 0, 2), expand=False))
     out.print()
 
