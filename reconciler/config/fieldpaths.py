@@ -108,6 +108,8 @@ def container(text: str, names: frozenset[str]) -> tuple[Template, ...]:
         parts = ["{metadata.namespace}", *parts]
     if len(parts) != 4 or not all(parts):
         raise ValueError("expected [NAMESPACE/]KIND/NAME/CONTAINER, like Deployment/{metadata.name}/app")
+    if not re.match(r"[A-Z{]", parts[1]):
+        raise ValueError(f"expected a KIND with a capital letter, like Deployment, where {parts[1]!r} stands")
     return tuple(template(part, names) for part in parts)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from trees import Tree
 
 from reconciler.config import parse_policies
-from reconciler.model import Discovery, FieldMapping, NewValue, Note, Refused, Workload
+from reconciler.model import Discovery, FieldMapping, NewValue, Note, Refused, Slot, Workload
 from reconciler.source import targets, yamledit
 from reconciler.source.compose import Places, UnitSetting
 from reconciler.source.discover import discover
@@ -64,7 +64,7 @@ def rows(found: Mapped | Sequence[Workload]) -> list[str]:
     """`KIND/NAME/CONTAINER FIELD=VALUE PATH:LINE` of every value that can be edited."""
     workloads = found.workloads if isinstance(found, Mapped) else found
     return [
-        f"{slot_ref(container)} {slot.field.value}={slot.value} {slot.place.path}:{slot.line}"
+        f"{container.ref} {slot.field.value}={slot.value} {slot.place.path}:{slot.line}"
         for workload in workloads
         for container in workload.containers
         for slot in container.slots
@@ -72,8 +72,15 @@ def rows(found: Mapped | Sequence[Workload]) -> list[str]:
     ]
 
 
-def slot_ref(container) -> str:
-    return str(container.ref)
+def slot(found: Mapped | Discovery, target: str, field: str) -> Slot:
+    """Of `NAMESPACE/KIND/NAME/CONTAINER`."""
+    return next(
+        one
+        for workload in found.workloads
+        for container in workload.containers
+        for one in container.slots
+        if str(container.ref) == target and one.field == field
+    )
 
 
 def told(notes: Sequence[Note]) -> list[str]:

@@ -24,7 +24,7 @@ _COMMENT: Final = re.compile(
 _PART: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?"
 _TARGET: Final = re.compile(
     rf"(?:(?P<cluster>{_PART}):)?(?:(?P<namespace>{_PART})/)?"
-    rf"(?P<kind>[A-Za-z][A-Za-z0-9]{{0,62}})/(?P<workload>{_PART})/(?P<container>{_PART})"
+    rf"(?P<kind>[A-Z][A-Za-z0-9]{{0,62}})/(?P<workload>{_PART})/(?P<container>{_PART})"
     r"[ \t]+(?P<field>[a-z.]+)(?:[ \t]+in[ \t]+(?P<unit>[A-Za-z]+))?"
 )
 _POLICY: Final = re.compile(rf"(?P<namespace>{_PART}):(?P<name>{_PART})(?::(?P<part>tag|name|digest))?")

@@ -26,7 +26,7 @@ from reconciler.source.view import View, is_null
 from reconciler.source.yamledit import Document, Node, Scalar, Sequence, where
 
 _DEEPEST_LIST: Final = 4
-_KIND: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{0,62}")
+_KIND: Final = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _NAMESPACE: Final = re.compile(rf"(?:{_NAME.pattern})?")  # where none is known it is ""
 # Whose objects are not an operator's: Kubernetes' own, and what this program knows as workloads.

@@ -85,7 +85,8 @@ def way(view: View, start: Hit, steps: tuple[PathStep, ...]) -> Way:
         rest = steps[depth:]
         if all(one.how == "key" for one in rest):
             return Way((*at.keys, *(one.word for one in rest)), at.facts, None)
-        return Way(at.keys, at.facts, at.node, _selector(rest))
+        named = steps[depth - 1 :] if depth and step.how != "key" else rest
+        return Way(at.keys, at.facts, at.node, _selector(named))
     return Way(at.keys, at.facts, at.node)
 
 
