@@ -11,6 +11,7 @@ from reconciler.model import Reason, Refused
 from reconciler.rendering.lookout import look
 from reconciler.rendering.messages import refusal, telling
 from reconciler.rendering.sandbox import Limits, run
+from reconciler.rendering.schemas import packed_that_leads_outside, without_outside_schemas
 from reconciler.rendering.tools import Missing, Tool, Tools
 from reconciler.rendering.tree import path_error, temporary_tree, write_files
 from reconciler.rendering.walls import Walls
@@ -28,6 +29,11 @@ _RESTRICTORS: Final = {
 # has is refused for it.
 _DROPPED: Final = frozenset({"enable-alpha-plugins", "enable-exec", "helm-debug", "network"})
 _MOST_READ: Final = 200  # files, for what a message may not say
+_WITHOUT_HELM: Final = (
+    "it inflates charts, and --enable-helm is not among the build options (`rendering.buildOptions` in the "
+    "settings, `kustomize.buildOptions` of Argo CD)"
+)
+_HELM_TOO_NEW: Final = "this kustomize can't inflate charts with helm 4: give it helm 3, or a newer kustomize"
 _HELM_KNOWS_VERSIONS: Final = (5, 3, 0)
 
 
@@ -56,6 +62,11 @@ def build(tools: Tools, request: KustomizeRequest, limits: Limits, walls: Walls)
     wrong = _folder_error(request.folder) or look(request.files, request.folder)
     if wrong:
         return wrong
+    if options.helm:
+        request = request._replace(files=without_outside_schemas(request.files))
+        packed = None if walls.without_network else packed_that_leads_outside(request.files)
+        if packed:
+            return Refused(Reason.REMOTE_BASE, f"{packed} has a schema of values that may lead elsewhere")
     with temporary_tree() as tree:
         unwritten = write_files(tree / _TREE, request.files)
         if unwritten:
