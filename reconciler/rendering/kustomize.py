@@ -148,6 +148,10 @@ def _folder_error(folder: str) -> Refused | None:
 
 def _refused(err: bytes, tree: Path, request: KustomizeRequest) -> Refused:
     """Whatever a kustomization could have read may stand in a message; so all of it is looked at."""
+    if b"must specify --enable-helm" in err:
+        return Refused(Reason.RENDER_FAILED, _WITHOUT_HELM)
+    if b"unknown shorthand flag: 'c'" in err:
+        return Refused(Reason.MISSING_TOOL, _HELM_TOO_NEW)
     below = f"{request.folder}/" if request.folder else ""
     near = {path: data for path, data in request.files.items() if path.startswith(below)}
     others = (data for path, data in request.files.items() if path not in near and b"Secret" in data)

@@ -23,6 +23,7 @@ class Adding(NamedTuple):
     options: Table
     substitute: Substitute
     place: Callable[..., Place]  # of a part of the options
+    entries: bool = False  # `images` are entries, as in a kustomization, and were made into texts for this
 
 
 def add(overlay: Overlay, body: Table, adding: Adding) -> Overlay | Refused:
@@ -71,7 +72,7 @@ def _images(path: str, body: Table, adding: Adding) -> list[Written]:
             kept = {key: images[found].get(key, "") if value == "*" else value for key, value in new.items()}
             images[found] = {key: value for key, value in kept.items() if value}
         keys: tuple[Key, ...] = ("images", found)
-        written.append(Written(path, keys, adding.place("images", at), composite=True))
+        written.append(Written(path, keys, adding.place("images", at), composite=not adding.entries))
     if written:
         body["images"] = images
     return written

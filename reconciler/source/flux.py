@@ -342,7 +342,7 @@ class _Kustomization(_Base):
         components = [text(each) for each in items(self._spec.get("components"))]
         folders = [inside(folder, each) or "" for each in components]
         whole = overlays.with_components(tree, overlay, folders)
-        adding = Adding(self._options(), str, self._option_place)
+        adding = Adding(self._options(), str, self._option_place, entries=True)
         built = whole if isinstance(whole, Refused) else add(whole, body, adding)
         if isinstance(built, Refused):
             return unit._replace(refused=built)

@@ -27,7 +27,14 @@ from reconciler.source.yamledit import Alias, Document, Mapping, Node, Scalar, p
 from reconciler.source.yamledit.paths import is_merge
 
 _LISTS: Final = ("containers", "initContainers")
-_WORKLOADS: Final = re.compile(rb"kind[\"']?\s*:\s*[\"']?(?:" + "|".join(KINDS).encode() + rb"|\w*List)\b")
+_WORKLOADS: Final = re.compile(
+    rb"kind[\"']?\s*:\s*[\"']?(?:" + "|".join(KINDS).encode() + rb"|HorizontalPodAutoscaler|\w*List)\b"
+)
+# What an autoscaler aims for, in the words of all its versions.
+COUNTS: Final = frozenset(
+    ("minReplicas", "maxReplicas", "averageUtilization", "targetAverageUtilization",
+     "targetCPUUtilizationPercentage")
+)  # fmt: skip
 _RESOURCES: Final = tuple(field for field in Field if field is not Field.IMAGE)
 _MOST_EQUAL: Final = 400
 COPIED: Final = "copied"  # by a replacement or a var
@@ -95,7 +102,8 @@ def equal_places(texts: Texts, sources: Sources, looks: Table[str, Wants]) -> It
             wants = looks.get(found.node.value)
             if wants is not None and not is_null(found.node) and left:
                 left -= 1
-                role = piece.role if piece.role == VALUES else COPIED
+                is_value = piece.role == VALUES or _is_inline_value(found.keys)
+                role = VALUES if is_value else COPIED
                 yield _candidate(piece._replace(role=role), found.keys, wants, found.node)
 
 
@@ -135,13 +143,21 @@ def _inline_role(meant: Keys) -> str:
 
 def _candidate(piece: Text, keys: Keys, wants: Wants, node: Scalar | None) -> Candidate:
     at, inner = (piece.keys, keys) if piece.host is not None else (keys, ())
-    return Candidate(piece.path, piece.document.index, at, inner, wants, piece.role, node, piece.host)
+    role = VALUES if piece.role == KUSTOMIZATION and _is_inline_value(keys) else piece.role
+    return Candidate(piece.path, piece.document.index, at, inner, wants, role, node, piece.host)
+
+
+def _is_inline_value(keys: Keys) -> bool:
+    """Whether it is below `valuesInline` of a chart that the kustomization inflates."""
+    return len(keys) > 3 and keys[0] == "helmCharts" and keys[2] == "valuesInline"
 
 
 def _wants(meant: Keys, role: str) -> Wants | None:
     """What the value at a path is, by the path alone."""
     if role in (RESOURCE, PATCH):
-        return _of_container(meant) or (Wants.COUNT if meant[-2:] == ("spec", "replicas") else None)
+        return _of_container(meant) or (Wants.COUNT if _is_count(meant) else None)
+    if role == KUSTOMIZATION and _is_inline_value(meant):
+        return _wants(meant, VALUES)
     if role == KUSTOMIZATION and len(meant) == 3:
         return _of_transformer(meant[0], meant[2])
     if role == TRANSFORMER and len(meant) == 2:
@@ -157,6 +173,10 @@ def _of_container(meant: Keys) -> Wants | None:
     if meant[-3:-1] in (("resources", "requests"), ("resources", "limits")) and _in_list(meant[:-3]):
         return Wants(str(meant[-1])) if meant[-1] in ("cpu", "memory") else None
     return None
+
+
+def _is_count(meant: Keys) -> bool:
+    return meant[-2:] == ("spec", "replicas") or ("spec" in meant and meant[-1] in COUNTS)
 
 
 def _of_transformer(key: Key, name: Key) -> Wants | None:

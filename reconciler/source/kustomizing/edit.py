@@ -8,18 +8,23 @@ files go into.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from reconciler.model import NewValue, Place, Reason, Refused
+from reconciler.model import Field, NewValue, Place, Reason, Refused
+from reconciler.source.kustomizing import references
 from reconciler.source.kustomizing.changed import Changed
-from reconciler.source.kustomizing.inplace import Targets, paths_of
+from reconciler.source.kustomizing.inplace import Targets, Wish, paths_of, wish
 from reconciler.source.kustomizing.overlay import OVERLAY, own_paths, variants
 from reconciler.source.kustomizing.traced import Traced
 from reconciler.source.render import Files, KustomizeRequest, Rendered, Renderer
+from reconciler.source.tracing.edits import NewNumber
 from reconciler.source.tracing.owners import Read
 from reconciler.source.tracing.proof import Intent, Spot, Verdict, differences, judge
 from reconciler.source.tracing.rendered import WAYS, Render
 from reconciler.source.units import Unit
+
+
+_TELLING: Final = (Reason.SIDE_EFFECT, Reason.UNPROVEN)
 
 
 class Edited(NamedTuple):
@@ -39,8 +44,9 @@ def edit(
     overlay: bool = False,
     others: Sequence[Traced] = (),
     read: Read | None = None,
+    numbers: Sequence[NewNumber] = (),
 ) -> Edited | Refused:
-    """All of the new values or none.
+    """All of the new values and numbers or none.
 
     `overlay`: into a patch of the outermost kustomization, wherever they are set today. `others`: the
     units that the same files go into; their containers change exactly where they are consumers.
@@ -49,7 +55,8 @@ def edit(
     if traced.refused is not None or not isinstance(request, KustomizeRequest):
         return traced.refused or Refused(Reason.UNSUPPORTED, "it is no kustomization")
     wanted = [value for value in new_values if value.slot.value != value.new]
-    if not wanted:
+    counts = [each for each in numbers if each.extra.value != each.new]
+    if not wanted and not counts:
         return Edited((), (), 0)
     own = own_paths(request) if overlay else frozenset()
     added = [
@@ -64,10 +71,14 @@ def edit(
     ) is not None:
         return refused
     targets = Targets(unit, request.files, read)
-    placed = targets.rewritten(here)
+    wishes = [*map(wish, here), *map(wish, counts)]
+    if (why := next((each for each in wishes if isinstance(each, Refused)), None)) is not None:
+        return why
+    in_place = [each for each in wishes if isinstance(each, Wish)]
+    placed = targets.rewritten(in_place)
     if isinstance(placed, Refused):
         return placed
-    trial = _Trial(traced, others, _Wanted(wanted, here, placed), renderer, read)
+    trial = _Trial(traced, others, _Wanted(wanted, counts, in_place, placed), renderer, read)
     last: Refused | None = None
     for files in variants(unit, traced, added, placed) if added else (placed,):
         found = files if isinstance(files, Refused) else trial.judged(files)
@@ -75,19 +86,26 @@ def edit(
             assert not isinstance(files, Refused)
             return Edited(tuple(targets.changes(files)), found, trial.renders)
         # what an edit did says more than why another could not even be tried
-        last = found if last is None or last.reason is not Reason.SIDE_EFFECT else last
+        last = found if last is None or last.reason not in _TELLING else last
     return last or Refused(Reason.UNPROVEN, "there is no way to write this into the kustomization")
 
 
 def _contradiction(values: Iterable[NewValue]) -> Refused | None:
-    places: dict[Place, str] = {}
+    places: dict[Place, NewValue] = {}
     for value in values:
         if value.slot.refused is not None:
             return value.slot.refused
-        if places.setdefault(value.slot.place, value.new) != value.new:
+        if not _agree(places.setdefault(value.slot.place, value), value):
             line = f"{value.slot.place.path}:{value.slot.line}"
             return Refused(Reason.UNPROVEN, f"{line} would have to be both {value.new} and more")
     return None
+
+
+def _agree(one: NewValue, other: NewValue) -> bool:
+    """Of images that have a tag in common, each may be called by its own name."""
+    if one.slot.field is not Field.IMAGE:
+        return one.new == other.new
+    return references.followed(other.slot.value or "", one.slot.value or "", one.new) == other.new
 
 
 def _untraced(values: Iterable[NewValue]) -> Refused | None:
@@ -96,10 +114,11 @@ def _untraced(values: Iterable[NewValue]) -> Refused | None:
 
 
 class _Wanted(NamedTuple):
-    """All new values; those that are set in place; and the files with these alone."""
+    """All new values and numbers; what of them is set in place; and the files with that alone."""
 
     values: Sequence[NewValue]
-    here: Sequence[NewValue]
+    numbers: Sequence[NewNumber]
+    here: Sequence[Wish]
     placed: Files
 
 
@@ -168,8 +187,9 @@ class _Trial:
             )
         before = Render(one.text, one.unit.cluster, one.unit.namespace)
         after = Render(answer.text, one.unit.cluster, one.unit.namespace)
-        intents = tuple(_intents(before, self._wanted.values))
-        verdict = judge(differences(before, after), intents, frozenset())
+        intents = [*_intents(before, self._wanted.values), *_counted(one, self._wanted.numbers)]
+        once = {intent.spot: intent for intent in intents}
+        verdict = judge(differences(before, after), tuple(once.values()), frozenset())
         return _refusal(one.unit, verdict) or verdict
 
 
@@ -179,7 +199,18 @@ def _intents(before: Render, wanted: Sequence[NewValue]) -> Iterator[Intent]:
         for ref in value.slot.consumers:
             if (one := containers.get(ref)) is not None:
                 spot = Spot(one.identity, (*one.path, *WAYS[value.slot.field]))
-                yield Intent(ref, value.slot.field, spot, one.values[value.slot.field], value.new)
+                current, new = one.values[value.slot.field], value.new
+                if value.slot.field is Field.IMAGE and current is not None:
+                    new = references.followed(current, value.slot.value or "", new)
+                yield Intent(ref, value.slot.field, spot, current, new)
+
+
+def _counted(one: Traced, numbers: Sequence[NewNumber]) -> Iterator[Intent]:
+    """Every number of a unit that stands at the place of a new one."""
+    for number in numbers:
+        for extra in one.extras:
+            if extra.place is not None and extra.place == number.extra.place:
+                yield Intent(None, None, Spot(extra.identity, extra.path), extra.value, number.new)
 
 
 def _refusal(unit: Unit, verdict: Verdict) -> Refused | None:

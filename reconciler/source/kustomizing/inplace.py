@@ -7,17 +7,40 @@ the Application makes it, and edited where its parts stand.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
-from reconciler.model import Field, FileChange, NewValue, Place, Reason, Refused
+from reconciler.model import Field, FileChange, Key, NewValue, Place, Reason, Refused
 from reconciler.source import yamledit
 from reconciler.source.kustomizing import references
 from reconciler.source.kustomizing.changed import Changed
+from reconciler.source.kustomizing.removing import Removal, removed
 from reconciler.source.render import Files
+from reconciler.source.tracing.edits import NewNumber
 from reconciler.source.tracing.owners import Read
 from reconciler.source.units import Unit, Written
 from reconciler.source.yamledit import Assignment, decode, parse, where
 
 _PARTS = ("newTag", "digest")
+_IMAGES = ("images", "imageTags", "imageTag")
+_Step = Assignment | Removal
+
+
+class Wish(NamedTuple):
+    """What a place is to make of a rendered text. Without a field: a number."""
+
+    place: Place
+    field: Field | None
+    old: str
+    new: str
+
+
+def wish(value: NewValue | NewNumber) -> Wish | Refused:
+    if isinstance(value, NewValue):
+        return Wish(value.slot.place, value.slot.field, value.slot.value or "", value.new)
+    extra = value.extra
+    if extra.refused is not None or extra.place is None:
+        return extra.refused or Refused(Reason.NOT_TRACED, f"nothing is known to set {extra.path[-1]}")
+    return Wish(extra.place, None, extra.value, value.new)
 
 
 def paths_of(unit: Unit, files: Iterable[str]) -> dict[tuple[str, str], list[str]]:
@@ -35,13 +58,13 @@ class Targets:
         self._files = files
         self._read = read
         self._repository = unit.source or unit.repository
-        self._elsewhere: dict[tuple[str, str], list[Assignment]] = {}
+        self._elsewhere: dict[tuple[str, str], list[_Step]] = {}
         self._outside: dict[tuple[str, str], FileChange] = {}
         self._of = paths_of(unit, files)
 
-    def rewritten(self, values: Sequence[NewValue]) -> Files | Refused:
+    def rewritten(self, values: Sequence[Wish]) -> Files | Refused:
         """The files of the request with every value."""
-        wanted: dict[str, list[Assignment]] = {}
+        wanted: dict[str, list[_Step]] = {}
         for value in values:
             refused = self._assign(value, wanted)
             if refused is not None:
@@ -52,16 +75,16 @@ class Targets:
             if self._is_made(path):
                 data = _rewritten_flat(self._files[path], path, once)
             else:
-                data = yamledit.rewrite(self._files[path], once)
+                data = _rewritten(self._files[path], once)
             if isinstance(data, Refused):
                 return data._replace(detail=f"{path}: {data.detail}")
             for each in [path] if self._is_made(path) else self._alike(path):
                 after[each] = data
         return self._written_elsewhere() or after
 
-    def taken_in(self, values: Iterable[NewValue]) -> list[NewValue]:
+    def taken_in(self, values: Iterable[Wish]) -> list[Wish]:
         """The values whose places go into this request."""
-        return [value for value in values if self._in_request(value.slot.place) is not None]
+        return [value for value in values if self._in_request(value.place) is not None]
 
     def _alike(self, path: str) -> list[str]:
         """One file may stand in the request twice: as a base of its own, and as a remote one."""
@@ -72,7 +95,7 @@ class Targets:
         for (repository, path), assignments in sorted(self._elsewhere.items()):
             before = self._bytes(repository, path)
             assert before is not None
-            data = yamledit.rewrite(before, list(dict.fromkeys(assignments)))
+            data = _rewritten(before, list(dict.fromkeys(assignments)))
             if isinstance(data, Refused):
                 return data._replace(detail=f"{path}: {data.detail}")
             self._outside[repository, path] = FileChange(path, before, data)
@@ -99,8 +122,8 @@ class Targets:
             path in self._files and data != self._files[path]
         )
 
-    def _assign(self, value: NewValue, wanted: dict[str, list[Assignment]]) -> Refused | None:
-        place = value.slot.place
+    def _assign(self, value: Wish, wanted: dict[str, list[_Step]]) -> Refused | None:
+        place = value.place
         inside = self._in_request(place)
         if inside is None:
             return Refused(Reason.UNKNOWN_SOURCE, f"{place.path} is not among the files of {self._unit.name}")
@@ -108,7 +131,7 @@ class Targets:
         if data is None:
             return Refused(Reason.UNKNOWN_SOURCE, f"{place.path} is not at hand")
         composite = any(one.composite and one.place == place for one in self._unit.written)
-        made = list(_composite(data, place, value) if composite else _assignments(data, place, value))
+        made = list(_composite(data, place, value) if composite else _steps(data, place, value, inside))
         refused = next((one for one in made if isinstance(one, Refused)), None)
         if refused is not None:
             return refused
@@ -116,7 +139,7 @@ class Targets:
         elsewhere = (place.repository, place.path) != (at.repository, at.path)
         if elsewhere or data != self._files[inside.path]:
             self._elsewhere.setdefault((place.repository, place.path), []).extend(_only(made))
-            made = list(_assignments(self._files[inside.path], inside, value))
+            made = list(_steps(self._files[inside.path], inside, value, inside))
         wanted.setdefault(inside.path, []).extend(_only(made))
         return next((one for one in made if isinstance(one, Refused)), None)
 
@@ -149,36 +172,35 @@ def _brought(written: Written, place: Place) -> Place | None:
     return Place("", written.path, 0, (*written.keys, *place.keys[len(there.keys) :]), place.inner)
 
 
-def _only(made: Iterable[Assignment | Refused]) -> list[Assignment]:
-    return [one for one in made if isinstance(one, Assignment)]
+def _only(made: Iterable[_Step | Refused]) -> list[_Step]:
+    return [one for one in made if not isinstance(one, Refused)]
 
 
-def _assignments(data: bytes, place: Place, value: NewValue) -> Iterator[Assignment | Refused]:
-    """What the file must hold for the value to be rendered."""
-    if value.slot.field is not Field.IMAGE:
+def _steps(data: bytes, place: Place, value: Wish, inside: Place) -> Iterator[_Step | Refused]:
+    """What the file must hold for the value to be rendered. `inside`: where that stands in the request."""
+    if value.field is not Field.IMAGE:
         yield Assignment(place.document, place.keys, value.new, inner=place.inner)
         return
-    old = value.slot.value or ""
-    way = place.inner or place.keys
-    if way[-1] in _PARTS and way[0] in ("images", "imageTags", "imageTag"):
-        yield from _entry(place, old, value.new)
+    way = inside.inner or inside.keys
+    if way[-1] in _PARTS and way[0] in _IMAGES:
+        yield from _entry(data, place, value)
         return
     own = _text(data, place)
-    new = own if isinstance(own, Refused) else references.rewritten(own, old, value.new)
+    new = own if isinstance(own, Refused) else references.rewritten(own, value.old, value.new)
     if isinstance(new, Refused):
         yield new
     else:
         yield Assignment(place.document, place.keys, new, text=True, inner=place.inner)
 
 
-def _composite(data: bytes, place: Place, value: NewValue) -> Iterator[Assignment | Refused]:
+def _composite(data: bytes, place: Place, value: Wish) -> Iterator[_Step | Refused]:
     """An Application's `name=reference`, or a reference alone."""
     own = _text(data, place)
     if isinstance(own, Refused):
         yield own
         return
     name, equals, reference = own.rpartition("=")
-    made = references.rewritten(reference, value.slot.value or "", value.new)
+    made = references.rewritten(reference, value.old, value.new)
     if isinstance(made, Refused):
         yield made
         return
@@ -187,27 +209,58 @@ def _composite(data: bytes, place: Place, value: NewValue) -> Iterator[Assignmen
     yield Assignment(place.document, place.keys, head + made, text=True, inner=place.inner)
 
 
-def _entry(place: Place, old: str, new: str) -> Iterator[Assignment | Refused]:
-    """An entry of `images`: each part that differs, under its key."""
-    was, wanted = references.split(old), references.split(new)
-    for key, one, other in (
-        ("newName", was.name, wanted.name),
-        ("newTag", was.tag, wanted.tag),
-        ("digest", was.digest, wanted.digest),
-    ):
-        if one == other:
-            continue
-        if not other:
-            detail = f"`{new}` has no {'tag' if key == 'newTag' else key}, and `{key}` of its entry sets one"
-            yield Refused(Reason.UNSUPPORTED, f"{detail}: remove that line by hand, or name one")
-        elif place.inner:
-            yield Assignment(place.document, place.keys, other, text=True, inner=(*place.inner[:-1], key))
-        else:
-            yield Assignment(place.document, (*place.keys[:-1], key), other, text=True)
+def _entry(data: bytes, place: Place, value: Wish) -> Iterator[_Step | Refused]:
+    """An entry of `images`: each part that differs, under its key. What it sets, it sets as a whole."""
+    was, wanted = references.split(value.old), references.split(value.new)
+    if was.name != wanted.name:
+        yield _set(place, "newName", wanted.name)
+    parts = {"newTag": wanted.tag, "digest": wanted.digest}
+    present = _entry_keys(data, place)
+    surplus = [key for key, part in parts.items() if key in present and not part]
+    missing = [key for key, part in parts.items() if key not in present and part]
+    if surplus and place.inner:
+        words = f"`{surplus[0]}` would have to go from a patch or transformer that is written inline"
+        yield Refused(Reason.UNSUPPORTED, words)
+    elif len(surplus) == len(parts) or not (wanted.tag or wanted.digest):
+        yield Refused(Reason.UNSUPPORTED, f"`{value.new}` has neither a tag nor a digest: name one")
+    elif surplus:
+        new = missing[0] if missing else ""
+        yield Removal(place.document, place.keys[:-1], surplus[0], new, parts.get(new, ""))
+        missing = missing[1:]
+    for key, part, other in (("newTag", was.tag, wanted.tag), ("digest", was.digest, wanted.digest)):
+        if other and (key in missing or (key in present and part != other)):
+            yield _set(place, key, other)
 
 
-def _rewritten_flat(data: bytes, path: str, assignments: Sequence[Assignment]) -> bytes | Refused:
+def _set(place: Place, key: str, value: str) -> Assignment:
+    if place.inner:
+        return Assignment(place.document, place.keys, value, text=True, inner=(*place.inner[:-1], key))
+    return Assignment(place.document, (*place.keys[:-1], key), value, text=True)
+
+
+def _entry_keys(data: bytes, place: Place) -> set[Key]:
+    """Which parts the entry sets that a place leads into."""
+    found: set[Key] = set()
+    for key in _PARTS:
+        at = _set(place, key, "")
+        text = _text(data, place._replace(keys=at.keys, inner=at.inner))
+        if isinstance(text, str):
+            found.add(key)
+    return found
+
+
+def _rewritten(data: bytes, steps: Sequence[_Step]) -> bytes | Refused:
+    after = yamledit.rewrite(data, [one for one in steps if isinstance(one, Assignment)])
+    return after if isinstance(after, Refused) else removed(after, _removals(steps))
+
+
+def _removals(steps: Sequence[_Step]) -> list[Removal]:
+    return [one for one in steps if isinstance(one, Removal)]
+
+
+def _rewritten_flat(data: bytes, path: str, steps: Sequence[_Step]) -> bytes | Refused:
     """A kustomization that nobody wrote: its inline patches are quoted texts, and are set as a whole."""
+    assignments = [one for one in steps if isinstance(one, Assignment)]
     flat = [one for one in assignments if not one.inner]
     inside: dict[Place, list[Assignment]] = {}
     for one in assignments:
@@ -221,7 +274,7 @@ def _rewritten_flat(data: bytes, path: str, assignments: Sequence[Assignment]) -
         if isinstance(after, Refused):
             return after
         flat.append(Assignment(place.document, place.keys, after.decode("utf-8"), text=True))
-    return yamledit.rewrite(data, flat)
+    return _rewritten(data, [*flat, *_removals(steps)])
 
 
 def _text(data: bytes, place: Place) -> str | Refused:

@@ -49,3 +49,12 @@ def _part(part: str, what: str, *, same: bool, new: str) -> str | Refused:
         return part
     why = f"`{new}` has none" if not part else "more of the reference would have to change"
     return Refused(Reason.NOT_TRACED, f"only the {what} of the image stands at its place, and {why}")
+
+
+def followed(current: str, old: str, new: str) -> str:
+    """What becomes of another reference that shares parts with the one that changes from `old` to `new`."""
+    if current == old:
+        return new
+    own, was, wanted = split(current), split(old), split(new)
+    parts = zip(own, was, wanted, strict=True)
+    return str(Reference(*(third if first == second else first for first, second, third in parts)))

@@ -90,7 +90,11 @@ def follow(texts: Texts, folder: str) -> Sources:
         if not path:
             continue
         found.setdefault(path, KUSTOMIZATION)
-        for name, role in _named(texts.body(path)):
+        body = texts.body(path)
+        for at in chart_values(body, here):
+            if at in texts.files:
+                found.setdefault(at, VALUES)
+        for name, role in _named(body):
             mounted = texts.mounted.get(name)
             if mounted is None and _REMOTE.match(name):
                 remote.append(name)
@@ -123,6 +127,18 @@ def _named(body: dict[str, object]) -> Iterator[tuple[str, str]]:
     for entry in _mappings(body.get("helmCharts")):
         files = [entry.get("valuesFile"), *_list(entry.get("additionalValuesFiles"))]
         yield from ((name, VALUES) for name in _paths(files))
+
+
+def chart_values(body: dict[str, object], folder: str) -> Iterator[str]:
+    """The defaults of the charts that a kustomization inflates."""
+    settings = body.get("helmGlobals")
+    home = settings.get("chartHome") if isinstance(settings, dict) else None
+    for entry in _mappings(body.get("helmCharts")):
+        name, version = entry.get("name"), entry.get("version")
+        if isinstance(name, str):
+            ways = [f"{name}-{version}/{name}", name] if version else [name]
+            for way in ways:
+                yield _normal(posixpath.join(folder, str(home or "charts"), way, "values.yaml"))
 
 
 def _paths(value: object) -> Iterator[str]:

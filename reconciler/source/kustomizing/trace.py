@@ -14,6 +14,7 @@ from typing import Final
 from reconciler.model import Container, ContainerRef, Field, Key, Place, Reason, Refused, Slot
 from reconciler.source.kustomizing import references
 from reconciler.source.kustomizing.candidates import (
+    COUNTS,
     Candidate,
     Wants,
     equal_places,
@@ -28,11 +29,12 @@ from reconciler.source.kustomizing.traced import Traced
 from reconciler.source.render import KustomizeRequest, Rendered, Renderer
 from reconciler.source.tracing.helm import Extra
 from reconciler.source.tracing.owners import Read
-from reconciler.source.tracing.rendered import Identity, Render, RenderedContainer
+from reconciler.source.tracing.rendered import Identity, Path, Render, RenderedContainer
 from reconciler.source.units import Unit
 
 _MOST_RENDERS: Final = 10
 _REPLICAS: Final = ("spec", "replicas")
+_Count = tuple[Identity, Path]
 
 
 def trace(unit: Unit, renderer: Renderer, read: Read | None = None) -> Traced:
@@ -64,11 +66,11 @@ class _Tracer:
         self._containers = self.render.containers()
         self._counts = _counts(self.render)
         self._owners: dict[tuple[ContainerRef, Field], Candidate] = {}
-        self._count_owners: dict[Identity, Candidate] = {}
+        self._count_owners: dict[_Count, Candidate] = {}
         self._unrenderable: list[Candidate] = []  # with another value there
 
     def run(self) -> None:
-        if not self._containers:
+        if not self._containers and not self._counts:
             return
         set_ = list(set_places(self._texts, self._sources))
         missing = (
@@ -133,9 +135,9 @@ class _Tracer:
                 # a value that could be added where another is in force would only hide that one
                 if candidate is not None and (candidate.node is None) == (value is None):
                     self._owners.setdefault((one.ref, field), candidate)
-        for identity, count in _counts(after).items():
-            if (candidate := marks.get(count)) is not None and identity in self._counts:
-                self._count_owners.setdefault(identity, candidate)
+        for count, text_ in _counts(after).items():
+            if (candidate := marks.get(text_)) is not None and count in self._counts:
+                self._count_owners.setdefault(count, candidate)
 
     def traced(self, read: Read | None) -> Traced:
         stands = {
@@ -205,14 +207,14 @@ class _Tracer:
         return Standing(place, lines, self._unit.refused or at.refused)
 
     def _extras(self, stands: dict[Candidate, Standing]) -> Iterable[Extra]:
-        for identity, value in self._counts.items():
-            candidate = self._count_owners.get(identity)
+        for count, value in self._counts.items():
+            candidate = self._count_owners.get(count)
             if candidate is None:
                 refused = Refused(Reason.NOT_TRACED, self._why_not(value))
-                yield Extra(identity, _REPLICAS, value, None, 0, refused)
+                yield Extra(*count, value, None, 0, refused)
             else:
                 at = stands[candidate]
-                yield Extra(identity, _REPLICAS, value, at.place, at.line, at.refused)
+                yield Extra(*count, value, at.place, at.line, at.refused)
 
 
 def how(candidate: Candidate) -> str:
@@ -231,5 +233,7 @@ def _marked(marks: dict[str, Candidate], field: Field, text: str | None) -> Cand
     return marks.get(reference.tag) or marks.get(reference.digest)
 
 
-def _counts(render: Render) -> dict[Identity, str]:
-    return {one.identity: one.text for one in render.numbers() if one.path == _REPLICAS}
+def _counts(render: Render) -> dict[_Count, str]:
+    """Replicas, and what autoscalers aim for."""
+    found = (one for one in render.numbers() if one.path == _REPLICAS or one.path[-1] in COUNTS)
+    return {(one.identity, one.path): one.text for one in found}
