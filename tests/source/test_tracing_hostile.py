@@ -14,7 +14,7 @@ from reconciler.source.tracing.charts import charts, defaults, mapping, paramete
 from reconciler.source.tracing.edits import edit
 from reconciler.source.tracing.helm import trace
 from reconciler.source.tracing.proof import differences
-from reconciler.source.tracing.reads import read_paths, relative_paths
+from reconciler.source.tracing.reads import fallbacks, read_paths, reads_any, relative_paths
 from reconciler.source.tracing.rendered import Render
 from reconciler.source.units import Layer, Unit
 
@@ -231,9 +231,13 @@ def test_values_that_are_none(data: bytes) -> None:
 def test_endless_templates_are_read_in_time() -> None:
     text = b"{{ " + b"(" * 50_000 + b".Values.a" + b").b" * 50_000 + b" }}" + b'index .Values "a"' * 20_000
     begun = time.monotonic()
-    tree = charts({"Chart.yaml": b"name: a\n", "templates/a.yaml": text})
+    more = b"{{ " + b"default .resources " * 20_000 + b"index a " * 50_000 + b"{{ default " * 30_000
+    files = {"Chart.yaml": b"name: a\n", "templates/a.yaml": text, "templates/b.yaml": more}
+    tree = charts(files)
     read_paths(tree)
     relative_paths(tree)
+    reads_any(tree[0])
+    fallbacks(tree)
     assert time.monotonic() - begun < 5
 
 

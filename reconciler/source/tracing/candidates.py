@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from reconciler.model import Field
 from reconciler.source.tracing import images
 from reconciler.source.tracing.charts import Chart, Keys, value_at
-from reconciler.source.tracing.reads import holders, read_paths, relative_paths
+from reconciler.source.tracing.reads import holders, read_paths, reads_any, relative_paths
 
 CPU, MEMORY, TAG, IMAGE, DIGEST, COUNT = "cpu", "memory", "tag", "image", "digest", "count"
 
@@ -214,8 +214,9 @@ def relative_candidates(
     finder = _Finder(values, wanted)
     for chart in tree:
         chains = _telling(relative_paths((chart,)))
-        for keys in holders(read_paths((chart,)), values) if chains else ():
-            if keys[0] != "global" and not any(_NOT_HOLDERS.fullmatch(str(key)) for key in keys):
+        paths = (*read_paths((chart,)), *((chart.prefix,) if reads_any(chart) else ()))
+        for keys in holders(paths, values) if chains else ():
+            if keys and keys[0] != "global" and not any(_NOT_HOLDERS.fullmatch(str(key)) for key in keys):
                 for chain in chains:
                     finder.read((*keys, *chain))
     return tuple(finder.found.values())

@@ -27,7 +27,12 @@ _DIG: Final = re.compile(r"\bdig((?:\s+\"[^\"\n]+\")+)[^{}\n|]*?\.Values((?:\.\w
 _GET: Final = re.compile(r"\bget\s+\(?\s*[\w$.]*\.Values((?:\.\w+)*)\s*\)?\s+\"([^\"\n]+)\"")
 _RELATIVE: Final = re.compile(r"(?<![\w)\]])(?:\$\w*)?((?:\.[A-Za-z_]\w*)+)")
 _QUOTED: Final = re.compile(r"\"([^\"\n]+)\"")
-_EITHER: Final = re.compile(r"\{\{[^{}\n]*\b(default|or|coalesce|merge\w*|mustMerge\w*)\b[^{}\n]*\}\}")
+_ANY: Final = re.compile(
+    r"\b(?:(?:index|get)\b[^{}\n\"]{0,200}\.Values\s+[$.(]|(?:pick|range)\b[^{}\n\"]{0,200}\.Values(?![\w.]))"
+)
+_EITHER: Final = re.compile(
+    r"\{\{[^{}\n]{0,300}\b(default|or|coalesce|merge\w*|mustMerge\w*)\b[^{}\n]{0,300}\}\}"
+)
 _RESOURCES: Final = re.compile(r"[\w$]*(?:\.\w+)*\.\w*[rR]esources\b")
 _BUILT_IN: Final = frozenset(("Values", "Chart", "Release", "Capabilities", "Files", "Template", "Subcharts"))
 
@@ -69,6 +74,11 @@ def holders(paths: Iterable[Keys], values: dict[str, Any]) -> Iterator[Keys]:
             if isinstance(below, dict) and keys not in seen:
                 seen.add(keys)
                 yield keys
+
+
+def reads_any(chart: Chart) -> bool:
+    """Whether templates take values by names that only rendering knows: `index .Values $name`."""
+    return any(_ANY.search(text[:_LONGEST]) for text in chart.templates)
 
 
 class Fallback(NamedTuple):
