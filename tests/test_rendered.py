@@ -81,6 +81,36 @@ def test_a_line_knows_everyone_it_feeds_in_other_units(
     assert row(found, "prod/web-prod/app", "requests.cpu")["shared_with"] == []
 
 
+def test_all_fields_are_replicas_and_what_autoscalers_aim_for(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scaler = """\
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: plain, namespace: p}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: api}
+  maxReplicas: 9
+  metrics:
+  - type: Resource
+    resource: {name: cpu, target: {type: Utilization, averageUtilization: 70}}
+"""
+    plain = FILES["base/deployment.yaml"].replace("name: api}", "name: api, namespace: p}")
+    lay_out(folder, {"plain/all.yaml": f"{plain}---\n{scaler}"})
+    found = [one for one in rows(folder, capsys, "--all-fields") if one["container"] == ""]
+    told = [(f"{one['namespace']}/{one['kind']}", one["field"], one["value"], one["line"]) for one in found]
+    assert told == [
+        ("k-dev/Deployment", "replicas", "2", 5),
+        ("k-prod/Deployment", "replicas", "2", 5),
+        ("p/Deployment", "replicas", "2", 5),
+        ("p/HorizontalPodAutoscaler", "maxReplicas", "9", 21),
+        ("p/HorizontalPodAutoscaler", "metrics[0].resource.target.averageUtilization", "70", 24),
+        ("dev/Deployment", "replicas", "2", 1),
+        ("prod/Deployment", "replicas", "2", 3),
+    ]
+    assert [who["namespace"] for who in found[0]["shared_with"]] == ["k-prod"]  # type: ignore[index]
+
+
 def test_without_the_programs_plain_manifests_still_work(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

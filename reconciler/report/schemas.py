@@ -37,7 +37,7 @@ def _document(title: str, properties: dict[str, Any]) -> dict[str, Any]:
 
 def scan() -> dict[str, Any]:
     row = {
-        "unit": _STRING, **_IDENTITY, "init": {"type": "boolean"}, "field": _FIELD, "value": _OPTIONAL,
+        "unit": _STRING, **_IDENTITY, "init": {"type": "boolean"}, "field": _STRING, "value": _OPTIONAL,
         "path": _STRING, "line": _COUNT, "document": _COUNT, "keys": _KEYS, "traced": {"type": "boolean"},
         "via": _STRING, "shared_with": _rows(_object(_IDENTITY)), "reason": _MAYBE_REASON,
     }  # fmt: skip
