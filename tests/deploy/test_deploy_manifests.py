@@ -14,6 +14,8 @@ import yaml
 
 from reconciler.config import Found, load_settings
 from reconciler.config.written import read_policies
+from reconciler.quantity import parse_memory
+from reconciler.rendering.room import limits_here, workers_here
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 KUSTOMIZATION = yaml.safe_load((DEPLOY / "kustomization.yaml").read_text())
@@ -215,6 +217,26 @@ def test_the_commented_keys_of_the_settings_are_known_too(image: Path) -> None:
     assert {str(found) for found in (network.ca_bundle, network.ssh_key, network.known_hosts)} == {
         f"/run/secrets/reconciler/{name}" for name in ("ca.crt", "ssh-key", "known-hosts")
     }
+
+
+def test_the_rendering_that_is_commented_out_loads(image: Path) -> None:
+    path = image / "etc/reconciler/settings/reconcile.yaml"
+    text = path.read_text()
+    begin, end = text.index("# rendering:"), text.index("# The other ConfigMap")
+    other = path.parent / "rendering.yaml"
+    other.write_text(text[:begin] + text[begin:end].replace("# ", "", 1).replace("\n# ", "\n") + text[end:])
+    rendering = load_settings(Found(other, True)).rendering
+    assert rendering.hosts == tuple(one.host for one in rendering.registries)
+    assert str(rendering.registries[0].password_file) == "/run/secrets/reconciler/charts-password"
+    assert rendering.build_options == ("--enable-helm",)
+
+
+def test_a_render_can_not_take_the_memory_of_the_whole_run(tmp_path: Path) -> None:
+    """And more than one fit side by side."""
+    limit = pod()["spec"]["containers"][0]["resources"]["limits"]["memory"]
+    (tmp_path / "memory.max").write_text(str(parse_memory(limit)))
+    assert limits_here(30, tmp_path).memory * 4 <= parse_memory(limit)
+    assert workers_here(tmp_path) >= min(2, workers_here(tmp_path / "none"))
 
 
 def test_the_policies_load_once_each(image: Path) -> None:

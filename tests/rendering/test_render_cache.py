@@ -109,6 +109,8 @@ DIFFERENT: list[Request] = [
     KUSTOMIZE._replace(api_versions=("f",)),
     KUSTOMIZE._replace(files={}),
     KUSTOMIZE._replace(again=1),
+    KUSTOMIZE._replace(mounted={"a": "b"}),
+    KUSTOMIZE._replace(mounted={"a": "c"}),
 ]
 
 
