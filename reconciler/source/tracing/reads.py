@@ -93,7 +93,9 @@ def fallbacks(tree: Iterable[Chart]) -> tuple[Fallback, ...]:
     found: dict[Fallback, None] = {}
     for chart in tree:
         for text in chart.templates:
-            for action in _EITHER.finditer(_flat(text)):
+            for action in _EITHER.finditer(_flat(text)) if "esources" in text else ():
+                if action[0].count("esources") < 2:
+                    continue
                 refs = [(one.start(), one[0]) for one in _RESOURCES.finditer(action[0])]
                 behind = action.start(1) - action.start()
                 last = next((ref for at, ref in refs if at > behind), "")
