@@ -7,5 +7,6 @@ with the place that one edit changes.
 from reconciler.source.mapping.forms import assignment
 from reconciler.source.mapping.gathering import Mapped, mapped
 from reconciler.source.mapping.joining import joined
+from reconciler.source.mapping.traced import via
 
-__all__ = ["Mapped", "assignment", "joined", "mapped"]
+__all__ = ["Mapped", "assignment", "joined", "mapped", "via"]

@@ -24,7 +24,7 @@ from reconciler.source.mapping import automation, markers, marking
 from reconciler.source.mapping.automation import Automation
 from reconciler.source.mapping.reading import Claim, Source, Unclear, claims, objects
 from reconciler.source.mapping.sieve import Ranked, Sieve
-from reconciler.source.mapping.traced import packed
+from reconciler.source.mapping.traced import FLUX, packed
 from reconciler.source.snapshot import Snapshot
 from reconciler.source.view import TooMuchError, View
 from reconciler.source.yamledit import Document, decode, parse
@@ -160,7 +160,7 @@ def _overridden(found: Sequence[Claim], automations: Sequence[Automation]) -> li
         at.setdefault(each.place, []).append(each)
     kept: list[Claim] = []
     for place, same in at.items():
-        others = [each for each in same if each.how.by != marking.FLUX]
+        others = [each for each in same if each.how.by != FLUX]
         said = [each for each in others if not each.ready_made] or others or same
         if len(others) < len(same):
             writer = next((one for one in automations if one.covers(place.path)), None)
@@ -205,7 +205,7 @@ def _one_line_each(found: Sequence[Claim]) -> Iterator[Claim]:
     """Each line with an ImagePolicy is a container of its own: Flux has one policy for many lines."""
     lines: dict[ContainerRef, int] = {}
     for each in sorted(found, key=lambda each: (each.place.path, each.line)):
-        if each.how.by != marking.FLUX:
+        if each.how.by != FLUX:
             yield each
             continue
         count = lines[each.ref] = lines.get(each.ref, 0) + 1

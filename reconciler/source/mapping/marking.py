@@ -8,14 +8,12 @@ from reconciler.model import ContainerRef, Field, Key, PathStep, Place, Reason, 
 from reconciler.source.mapping import forms
 from reconciler.source.mapping.markers import Aim, Marked
 from reconciler.source.mapping.reading import Claim, Head, Source
-from reconciler.source.mapping.traced import Fact, How
+from reconciler.source.mapping.traced import FLUX, MARKER, Fact, How
 from reconciler.source.mapping.walking import Hit, way
 from reconciler.source.objects import word
 from reconciler.source.view import is_null
 from reconciler.source.yamledit import Scalar, where
 
-MARKER = "marker"
-FLUX = "flux"
 BEFORE_ALL = -1  # the rank of what stands on the line itself
 
 

@@ -15,6 +15,9 @@ from reconciler.model import CUSTOM_RESOURCE, Key, Slot
 Fact = tuple[tuple[Key, ...], str | None]  # the text at those keys; None for nothing
 
 _MAPPING: Final = "mapping"
+MARKER: Final = "marker"
+FLUX: Final = "flux"
+_MARKERS: Final = (MARKER, FLUX)
 _HEADS: Final = (CUSTOM_RESOURCE, _MAPPING)
 
 
@@ -42,6 +45,15 @@ def how(slot: Slot) -> How | None:
     said = json.loads(body)
     facts = tuple((tuple(keys), text) for keys, text in said["facts"])
     return How(said["by"], said["form"], facts, said["text"], head == CUSTOM_RESOURCE, said["rest"])
+
+
+def via(how_traced: str) -> str:
+    """The same in few words, for people: which mapping or what kind of marker."""
+    head, _, body = how_traced.partition(" ")
+    if head not in _HEADS or not body.startswith("{"):
+        return how_traced
+    said = json.loads(body)
+    return str(said["by"]) if said["by"] in _MARKERS else f"{_MAPPING}: {said['by']}"
 
 
 def once(facts: Iterable[Fact]) -> tuple[Fact, ...]:
