@@ -38,6 +38,7 @@ class Application(NamedTuple):
     origin: Origin
     annotations: Table
     template: Table = {}  # noqa: RUF012 (never written to): the `spec` as an ApplicationSet writes it
+    read: tuple[tuple[str, str], ...] = ()  # files that a generator made it of, as repository and path
 
 
 def from_thing(thing: Thing) -> Application:
@@ -64,7 +65,7 @@ def rendered(
         same = [each for each in named.get(new.name, ()) if _may_be_one(each.namespace, new.namespace)]
         equal = next((each for each in same if each.spec == new.spec), None)
         if equal is not None:
-            yield new._replace(origin=equal.origin, template=equal.template)
+            yield new._replace(origin=equal.origin, template=equal.template, read=equal.read)
         elif same:
             words = "what is deployed differs from this Application as it is written here"
             yield new._replace(origin=same[0].origin._replace(refused=Refused(Reason.RENDERED, words)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from reconciler.model import Reason, Refused
@@ -11,6 +12,7 @@ from reconciler.source.generators import MOST, Generators, merged
 from reconciler.source.gotemplates import Language, language
 from reconciler.source.typed import Table, Thing, Value, items, merge_patch, table, text, values_in
 
+FilesOf = Callable[[Table], tuple[tuple[str, str], ...]]
 _INLINE: Final = ("source", "sources", "sourceHydrator")
 
 
@@ -34,7 +36,9 @@ def applications_of(thing: Thing, context: Context) -> list[Application]:
             words = f"its generators make more than {MOST} Applications"
             context.refuse(thing, Refused(Reason.UNSUPPORTED, words))
             break
-        found += _Stamp(thing, spec, table(generator), written, context).applications(made)
+        found += _Stamp(thing, spec, table(generator), written, context).applications(
+            made, generators.files_of
+        )
     return found
 
 
@@ -52,19 +56,19 @@ class _Stamp:
         self._template = merged(table(spec.get("template")), own)
         self._overrides = bool(table(own.get("spec")))
 
-    def applications(self, made: list[Table]) -> list[Application]:
+    def applications(self, made: list[Table], files_of: FilesOf) -> list[Application]:
         fill, renderer = self._written.fill, self._context.renderer
         bodies = fill(self._template, made, renderer)
         patch = self._spec.get("templatePatch")
         patches: list[Value | Refused] = fill(patch, made, renderer) if patch else [None] * len(made)
         found = []
         refusals: dict[str, Refused] = {}
-        for body, patching in zip(bodies, patches, strict=True):
+        for parameters, body, patching in zip(made, bodies, patches, strict=True):
             answer = self._application(body, patching)
             if isinstance(answer, Refused):
                 refusals.setdefault(answer.detail, answer)
             else:
-                found.append(answer)
+                found.append(answer._replace(read=files_of(parameters)))
         for refused in list(refusals.values())[:5]:
             self._context.refuse(self._thing, refused)
         return found

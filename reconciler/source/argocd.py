@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
 from reconciler.model import Key, Place, Reason, Refused
 from reconciler.source import globs, valuefiles
@@ -19,9 +18,8 @@ from reconciler.source.applications import (
     overridden,
     sources,
 )
-from reconciler.source.charts import CHART
 from reconciler.source.context import Context, Landing
-from reconciler.source.overlays import kustomization_in
+from reconciler.source.kinds import kind_of
 from reconciler.source.render import FileParameter, Files, HelmRequest, KustomizeRequest, Parameter
 from reconciler.source.settings import Destination, destination
 from reconciler.source.trees import Tree, inside
@@ -31,7 +29,6 @@ from reconciler.source.valuefiles import Home, Ref
 
 _MANIFEST: Final = re.compile(r".*\.(?:yaml|yml|json|jsonnet)", re.DOTALL)
 _SKIPPED: Final = b"+argocd:skip-file-rendering"
-_TYPES: Final = ("kustomize", "helm", "directory", "plugin")
 
 
 def units_of(app: Application, context: Context) -> list[Unit]:
@@ -76,12 +73,8 @@ def _commit(source: Source, context: Context, beside: Tree | None) -> str:
 
 
 def _made(app: Application, source: Source, refs: dict[str, Ref], context: Context) -> Unit:
-    return _Maker(app, source, refs, context).unit()
-
-
-class _Kind(NamedTuple):
-    name: str
-    refused: Refused | None = None
+    maker = _Maker(app, source, refs, context)
+    return maker.unit()._replace(read=maker.read())
 
 
 class _Maker:
@@ -92,6 +85,7 @@ class _Maker:
         self._source = source
         self._refs = refs
         self._context = context
+        self._parameter_files: list[tuple[str, str]] = []
         target = table(app.spec.get("destination"))
         self._namespace = text(target.get("namespace"))
         self._to: Destination = destination(
@@ -124,8 +118,13 @@ class _Maker:
         self._source = changed
         return self._in_folder(tree, folder)
 
+    def read(self) -> tuple[tuple[str, str], ...]:
+        """What else has a say in the unit: files of generators, overrides, files of parameters."""
+        overrides = [(said.origin.repository, said.origin.path) for said in self._source.said[1:]]
+        return tuple(dict.fromkeys((*self._app.read, *overrides, *self._parameter_files)))
+
     def _in_folder(self, tree: Tree, folder: str) -> Unit:
-        kind = _kind(self._source, tree, folder)
+        kind = kind_of(self._source, tree, folder)
         if kind.refused is not None:
             return self.refused(kind.refused, tree)
         if kind.name == "helm":
@@ -185,7 +184,7 @@ class _Maker:
 
     def _helm(self, chart: Files | Refused, at: Landing) -> Unit:
         if isinstance(chart, Refused):
-            return self.refused(chart, at.tree)
+            return self.refused(chart, at.tree)._replace(chart=at.folder)
         source, variables = self._source, self._variables(at.tree)
         home = Home(at.tree, at.folder, chart if at.tree is None else {}, self._refs, variables)
         files = valuefiles.value_files(
@@ -194,10 +193,10 @@ class _Maker:
             ignore_missing=source.flag("helm", "ignoreMissingValueFiles"),
         )
         if isinstance(files, Refused):
-            return self.refused(files, at.tree)
+            return self.refused(files, at.tree)._replace(chart=at.folder)
         file_parameters = self._file_parameters(home)
         if isinstance(file_parameters, Refused):
-            return self.refused(file_parameters, at.tree)
+            return self.refused(file_parameters, at.tree)._replace(chart=at.folder)
         layers = [self._context.chart_layer(chart, at)]
         layers += [self._context.file_layer(each) for each in files]
         layers += self._inline()
@@ -268,6 +267,8 @@ class _Maker:
             if isinstance(read, Refused):
                 return read
             found[name] = FileParameter(name, read.content)
+            if read.tree is not None and read.tree.refused is None:
+                self._parameter_files.append((read.tree.name, read.path))
         return tuple(found[name] for name in sorted(found))
 
     def _set_parameters(self) -> tuple[SetParameter, ...]:
@@ -349,24 +350,6 @@ class _Maker:
             if _SKIPPED not in (tree.read(path) or b""):
                 found.append(path)
         return self._base(tree)._replace(manifests=tuple(found))
-
-
-def _kind(source: Source, tree: Tree, folder: str) -> _Kind:
-    """Which tool renders a source: the one it names, else the one whose files lie there."""
-    explicit = [kind for kind in _TYPES if source.of(kind) is not None]
-    if len(explicit) > 1:
-        return _Kind("", _bad(f"it names several tools: {', '.join(explicit)}"))
-    if explicit == ["plugin"]:
-        name = source.text("plugin", "name")
-        words = f"it is rendered by the plugin {name}" if name else "it is rendered by a plugin"
-        return _Kind("", Refused(Reason.PLUGIN, words))
-    if explicit:
-        return _Kind(explicit[0])
-    if kustomization_in(tree, folder) is not None:
-        return _Kind("kustomize")
-    head = f"{folder}/" if folder else ""
-    names = [posixpath.basename(path) for path in tree.below(folder) if "/" not in path.removeprefix(head)]
-    return _Kind("helm" if any(name.endswith(CHART) for name in names) else "directory")
 
 
 def _unreadable(layers: list[Layer]) -> Refused | None:

@@ -52,10 +52,10 @@ def _chart_unit(named: ChartSetting, tree: Tree, folder: str, context: Context) 
     )
     chart = context.charts.folder(tree, folder)
     if isinstance(chart, Refused):
-        return unit._replace(refused=chart)
+        return unit._replace(refused=chart, chart=folder)
     files = value_files(named.value_files, Home(tree, folder, {}, {}, {}), ignore_missing=False)
     if isinstance(files, Refused):
-        return unit._replace(refused=files)
+        return unit._replace(refused=files, chart=folder)
     at = Landing(tree, folder)
     layers = (context.chart_layer(chart, at), *(context.file_layer(each) for each in files))
     request = HelmRequest(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from reconciler.model import Reason, Refused
-from reconciler.source import applications, appplatform, appsets, argocd, flux
+from reconciler.source import applications, appplatform, appsets, argocd, flux, fluxunits
 from reconciler.source.applications import Application, Origin
 from reconciler.source.catalog import Catalog
 from reconciler.source.context import Context
@@ -33,6 +33,7 @@ class Deployments:
         self._written: list[Application] = []
         self._confirmed: set[_Key] = set()  # of those that are deployed as they are written
         self._made: dict[_Key, list[Unit]] = {}
+        self._parents: dict[_Key, Unit] = {}
         self._flux = _FluxObjects(catalog, context)
         self._done: set[tuple[str, str, str, str]] = set()
         self._marked: dict[int, tuple[Files, bool]] = {}  # by identity: thousands may share one chart
@@ -44,7 +45,10 @@ class Deployments:
     def units(self) -> list[Unit]:
         for key, app in self._apps.items():
             if key not in self._made:
-                self._made[key] = argocd.units_of(app, self._context)
+                parent = self._parents.get(key)
+                self._made[key] = [
+                    unit._replace(parent=parent) for unit in argocd.units_of(app, self._context)
+                ]
         made = [unit for each in self._made.values() for unit in each]
         return [*made, *self._context.refused, *self._flux.units()]
 
@@ -132,7 +136,9 @@ class Deployments:
         news = [app for app in found if (app.spec, app.origin) not in known.get(_key(app), ())]
         self._confirmed |= {_key(app) for app in found if app not in news}
         for app in news:
-            self._apps[(unit.name, unit.path, *_key(app))] = app
+            key = (unit.name, unit.path, *_key(app))
+            self._apps[key] = app
+            self._parents[key] = unit
         changed = {app.name for app in news}
         for app in own:
             if app.name in changed and _key(app) not in self._confirmed:
@@ -177,7 +183,7 @@ class _FluxObjects:
         releases = [flux.Release(each, ()) for each in written]
         releases += self._rendered.values()
         found = flux.Flux(self._sources, self._config_maps(releases), self._context)
-        return [found.unit(each) for each in releases]
+        return [fluxunits.unit_of(each, found, self._context) for each in releases]
 
     def take_rendered(self, unit: Unit, held: list[Thing]) -> bool:
         files = unit.request.files if unit.request and not isinstance(unit.request, HelmRequest) else {}
@@ -192,7 +198,7 @@ class _FluxObjects:
             ]
             key = (unit.repository, unit.path, unit.name, each.kind, each.namespace, each.name)
             if key not in self._rendered:
-                self._rendered[key] = flux.Release(each, tuple(same), unit.name, unit.cluster)
+                self._rendered[key] = flux.Release(each, tuple(same), unit)
                 self._replaced |= {(own.repository, own.path, own.document) for own in same}
                 new = True
         return new

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from reconciler.model import Failure, Note
-from reconciler.source import chartunits, rest
+from reconciler.source import alone, chartunits, rest
 from reconciler.source.catalog import Catalog
 from reconciler.source.charts import ChartSource
 from reconciler.source.context import Context
 from reconciler.source.deployments import Deployments
-from reconciler.source.remotes import GitSource
 from reconciler.source.memo import Memo
+from reconciler.source.remotes import GitSource
 from reconciler.source.render import Renderer
 from reconciler.source.repositories import Known, Repositories
 from reconciler.source.settings import UnitSettings
@@ -53,6 +53,7 @@ def find_units(
         news = [unit for unit in units if deployments.bring_forth(unit)]
         if not news:
             break
+    alone.tell(units, context)
     return Found(
         tuple(units),
         tuple(dict.fromkeys(context.failures)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from reconciler.model import Reason, Refused
@@ -37,6 +37,8 @@ class Generators:
         self._language = language
         self._context = context
         self._beside = beside
+        self._files_read: dict[str, dict[str, None]] = {}  # by path, the repositories
+        self._merges = False
         self._kinds: dict[str, Callable[[Table, int], Made]] = {
             "list": self._list,
             "clusters": self._clusters,
@@ -60,6 +62,14 @@ class Generators:
         made = self._interpolated(body[kind], known)
         found = made if isinstance(made, Refused) else self._kinds[kind](table(made), depth)
         return found if isinstance(found, Refused) else self._selected(found, body.get("selector"))
+
+    def files_of(self, parameters: Table) -> tuple[tuple[str, str], ...]:
+        """The files that a set of parameters was read from, which it tells itself."""
+        read = self._files_read
+        chosen = (
+            read if self._merges else dict.fromkeys(path for path in _files_in(parameters) if path in read)
+        )
+        return tuple((name, path) for path in chosen for name in read[path])
 
     def _interpolated(self, body: Value, known: Table | None) -> Value | Refused:
         """A generator that reads the parameters of the one before it."""
@@ -173,6 +183,7 @@ class Generators:
         for path in tree.paths:
             if not any(match(path) for match in wanted) or any(match(path) for match in unwanted):
                 continue
+            self._files_read.setdefault(path, {})[tree.name] = None
             read = self._context.memo.values_of(tree, path)
             if isinstance(read, Refused):
                 return read._replace(detail=f"its git generator reads {path}: {read.detail}")
@@ -230,6 +241,7 @@ class Generators:
         several = items(body.get("generators"))
         if not keys or len(several) < 2:
             return Refused(Reason.NOT_DEPLOYABLE, "its merge needs mergeKeys and at least two generators")
+        self._merges = True  # where one set replaces another, its file is no longer told
         base: dict[str, Table] = {}
         for at, generator in enumerate(several):
             made = self.parameters(generator, depth + 1)
@@ -246,6 +258,17 @@ class Generators:
                     merged(base[key], keyed[key]) if self._language.go else {**base[key], **keyed[key]}
                 )
         return list(base.values())
+
+
+def _files_in(parameters: Table) -> Iterator[str]:
+    """As the git generator tells them, with and without `goTemplate`, under any prefix."""
+    for each in (parameters, *parameters.values()):
+        path = table(table(each).get("path"))
+        yield posixpath.normpath(posixpath.join(text(path.get("path")), text(path.get("filename"))))
+    for key, name in parameters.items():
+        if key.endswith(".filename"):
+            folder = text(parameters.get(key.removesuffix(".filename")))
+            yield posixpath.normpath(posixpath.join(folder, text(name)))
 
 
 def _capped(found: list[Table]) -> Made:

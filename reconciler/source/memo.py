@@ -23,6 +23,9 @@ class Table(Generic[T]):
         self._most = most
         self._known: dict[str, T] = {}
 
+    def __len__(self) -> int:
+        return len(self._known)
+
     def get(self, blob: str, make: Callable[[], T]) -> T:
         if not blob:
             return make()

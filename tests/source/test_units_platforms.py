@@ -24,7 +24,9 @@ from unit_repositories import (
     units,
 )
 
+from reconciler.model import Field, NewValue
 from reconciler.rendering.renderer import ProgramRenderer
+from reconciler.source import kustomizing
 from reconciler.source.settings import ChartSetting, Cluster, UnitSettings
 
 WEB = {
@@ -210,6 +212,33 @@ def test_a_flux_kustomization_of_a_kustomization() -> None:
         ("images", 0): ("spec", "images", 0),
         ("patches", 0): ("spec", "patches", 0),
     }
+
+
+def test_an_image_of_a_flux_kustomization_is_edited_there(renderer: ProgramRenderer) -> None:
+    digest = "sha256:" + "a" * 64
+    files = {
+        "git.yaml": GIT,
+        "flux.yaml": KUSTOMIZATION + "  images:\n  - name: nginx\n    newTag: '2'\n",
+        "apps/kustomization.yaml": "resources: [web.yaml]\n",
+        "apps/web.yaml": deployment(),
+    }
+    one = unit(found(files), "apps")
+
+    def read(repository: str, path: str) -> bytes | None:
+        return files[path].encode() if repository == "deploy" else None
+
+    traced = kustomizing.trace(one, renderer, read)
+    slot = traced.containers[0].slot(Field.IMAGE)
+    assert (slot.value, slot.place.path, slot.place.keys[:3]) == (
+        "nginx:2",
+        "flux.yaml",
+        ("spec", "images", 0),
+    )
+    for new, line in (("nginx:3", "newTag: '3'"), (f"nginx@{digest}", f"digest: {digest}")):
+        outcome = kustomizing.edit(one, traced, [NewValue(slot, new)], renderer, read=read)
+        assert isinstance(outcome, kustomizing.Edited), outcome
+        (changed,) = outcome.files
+        assert changed.change.after.decode() == files["flux.yaml"].replace("newTag: '2'", line)
 
 
 def test_a_flux_kustomization_of_a_plain_folder() -> None:

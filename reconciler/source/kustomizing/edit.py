@@ -23,7 +23,6 @@ from reconciler.source.tracing.proof import Intent, Spot, Verdict, differences, 
 from reconciler.source.tracing.rendered import WAYS, Render
 from reconciler.source.units import Unit
 
-
 _TELLING: Final = (Reason.SIDE_EFFECT, Reason.UNPROVEN)
 
 
