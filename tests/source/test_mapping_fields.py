@@ -9,7 +9,7 @@ from trees import Tree, deployment
 from reconciler.config import BadFile, PolicyBook, load_policies, parse_policies
 from reconciler.model import Discovery, Field, NewValue, Reason, Refused
 from reconciler.source.compose import UnitSetting
-from reconciler.source.mapping import joined
+from reconciler.source.mapping import in_force, joined
 
 CHEF = """
   - name: chef
@@ -202,6 +202,13 @@ def test_cpu_is_written_in_the_unit_of_the_file(form, now, new, then):
     data = f'{{"c": {now}}}'.encode()
     values = asked(discovered(find({"a.json": data}, entry)), "n/deploy/a", f"limits.cpu={new}")
     assert written(data, values) == f'{{"c": {then}}}'.encode()
+
+
+def test_what_stood_there_before_is_read_in_the_same_form():
+    found = find({"attributes/web.json": ATTRIBUTES}, CHEF)
+    assert in_force(slot(found, WEB, "requests.memory"), "256") == "256Mi"
+    assert in_force(slot(found, WEB, "requests.memory"), "a lot") is None
+    assert in_force(slot(found, WEB, "image"), "1.3.0") == "registry.example.com/web:1.3.0"
 
 
 def test_only_the_part_of_an_image_that_stands_there_changes():

@@ -4,9 +4,9 @@ Read like manifests, from the text alone, and handed on as the same records: con
 with the place that one edit changes.
 """
 
-from reconciler.source.mapping.forms import assignment
+from reconciler.source.mapping.forms import assignment, in_force
 from reconciler.source.mapping.gathering import Mapped, mapped
 from reconciler.source.mapping.joining import joined
 from reconciler.source.mapping.traced import via
 
-__all__ = ["Mapped", "assignment", "joined", "mapped", "via"]
+__all__ = ["Mapped", "assignment", "in_force", "joined", "mapped", "via"]

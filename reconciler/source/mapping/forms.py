@@ -9,7 +9,7 @@ import re
 from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
-from reconciler.model import Field, NewValue, Reason, Refused
+from reconciler.model import Field, NewValue, Reason, Refused, Slot
 from reconciler.quantity import BadQuantity, read
 from reconciler.source.mapping.traced import How, how
 from reconciler.source.yamledit import Assignment
@@ -52,6 +52,15 @@ def from_file(field: Field, form: str, rest: str, raw: str, *, plain: bool) -> s
     if not _NUMBER.fullmatch(raw):
         return Refused(Reason.BAD_QUANTITY, f"`{raw[:40]}` is no plain number of {form}")
     return raw + UNITS[form][0]
+
+
+def in_force(slot: Slot, raw: str) -> str | None:
+    """What a text that stood at a slot's place meant, in Kubernetes' words; None where it meant nothing."""
+    found = how(slot)
+    if found is None:
+        return raw
+    meant = from_file(slot.field, found.form, found.rest, raw, plain=False)
+    return None if isinstance(meant, Refused) else meant
 
 
 def assignment(value: NewValue) -> Assignment | Refused:
