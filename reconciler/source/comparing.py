@@ -7,6 +7,7 @@ is set aside; what differs besides means that nothing proven here is proven for 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple, Protocol
@@ -27,6 +28,7 @@ _ANNOTATIONS: Final = ("metadata", "annotations")
 _SECRET: Final = ("v1", "Secret")
 _HOOK: Final = "helm.sh/hook"
 _DEFINITION: Final = "CustomResourceDefinition"
+_DEFINES: Final = re.compile(rf"(?m)^kind:[ \t]*[\"']?{_DEFINITION}\b")
 
 
 class Judge(Protocol):
@@ -63,17 +65,24 @@ def differs(
     theirs = _objects(manifests)
     if isinstance(theirs, Refused):
         return theirs
-    ours = Render(text, unit.cluster, unit.namespace)
+    ours = _render(text)
     if ours.trouble:
         return _refuse(f"the render can't be read here: {ours.trouble}")
     left = _left(unit, ours, theirs, frozenset())
     if left and (more := again()) is not None:
-        left = _left(unit, ours, theirs, frozenset(differences(ours, Render(more))))
+        left = _left(unit, ours, theirs, frozenset(differences(ours, _render(more))))
     if not left:
         return None
     named = "; ".join(map(_worded, islice(left, _MOST_NAMED)))
     rest = f"; and {len(left) - _MOST_NAMED} more" if len(left) > _MOST_NAMED else ""
     return _refuse(f"Argo CD renders {_name(unit)} differently: {named}{rest}")
+
+
+def _render(text: str) -> Render:
+    """Without definitions of custom resources: most of what some charts render, and nobody edits them."""
+    whole = Render(text)
+    kept = [part for part in whole.parts if not _DEFINES.search(part)]
+    return whole if len(kept) == len(whole.parts) else Render("\n---\n".join(kept))
 
 
 class _Left(NamedTuple):
@@ -105,11 +114,14 @@ def _objects(manifests: Sequence[str]) -> list[Object] | Refused:
     for each in manifests:
         try:
             body = json.loads(each, parse_float=_number)
-            text = as_json(body).decode()
+            defines = isinstance(body, dict) and body.get("kind") == _DEFINITION
+            text = "" if defines else as_json(body).decode()
         except (ValueError, RecursionError):
-            body, text = None, ""
+            body, text, defines = None, "", False
         if not isinstance(body, dict):
             return Refused(Reason.NOT_COMPARED, "Argo CD sent a manifest that can't be read")
+        if defines:
+            continue
         part = read_part(text)
         if part.error:
             return Refused(Reason.NOT_COMPARED, f"Argo CD sent a manifest that can't be read: {part.error}")
@@ -230,10 +242,10 @@ def _is_filled_in(one: Difference, namespace: str) -> bool:
 
 
 def _is_optional(body: dict[str, Any]) -> bool:
-    """What a renderer may leave out and nobody edits: definitions, and hooks that run tests."""
+    """What a renderer may leave out and nobody edits: hooks that run tests."""
     hooks = (text_of(get(body, (*_ANNOTATIONS, _HOOK))) or "").replace(" ", "").split(",")
     tests = [hook for hook in hooks if hook.startswith("test")]
-    return body.get("kind") == _DEFINITION or (bool(tests) and len(tests) == len(hooks))
+    return bool(tests) and len(tests) == len(hooks)
 
 
 # -- words -----------------------------------------------------------------------------------------
