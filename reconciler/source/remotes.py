@@ -66,7 +66,7 @@ class Remotes:
         if isinstance(found, Refused):
             return found
         name = told(url) + (f"?ref={revision}" if revision else "")
-        words = f"it stands in {name}, which is no known repository"
+        words = f"it stands in {name}, which is not among the repositories that are read here"
         return Tree(name, found, Refused(Reason.UNKNOWN_SOURCE, words))
 
     def file(self, url: str) -> bytes | Refused:

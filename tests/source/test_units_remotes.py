@@ -36,6 +36,8 @@ from reconciler.source.remotes import GitSource
 from reconciler.source.repositories import Known
 from reconciler.source.settings import UnitSettings
 from reconciler.source.snapshot import Snapshot
+from reconciler.source.tracing.edits import edit as helm_edit
+from reconciler.source.tracing.helm import trace as helm_trace
 from reconciler.source.units import Unit
 
 
@@ -161,6 +163,34 @@ def test_a_chart_of_another_repository(
     assert one.located("templates/show.yaml")[:2] == (remote, "charts/web/templates/show.yaml")
     assert fetcher.asked == [(url, "main")]
     assert '\\"a\\":1,\\"b\\":2,\\"c\\":3,\\"d\\":4' in rendered(renderer, one.request)
+
+
+def test_what_a_remote_chart_defaults_is_set_in_our_file(
+    server: GitServer, fetcher: Fetcher, renderer: ProgramRenderer
+) -> None:
+    template = WEB.replace("{requests: {cpu: 100m}}", "{{ toYaml .Values.resources | nindent 12 }}")
+    chart = {
+        **REMOTE_CHART,
+        "charts/web/templates/show.yaml": template,
+        "charts/web/values.yaml": "resources: {requests: {cpu: 100m}}\n",
+    }
+    url = served(server, "charts", chart)
+    ours = "# ours\nd: 4\n"
+    source = TWO_SOURCES.format(url=url, revision="main").replace("valuesObject: {b: 2}", "")
+    files = {"apps/web.yaml": application(more=dedent(source)), "web.yaml": ours}
+    one = unit(found(files, fetcher), "web")
+
+    def read(repository: str, path: str) -> bytes | None:
+        return files[path].encode() if repository == "deploy" else None
+
+    answer = helm_trace(one, renderer, read)
+    slot = answer.containers[0].slot(Field.CPU_REQUEST)
+    assert (slot.place.repository, slot.place.path, slot.refused) == ("deploy", "web.yaml", None)
+    outcome = helm_edit(answer, [NewValue(slot, "200m")], renderer, read)
+    assert not isinstance(outcome, Refused), outcome
+    ((repository, change),) = outcome.files
+    assert (repository, change.path) == ("deploy", "web.yaml")
+    assert change.after.decode() == ours + "resources:\n  requests:\n    cpu: 200m\n"
 
 
 def test_without_a_port_it_stays_unknown(server: GitServer) -> None:
