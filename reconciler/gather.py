@@ -18,6 +18,7 @@ from reconciler.model import (
     NoUsage,
     Policy,
     Reason,
+    Slot,
     Usage,
     Workload,
     containers,
@@ -25,6 +26,7 @@ from reconciler.model import (
 from reconciler.ports import Files, Policies, Progress
 from reconciler.proposals.history import History
 from reconciler.quantity import BadQuantity, read
+from reconciler.source.mapping import in_force
 from reconciler.usage.port import Reading, UsageSource
 
 RESOURCE_FIELDS = (Field.CPU_REQUEST, Field.MEMORY_REQUEST, Field.CPU_LIMIT, Field.MEMORY_LIMIT)
@@ -156,12 +158,16 @@ def changed_since(found: Discovery, now: Files, before: Files) -> dict[tuple[Con
                 past = old.get((container.ref, slot.field))
                 texts = (past.value if past is not None else slot.value, slot.value)
             else:  # what was rendered then isn't known, but what stood at this place is
-                texts = (before.value(slot.place), now.value(slot.place))
+                texts = (_meant(slot, before.value(slot.place)), _meant(slot, now.value(slot.place)))
             amounts = _amount(slot.field, texts[0]), _amount(slot.field, texts[1])
             if amounts[0] != amounts[1]:
                 at = now.touched(slot.place.path)
                 changed[container.ref, slot.field.value] = LastChange(at, slot.field, *amounts)
     return changed
+
+
+def _meant(slot: Slot, text: str | None) -> str | None:
+    return in_force(slot, text) if text is not None else None
 
 
 def _amount(field: Field, text: str | None) -> int:

@@ -10,6 +10,7 @@ from reconciler.model import Container as ModelContainer
 from reconciler.model import (
     Discovery,
     Failure,
+    FieldMapping,
     FileChange,
     LedgerEntry,
     MergeRequest,
@@ -112,6 +113,11 @@ class Writer(Protocol):
 
 
 class Policies(Protocol):
+    @property
+    def mappings(self) -> tuple[FieldMapping, ...]:
+        """Values that no manifest of a workload holds, by the policies' `fields`."""
+        ...
+
     def resolve(self, workload: Workload, container: ModelContainer) -> Policy | Failure: ...
 
     def unmatched(self, workloads: Iterable[Workload]) -> tuple[Note, ...]: ...

@@ -111,22 +111,31 @@ def reconcile(job: Job) -> Report:
     )
 
 
+class _Opened(NamedTuple):
+    """One repository, before it is looked at together with the others."""
+
+    repository: Repository
+    files: Files
+    policies: Policies
+    land: Land
+
+
 def _discover(job: Job) -> tuple[list[Site], list[Failure], list[Note]]:
     """Every repository opened, then looked at together: one may deploy what another holds."""
-    opened: list[tuple[Repository, Files]] = []
+    opened: list[_Opened] = []
     failed: list[Failure] = []
     advance = job.progress.step("Reading repositories", len(job.repositories))
     for repository in job.repositories:
         try:
-            opened.append((repository, repository.open()))
+            opened.append(_open(job, repository))
         except Problem as problem:
             failed.append(problem.failure)
         advance(1)
     sites: list[Site] = []
     notes: list[Note] = []
-    for (repository, files), estate in zip(opened, _surveyed(job, opened), strict=True):
+    for one, estate in zip(opened, _surveyed(job, [one.land for one in opened]), strict=True):
         try:
-            site, broken = _site(job, repository, files, estate)
+            site, broken = _site(job, one, estate)
         except Problem as problem:
             failed.append(problem.failure)
         else:
@@ -136,9 +145,14 @@ def _discover(job: Job) -> tuple[list[Site], list[Failure], list[Note]]:
     return sites, failed, notes + _unmatched_everywhere(sites)
 
 
-def _surveyed(job: Job, opened: Sequence[tuple[Repository, Files]]) -> Iterator[Estate]:
+def _open(job: Job, repository: Repository) -> _Opened:
+    files = repository.open()
+    policies = job.policies(repository, files)
+    return _Opened(repository, files, policies, files.land()._replace(mappings=policies.mappings))
+
+
+def _surveyed(job: Job, lands: Sequence[Land]) -> Iterator[Estate]:
     """The estate around each repository: one for all, but where two are branches of the same."""
-    lands = [files.land() for _, files in opened]
     whole = list({land.name: land for land in reversed(lands)}.values())[::-1]
     estate = job.survey(whole, job.progress)
     for land in lands:
@@ -155,9 +169,9 @@ def _unmatched_everywhere(sites: Sequence[Site]) -> list[Note]:
     return [note for note in told if note.repository or all(note in site.unmatched for site in sites)]
 
 
-def _site(job: Job, repository: Repository, files: Files, estate: Estate) -> tuple[Site, list[Failure]]:
+def _site(job: Job, opened: _Opened, estate: Estate) -> tuple[Site, list[Failure]]:
+    repository, files, policies, _ = opened
     discovery = estate.discoveries[repository.name]
-    policies = job.policies(repository, files)
     past = repository.past()
     chosen = _chosen(job, discovery, past)
     said_no = {workload: opted_out(workload) for workload in chosen.workloads}

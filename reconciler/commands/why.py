@@ -15,6 +15,7 @@ from reconciler.report.diffs import shown
 from reconciler.report.rows import API_VERSION, failure_row, identity
 from reconciler.report.text import console, counted, print_failures
 from reconciler.source.lines import Controlled, block, controlled, nearest
+from reconciler.source.mapping import via
 from reconciler.wiring import folder_around, survey_folder
 
 _MOST_NEAR = 5
@@ -82,7 +83,7 @@ def _row(one: Controlled) -> dict[str, Any]:
         "field": slot.field.value,
         "value": slot.value,
         "keys": [*slot.place.keys, *slot.place.inner],
-        "via": slot.how_traced,
+        "via": via(slot.how_traced),
         "units": list(one.units),
         "consumers": [identity(ref) for ref in one.consumers],
         "reason": slot.refused.reason.value if slot.refused else None,
@@ -113,4 +114,4 @@ def _print_one(one: Controlled) -> None:
     out.print(head)
     for ref in one.consumers:
         out.print(Text(f"  {shown(str(ref))}"))
-    out.print(Text(f"  {shown(', '.join(one.units))}; {shown(slot.how_traced)}", style="dim"))
+    out.print(Text(f"  {shown(', '.join(one.units))}; {shown(via(slot.how_traced))}", style="dim"))

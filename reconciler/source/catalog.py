@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -53,10 +54,7 @@ class Catalog:
 
     def _wanted(self) -> Iterator[Thing]:
         for tree, entry in self._files():
-            is_wanted = self._memo.wanted.get(
-                entry.blob, lambda: _WANTED.search(tree.read(entry.path) or b"") is not None
-            )
-            if is_wanted:
+            if self._memo.wanted.get(entry.blob, partial(_may_define, tree, entry.path)):
                 yield from self._things(tree, entry)
 
     def _named(self, words: list[bytes]) -> Iterator[Thing]:
@@ -102,3 +100,7 @@ def _inputs(tree: Tree, overlays: Overlays) -> kustomize.Rendered:
         if found is not None:
             read[entry.path] = found
     return kustomize.follow(read, tree.layout)
+
+
+def _may_define(tree: Tree, path: str) -> bool:
+    return _WANTED.search(tree.read(path) or b"") is not None

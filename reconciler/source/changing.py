@@ -8,6 +8,7 @@ without it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -15,8 +16,9 @@ from reconciler.model import Entry, Field, FileChange, NewValue, Place, Proof, R
 from reconciler.source import kustomizing
 from reconciler.source.estate import Estate, Land
 from reconciler.source.finding import find_units
+from reconciler.source.inputs import inputs
 from reconciler.source.looks import Look, look
-from reconciler.source.render import HelmRequest, KustomizeRequest
+from reconciler.source.mapping import proving
 from reconciler.source.rewrite import Group, rewrite_values
 from reconciler.source.snapshot import FILE_MODE, Snapshot
 from reconciler.source.tracing import edits, images
@@ -117,7 +119,7 @@ class _Attempt:
     def _edit(self, at: int, values: Sequence[NewValue]) -> Refused | None:
         """One unit's values. Should an earlier edit have changed its files, it is looked at anew."""
         known = self._estate.looks[at]
-        if self._after.keys() & set(_inputs(known.unit, self._after)):
+        if self._after.keys() & inputs(known.unit):
             fresh = look(self._found_anew([known])[0], self._estate.means.renderer, self._read)
             if fresh.refused is not None:
                 return fresh.refused
@@ -127,7 +129,7 @@ class _Attempt:
             return made
         files, proof = made
         for key in files:
-            self._stale.update(n for n in self._proven if key in _inputs(self._estate.looks[n].unit, files))
+            self._stale.update(n for n in self._proven if key in inputs(self._estate.looks[n].unit))
         self._after.update(files)
         self._proven[at] = [proof]
         self._stale.discard(at)
@@ -138,7 +140,7 @@ class _Attempt:
         left = [
             at
             for at, known in enumerate(self._estate.looks)
-            if (at not in self._proven or at in self._stale) and any(_inputs(known.unit, self._after))
+            if (at not in self._proven or at in self._stale) and self._after.keys() & inputs(known.unit)
         ]
         if not left:
             return None
@@ -168,7 +170,7 @@ class _Attempt:
             return answer._replace(detail=f"after it {unit.name} could not be rendered: {answer.detail}")
         before = Render(known.text, known.unit.cluster, known.unit.namespace)
         after = Render(answer.text, unit.cluster, unit.namespace)
-        meant = tuple(_intents(before, values))
+        meant = (*_intents(before, values), *proving.intents(before, values, self._estate.read))
         found, noise = differences(before, after), frozenset[Spot]()
         verdict = judge(found, meant, noise)
         if verdict.beyond:
@@ -196,7 +198,10 @@ class _Attempt:
             else land.known
             for land in estate.lands
         ]
-        found = find_units(known, estate.settings, estate.means.renderer, estate.means.charts).units
+        means = estate.means
+        found = find_units(
+            known, estate.settings, means.renderer, means.charts, means.remotes, estate.memo
+        ).units
         by_name = {_name(unit): unit for unit in found}
         return [by_name.get(_name(one.unit), one.unit._replace(request=None)) for one in looks]
 
@@ -316,24 +321,6 @@ def _once(values: Iterable[NewValue]) -> list[NewValue]:
     return list({(value.slot.place, value.slot.field, value.new): value for value in values}.values())
 
 
-def _inputs(unit: Unit, written: Mapping[FileKey, bytes]) -> Iterator[FileKey]:
-    """Which of these files go into a unit."""
-    own = {
-        (unit.repository, unit.path),
-        *((layer.place.repository, layer.place.path) for layer in unit.layers),
-    }
-    files = unit.request.files if isinstance(unit.request, KustomizeRequest) else {}
-    chart = f"{unit.chart}/" if unit.chart else ""
-    for repository, path in written:
-        inside = repository == unit.source and (
-            path in files
-            or path in unit.manifests
-            or (isinstance(unit.request, HelmRequest) and bool(unit.layers) and path.startswith(chart))
-        )
-        if inside or (repository, path) in own:
-            yield repository, path
-
-
 def _name(unit: Unit) -> tuple[str, ...]:
     return (unit.repository, unit.path, unit.name, unit.cluster, unit.namespace)
 
@@ -349,7 +336,10 @@ class _Written:
 
     def entries(self) -> Sequence[Entry]:
         found = [entry for entry in self._below.entries() if entry.path not in self._files]
-        found += [Entry(path, "", FILE_MODE) for path in self._files]
+        found += [
+            Entry(path, f"written:{hashlib.sha256(data).hexdigest()}", FILE_MODE)
+            for path, data in self._files.items()
+        ]
         return sorted(found)
 
     def read(self, entry: Entry) -> bytes | None:

@@ -14,9 +14,10 @@ from reconciler.model import (
     Container,
     ContainerRef,
     Discovery,
+    Failure,
     Field,
+    FieldMapping,
     Note,
-    Refused,
     Slot,
     UnitSeen,
     Workload,
@@ -24,7 +25,8 @@ from reconciler.model import (
 from reconciler.source import kustomizing, relate
 from reconciler.source.cache import Cache
 from reconciler.source.charts import ChartSource
-from reconciler.source.compose import Places, UnitSetting, Where, compose
+from reconciler.source.comparing import Judge
+from reconciler.source.compose import Places, UnitSetting
 from reconciler.source.discover import (
     Shelf,
     as_they_stand,
@@ -34,12 +36,16 @@ from reconciler.source.discover import (
 )
 from reconciler.source.finding import Found, find_units
 from reconciler.source.kustomizing.overlay import OVERLAY
-from reconciler.source.looks import Look, look_at, workloads_of
+from reconciler.source.looks import Look, judged, look_at, workloads_of
+from reconciler.source.mapping import joined, mapped
+from reconciler.source.memo import Memo
 from reconciler.source.relate import Claims
-from reconciler.source.render import HelmRequest, KustomizeRequest, Renderer
+from reconciler.source.remotes import GitSource
+from reconciler.source.render import HelmRequest, Renderer
 from reconciler.source.repositories import Known
 from reconciler.source.settings import UnitSettings
-from reconciler.source.units import Unit
+from reconciler.source.standing import Standing
+from reconciler.source.voids import voided
 
 
 class Land(NamedTuple):
@@ -49,6 +55,7 @@ class Land(NamedTuple):
     places: tuple[UnitSetting, ...] = ()
     cache: Cache | None = None
     notes: tuple[Note, ...] = ()  # on what could not even be looked at
+    mappings: tuple[FieldMapping, ...] = ()  # values that no manifest of a workload holds
 
     @property
     def name(self) -> str:
@@ -60,6 +67,8 @@ class Means(NamedTuple):
 
     renderer: Renderer
     charts: ChartSource | None = None
+    remotes: GitSource | None = None
+    judge: Judge | None = None  # who knows what Argo CD renders
     workers: int = 1
 
 
@@ -71,6 +80,7 @@ class Estate(NamedTuple):
     means: Means
     looks: tuple[Look, ...]
     discoveries: Mapping[str, Discovery]
+    memo: Memo  # what need not be read again to find the units anew
 
     @property
     def only(self) -> Discovery:
@@ -88,23 +98,32 @@ def survey(
     settings: UnitSettings,
     means: Means,
     step: Callable[[str, int], Callable[[int], None]] = lambda words, total: lambda done: None,
+    failed: Sequence[Failure] = (),
+    notes: Sequence[Note] = (),
 ) -> Estate:
     """`step` is told what is going on, and gives whom to tell how far it is."""
     with collector_paused():
         shelves = {land.name: read_all(land.known.snapshot, land.cache) for land in lands}
-    if all(shelf.is_plain for shelf in shelves.values()) and settings.exported is None:
-        found = Found((), (), ())
-    else:
-        found = find_units([land.known for land in lands], settings, means.renderer, means.charts)
+    memo = Memo()
+    found = Found((), (), ())
+    if settings.exported is not None or not all(shelf.is_plain for shelf in shelves.values()):
+        known = [land.known for land in lands]
+        found = find_units(known, settings, means.renderer, means.charts, means.remotes, memo)
     rendered = [unit for unit in found.units if unit.request is not None or unit.refused is not None]
+    read = _reader(lands)
     advance = step("Rendering and tracing", len(rendered))
-    looks = look_at(rendered, means.renderer, _reader(lands), means.workers, advance)
+    looks = look_at(rendered, means.renderer, read, means.workers, advance)
+    looks = [judged(look, means.judge, means.renderer) for look in looks]
     looks = _merged_overlays(looks)
-    workloads, claims = _everything(lands, settings, shelves, found, looks)
-    whole = relate.scaled(relate.defined_once(workloads), claims)
-    whole = _complete(whole)
+    everything = _everything(lands, settings, shelves, found, looks)
+    whole = relate.scaled(relate.defined_once(everything.workloads), everything.claims)
+    whole = voided(_complete(whole), found.units, looks, read)
     looks = _with_slots(looks, whole)
-    return Estate(tuple(lands), settings, means, tuple(looks), _by_home(lands, shelves, whole, found, looks))
+    whole, told = _with_mapped(lands, shelves, everything, whole)
+    found = found._replace(failures=(*failed, *found.failures), notes=(*notes, *found.notes, *told))
+    return Estate(
+        tuple(lands), settings, means, tuple(looks), _by_home(lands, shelves, whole, found, looks), memo
+    )
 
 
 def _reader(lands: Sequence[Land]) -> Callable[[str, str], bytes | None]:
@@ -127,79 +146,58 @@ def _reader(lands: Sequence[Land]) -> Callable[[str, str], bytes | None]:
 # -- what there is ----------------------------------------------------------------------------
 
 
+class _Everything(NamedTuple):
+    """Every workload, every claim on one, and where the files of each repository are applied."""
+
+    workloads: list[Workload]
+    claims: list[Claims]
+    places: dict[str, Places]
+
+
 def _everything(
     lands: Sequence[Land],
     settings: UnitSettings,
     shelves: Mapping[str, Shelf],
     found: Found,
     looks: Sequence[Look],
-) -> tuple[list[Workload], list[Claims]]:
-    """Every workload, and every claim on one."""
+) -> _Everything:
     workloads: list[Workload] = []
     claims: list[Claims] = []
+    known: dict[str, Places] = {}
     clusters = [cluster.name for cluster in settings.clusters]
     for land in lands:
         places = Places(land.name, land.places, clusters)
         shelf = shelves[land.name]
         if found.units:
-            standing = _Standing(land.name, shelf, found.units, looks, places)
+            standing = Standing(land.name, shelf, found.units, looks)
             workloads += standing.workloads()
             claims += standing.claims()
+            places = standing.places(land.places, clusters)
         else:
             workloads += as_they_stand(shelf, places)
             claims += [Claims(places.where(path), path, facts) for path, facts in shelf.scaling()]
+        known[land.name] = places
     for look in looks:
         if look.traced is not None:
             workloads += workloads_of(look)
             claims += look.claims
-    return workloads, claims
+    return _Everything(workloads, claims, known)
 
 
-class _Standing:
-    """The manifests of one repository that are applied as they are, by whoever applies them.
-
-    So are the inputs of what can't be rendered: they are listed, with the reason why none can be edited.
-    """
-
-    def __init__(
-        self, name: str, shelf: Shelf, units: Sequence[Unit], looks: Sequence[Look], places: Places
-    ) -> None:
-        self._shelf = shelf
-        self._places = places
-        self._whose: dict[str, list[tuple[Where, Refused | None]]] = {}
-        for unit in units:
-            if unit.source == name and unit.request is None:
-                where = Where(name, unit.name, unit.cluster, unit.namespace)
-                for path in unit.manifests:
-                    self._whose.setdefault(path, []).append((where, unit.refused or self._input(unit, path)))
-        for look in looks:
-            if look.unit.source == name and look.traced is None:
-                self._fall_back(look)
-
-    def _input(self, unit: Unit, path: str) -> Refused | None:
-        """Of a folder that nobody deploys: what a kustomization that can't be rendered takes in."""
-        return self._shelf.inputs.refusal(path) if unit.line == 0 else None
-
-    def _fall_back(self, look: Look) -> None:
-        unit, why = look.unit, look.refused
-        if not isinstance(unit.request, KustomizeRequest) or why is None:
-            return
-        words = f"rendered by {unit.path}, which can't be rendered here: {why.detail}"
-        where = Where(unit.source, unit.name, unit.cluster, unit.namespace)
-        for path in unit.request.files:
-            if path not in self._shelf.inputs.patches:
-                self._whose.setdefault(path, []).append((where, Refused(why.reason, words)))
-
-    def workloads(self) -> Iterator[Workload]:
-        for entry, facts in self._shelf.found:
-            for where, refused in self._whose.get(entry.path, ()):
-                yield from compose(facts, entry.path, where, refused)
-
-    def claims(self) -> Iterator[Claims]:
-        for path, facts in self._shelf.scaling():
-            if facts.scalers or facts.stands:
-                for where, _ in self._whose.get(path, ()):
-                    yield Claims(where, path, facts)
+def _with_mapped(
+    lands: Sequence[Land],
+    shelves: Mapping[str, Shelf],
+    everything: _Everything,
+    workloads: list[Workload],
+) -> tuple[list[Workload], list[Note]]:
+    """And what no manifest of a workload holds: custom resources, annotations, marked lines."""
+    notes: list[Note] = []
+    for land in lands:
+        shelf = shelves[land.name]
+        found = mapped(shelf.snapshot, land.mappings, everything.places[land.name], shelf.layout)
+        workloads = list(joined(workloads, relate.scaled(found.workloads, everything.claims)))
+        notes += found.notes
+    return workloads, notes
 
 
 # -- what only all of them together can tell --------------------------------------------------

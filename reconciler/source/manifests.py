@@ -17,6 +17,7 @@ from reconciler.source.scalers import FoundScaler
 from reconciler.source.view import TooMuchError, View
 from reconciler.source.yamledit import Document, Mapping, decode, parse
 
+_WHAT_IT_IS: Final = ("apiVersion", "kind", "metadata", "items")
 _DEEPEST_LIST: Final = 4
 _MOST_TROUBLES: Final = 20
 _KIND: Final = rb"\bkind\b[\"']?\s*:\s*(?:[!&][^\s,]*\s+)*"
@@ -132,6 +133,12 @@ class _Finder:
             self._troubles.append(Trouble(False, "template", line, words))
 
     def _look_at_object(self, found: ManifestObject, depth: int) -> None:
+        of_ours = found.kind.endswith("List") or found.group in KINDS.get(found.kind, ((),))[0]
+        twice = found.view.twice(found.node, _WHAT_IT_IS) if of_ours else ""
+        if twice:
+            words = f"this document says `{twice}` twice, and readers differ in which counts: keep one"
+            self._troubles.append(Trouble(True, "malformed", found.line, words))
+            return
         if found.kind.endswith("List") and depth < _DEEPEST_LIST:
             for item in found.items():
                 self._look_at_object(item, depth + 1)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from reconciler.model import Change, Field, FileChange, NewValue, Place, Reason, Refused
+from reconciler.model import Change, FileChange, NewValue, Place, Reason, Refused
 from reconciler.source import yamledit
 from reconciler.source.identity import mistaken
+from reconciler.source.mapping import assignment
 from reconciler.source.yamledit import Assignment
 
 Group = Sequence[NewValue]  # values that stand or fall together
@@ -111,11 +112,10 @@ def _written(files: Mapping[str, bytes], path: str, groups: Iterable[Group]) -> 
     if not values:
         return files[path]  # all who wanted something here have left
     once = {value.slot.place: value for value in values}
-    assignments = [_assignment(value) for value in once.values()]
+    assignments: list[Assignment] = []
+    for value in once.values():
+        wanted = assignment(value)
+        if isinstance(wanted, Refused):
+            return wanted
+        assignments.append(wanted)
     return yamledit.rewrite(files[path], assignments, lambda documents: mistaken(documents, values))
-
-
-def _assignment(value: NewValue) -> Assignment:
-    place = value.slot.place
-    text = value.slot.field is Field.IMAGE
-    return Assignment(place.document, place.keys, value.new, text=text, inner=place.inner)

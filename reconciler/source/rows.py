@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from reconciler.model import Container, ContainerRef, Discovery, Slot, UnitSeen, Workload, containers
+from reconciler.source.mapping import via
 
 
 def scan_rows(discovery: Discovery) -> list[dict[str, Any]]:
@@ -43,7 +44,7 @@ def _rows(workload: Workload, container: Container) -> Iterator[dict[str, Any]]:
             "line": slot.line,
             "document": slot.place.document,
             "keys": [*slot.place.keys, *slot.place.inner],
-            "via": slot.how_traced,
+            "via": via(slot.how_traced),
             "traced": slot.refused is None,
             "shared_with": [_identity(other) for other in _others(slot, container.ref)],
             "reason": slot.refused.reason.value if slot.refused else None,

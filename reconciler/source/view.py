@@ -6,6 +6,7 @@ Every walk has a bound, for a few lines of aliases can mean a billion values.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Final
 
 from reconciler.source.yamledit import Alias, Document, Mapping, Node, Scalar, Sequence
@@ -13,6 +14,7 @@ from reconciler.source.yamledit import Alias, Document, Mapping, Node, Scalar, S
 _DEEPEST_MERGE: Final = 50
 _MOST_VALUES: Final = 100_000
 _LONGEST_NUMBER: Final = 300  # longer than any name may be; keeps the pattern below quick
+_BREAKS_TO_SOME: Final = "\x85\u2028\u2029"  # line breaks to some readers, parts of a key to others
 _STRING_TAGS: Final = ("", "!", "tag:yaml.org,2002:str")
 
 # What a plain scalar must not look like to be read as text: YAML 1.1, as Kubernetes reads it.
@@ -80,6 +82,19 @@ class View:
         for key in keys:
             node = self.entries(node).get(key)
         return self.followed(node)
+
+    def twice(self, node: Node | None, keys: Collection[str]) -> str:
+        """The first of these keys that a mapping has twice, to any reader; "" when there is none."""
+        found = self.followed(node)
+        if not isinstance(found, Mapping) or len(self.entries(found)) == len(found.pairs):
+            return ""
+        seen: set[str] = set()
+        for key, _ in found.pairs:
+            name = key.value.strip(_BREAKS_TO_SOME) if isinstance(key, Scalar) else ""
+            if name in seen and name in keys:
+                return name
+            seen.add(name)
+        return ""
 
     def plain(self, node: Node | None) -> object:
         """Dicts, lists, and the text of every scalar; None for an empty one."""

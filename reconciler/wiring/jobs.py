@@ -19,11 +19,10 @@ from reconciler.git.urls import normalise_url
 from reconciler.model import ContainerRef
 from reconciler.ports import Files, Policies, Progress, Repository
 from reconciler.run import Job
-from reconciler.source.estate import survey
 from reconciler.wiring.metrics import moment, open_metrics, sources_of
 from reconciler.wiring.places import clone_url, found_settings, must_be_trusted
 from reconciler.wiring.repositories import repository_at, templates_of
-from reconciler.wiring.surveys import means_of, unit_settings
+from reconciler.wiring.surveys import surveyor, unit_settings
 
 
 class Asked(NamedTuple):
@@ -49,9 +48,7 @@ def job(asked: Asked, progress: Progress) -> Job:
         repositories=[repository_at(settings, each, clone, now) for each in settings.repositories],
         sources=sources_of(settings, opened),
         policies=_policies(settings, book),
-        survey=lambda lands, progress: survey(
-            lands, unit_settings(settings), means_of(settings), progress.step
-        ),
+        survey=surveyor(settings, unit_settings(settings)),
         templates=templates_of(settings),
         now=now,
         only=asked.only,

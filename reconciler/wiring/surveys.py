@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 
-from reconciler.config import (
-    Settings,
-    load_settings,
-    repository_of,
-)
+from reconciler.argocd import Access, ArgoCD, Servers
+from reconciler.config import Settings, load_policies, load_settings, repository_of
 from reconciler.config import settings as written
 from reconciler.deployments import (
     Layout,
     SnapshotFiles,
 )
-from reconciler.errors import Misconfigured
+from reconciler.errors import Misconfigured, Problem
 from reconciler.git.clone import Clone, open_clone
 from reconciler.git.folder import FolderSnapshot
-from reconciler.model import Refused
+from reconciler.model import Failure, Refused
 from reconciler.ports import Progress
-from reconciler.rendering.cache import Cached
-from reconciler.rendering.renderer import ProgramRenderer
+from reconciler.rendering.fetch import ChartFetcher
+from reconciler.rendering.room import workers_here
+from reconciler.rendering.setup import open_renderer
 from reconciler.rendering.tools import find_tools
-from reconciler.rendering.walls import find_walls
-from reconciler.source.estate import Estate, Means, survey
+from reconciler.rendering.web import Login, Web
+from reconciler.source.estate import Estate, Land, Means, survey
 from reconciler.source.render import Rendered, Renderer, Request
 from reconciler.source.settings import ChartSetting, Cluster, UnitSettings
 from reconciler.wiring.places import cache_folder, found_settings
+from reconciler.wiring.remotes import FetchedCharts, GitRemotes
 from reconciler.wiring.repositories import is_clone_of, layout_of
 
 
@@ -45,7 +44,7 @@ def unit_settings(settings: Settings) -> UnitSettings:
         )
         for each in settings.clusters
     )
-    return UnitSettings(clusters, charts_of(settings))
+    return UnitSettings(clusters, charts_of(settings), build_options=settings.rendering.build_options)
 
 
 def charts_of(settings: Settings) -> tuple[ChartSetting, ...]:
@@ -81,11 +80,79 @@ class _WhenAsked:
         return self._made.render(request)
 
 
-def means_of(settings: Settings) -> Means:
+def surveyor(settings: Settings, wanted: UnitSettings) -> Callable[[Sequence[Land], Progress], Estate]:
+    """Who looks at repositories, with everything that the settings say of rendering."""
+
+    def surveyed(lands: Sequence[Land], progress: Progress) -> Estate:
+        servers = argocd_servers(settings)
+        failed: list[Failure] = []
+        exported = None
+        try:
+            exported = _exported(settings, servers)
+        except Problem as problem:  # then the files say what there is, and Argo CD can't confirm it
+            failed.append(problem.failure)
+        notes = servers.cautions() if servers is not None else ()
+        given = wanted._replace(exported=exported)
+        return survey(lands, given, _means(settings, servers), progress.step, failed, notes)
+
+    return surveyed
+
+
+def _means(settings: Settings, servers: Servers | None) -> Means:
     """The programs that render, behind the walls that this machine has, asked nothing twice."""
-    folder = cache_folder(settings) / "renders"
-    renderer = _WhenAsked(lambda: Cached(ProgramRenderer(find_tools(), find_walls()), folder))
-    return Means(renderer, workers=os.cpu_count() or 1)
+    rendering, folder = settings.rendering, cache_folder(settings)
+
+    def renderer() -> Renderer:
+        tools = find_tools(None, rendering.programs)
+        return open_renderer(
+            tools, folder / "renders", seconds=rendering.timeout, most_bytes=rendering.cache_size
+        )
+
+    web = _web(settings)
+    return Means(
+        _WhenAsked(renderer),
+        charts=FetchedCharts(ChartFetcher(web, folder / "charts", rendering.cache_size)),
+        remotes=GitRemotes(settings, web, folder / "pinned") if rendering.hosts else None,
+        judge=servers,
+        workers=workers_here(),
+    )
+
+
+def _web(settings: Settings) -> Web:
+    rendering, network = settings.rendering, settings.network
+    logins = {
+        one.host: Login(one.password.read(os.environ), one.username or "") for one in rendering.registries
+    }
+    proxies = {"http": network.proxy, "https": network.proxy} if network.proxy else None
+    return Web(rendering.hosts, logins, authorities=network.ca_bundle, proxies=proxies)
+
+
+def argocd_servers(settings: Settings) -> Servers | None:
+    """The Argo CD servers of the settings, as one; None without any."""
+    network = settings.network
+    servers = [
+        ArgoCD(
+            Access(
+                each.url,
+                each.token.read(os.environ) if each.token else None,
+                network.ca_bundle,
+                network.proxy or "",
+            )
+        )
+        for each in settings.argocd
+    ]
+    return Servers(servers) if servers else None
+
+
+def _exported(settings: Settings, servers: Servers | None) -> bytes | None:
+    """The list of Applications, where a file or Argo CD itself says it."""
+    if settings.applications is None:
+        return servers.applications() if servers is not None else None
+    try:
+        return settings.applications.read_bytes()
+    except OSError as error:
+        words = f"it can't be read ({error.strerror}): export it with `argocd app list -o json`."
+        raise Misconfigured("applications", words, path=str(settings.applications)) from error
 
 
 def survey_folder(folder: Path, config: Path | None, progress: Progress) -> Estate:
@@ -107,10 +174,10 @@ def survey_folder(folder: Path, config: Path | None, progress: Progress) -> Esta
     )
     snapshot = FolderSnapshot(folder.resolve(), repository=str(folder))
     land = SnapshotFiles(snapshot, layout, branches=branches).land()
-    land = land._replace(known=land.known._replace(remote=bool(remotes)))
-    return survey(
-        [land], _units_of_folder(settings, chosen, inside, str(folder)), means_of(settings), progress.step
-    )
+    book = load_policies(settings.policies, settings.proposals.group)
+    land = land._replace(known=land.known._replace(remote=bool(remotes)), mappings=book.mappings)
+    wanted = _units_of_folder(settings, chosen, inside, str(folder))
+    return surveyor(settings, wanted)([land], progress)
 
 
 def folder_around(file: Path) -> Path:

@@ -170,6 +170,12 @@ def check(before: str, after: str, meant: tuple[str, str, str]) -> None:
 @example(
     "%YAML 1.1\n---\n" + "\n".join(workload("web")) + "\n...\n%YAML 1.1\n---\n" + "\n".join(workload("db"))
 )
+@example(
+    "\n".join(workload("api"))
+    + "\n\x85kind: List\napiVersion: v1\nitems:\n- "
+    + "\n  ".join(workload("job"))
+    + "\n"
+)
 def test_the_workload_that_is_meant_changes_or_none(before: str) -> None:
     found = found_in({"a.yaml": before})
     event("workloads: " + str(len(found.workloads)))

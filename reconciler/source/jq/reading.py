@@ -138,7 +138,7 @@ class Parser:
         if token.kind == "text":
             return constant(_read(token.text))
         if token.kind == "number":
-            return constant(json.loads(token.text))
+            return constant(_number(token.text))
         if token.kind == "word":
             return self._call(token.text)
         if token.text == ".":
@@ -221,3 +221,7 @@ def _read(text: str) -> str:
         return str(json.loads(text))
     except ValueError:
         raise UnclearError from None
+
+
+def _number(text: str) -> int | float:
+    return float(text) if "." in text else int(text)

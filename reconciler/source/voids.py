@@ -1,0 +1,71 @@
+"""Edits that would change nothing in the cluster, whatever Git says: by what an Application tells Argo CD."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from reconciler.model import Container, Field, Place, Refused, Workload
+from reconciler.source import lints
+from reconciler.source.looks import Look
+from reconciler.source.tracing.owners import Read
+from reconciler.source.tracing.rendered import Render
+from reconciler.source.units import Unit
+
+_Home = tuple[str, str, str]  # repository, path and name of a unit
+
+
+def voided(
+    workloads: list[Workload], units: Sequence[Unit], looks: Sequence[Look], read: Read
+) -> list[Workload]:
+    """The workloads, with a reason at each place of which an edit would not reach everyone it feeds."""
+    renders = dict(_renders(units, looks, read))
+    if not renders:
+        return workloads
+    void: dict[tuple[Place, Field], Refused] = {}
+    for workload in workloads:
+        known = renders.get((workload.repository, workload.path, workload.unit)) or renders.get(
+            (workload.repository, "", workload.unit)
+        )
+        for container in workload.containers if known is not None else ():
+            for slot in container.slots:
+                why = lints.void(known[0], slot, container.ref, known[1]) if known is not None else None
+                if why is not None and slot.refused is None:
+                    void.setdefault((slot.place, slot.field), why)
+    if not void:
+        return workloads
+    return [
+        workload._replace(containers=tuple(_marked(one, void) for one in workload.containers))
+        for workload in workloads
+    ]
+
+
+def _renders(
+    units: Sequence[Unit], looks: Sequence[Look], read: Read
+) -> Iterator[tuple[_Home, tuple[Unit, Render]]]:
+    """The units of which something may be void, with what they render; manifests as they stand, too."""
+    for look in looks:
+        unit = look.unit
+        if look.traced is not None and _says_anything(unit):
+            render = Render(look.text, unit.cluster, unit.namespace)
+            yield (unit.repository, unit.path, unit.name), (unit, render)
+    for unit in units:
+        if unit.request is None and unit.manifests and _says_anything(unit):
+            texts = (read(unit.source, path) or b"" for path in unit.manifests)
+            text = "\n---\n".join(one.decode("utf-8", "replace") for one in texts)
+            yield (unit.source, "", unit.name), (unit, Render(text, unit.cluster, unit.namespace))
+
+
+def _says_anything(unit: Unit) -> bool:
+    one: Unit | None = unit
+    while one is not None:
+        if one.ignored or one.generate_paths is not None:
+            return True
+        one = one.parent
+    return False
+
+
+def _marked(container: Container, void: dict[tuple[Place, Field], Refused]) -> Container:
+    slots = (
+        slot._replace(refused=slot.refused or void.get((slot.place, slot.field))) for slot in container.slots
+    )
+    return container._replace(slots=tuple(slots))
