@@ -133,13 +133,9 @@ class _Finder:
             self._troubles.append(Trouble(False, "template", line, words))
 
     def _look_at_object(self, found: ManifestObject, depth: int) -> None:
-        of_ours = found.kind.endswith("List") or found.group in KINDS.get(found.kind, ((),))[0]
-        twice = found.view.twice(found.node, _WHAT_IT_IS) if of_ours else ""
-        if twice:
-            words = f"this document says `{twice}` twice, and readers differ in which counts: keep one"
-            self._troubles.append(Trouble(True, "malformed", found.line, words))
-            return
         if found.kind.endswith("List") and depth < _DEEPEST_LIST:
+            if self._says_twice(found):
+                return
             for item in found.items():
                 self._look_at_object(item, depth + 1)
         elif found.group in KINDS.get(found.kind, ((),))[0]:
@@ -148,7 +144,7 @@ class _Finder:
             self._look_at_scaler(found)
 
     def _look_at_workload(self, found: ManifestObject) -> None:
-        if self._is_stand(found) or not found.has_pods():
+        if self._is_stand(found) or not found.has_pods() or self._says_twice(found):
             return
         try:
             self._workloads.append(found.workload())
@@ -158,6 +154,14 @@ class _Finder:
             else:
                 words = f"this {error}, so it is left alone"
                 self._troubles.append(Trouble(True, "malformed", error.line, words))
+
+    def _says_twice(self, found: ManifestObject) -> bool:
+        """Whether what the object is stands there twice: readers differ in which of the two counts."""
+        key = found.view.twice(found.node, _WHAT_IT_IS)
+        if key:
+            words = f"this document says `{key}` twice, and readers differ in which counts: keep one"
+            self._troubles.append(Trouble(True, "malformed", found.line, words))
+        return bool(key)
 
     def _is_stand(self, found: ManifestObject) -> bool:
         """A Rollout can run the pods of a Deployment, which then holds the values."""
