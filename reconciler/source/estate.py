@@ -35,8 +35,9 @@ from reconciler.source.discover import (
     read_all,
 )
 from reconciler.source.finding import Found, find_units
+from reconciler.source.judging import judged
 from reconciler.source.kustomizing.overlay import OVERLAY
-from reconciler.source.looks import Look, judged, look_at, workloads_of
+from reconciler.source.looks import Look, look_at, workloads_of
 from reconciler.source.mapping import joined, mapped
 from reconciler.source.memo import Memo
 from reconciler.source.relate import Claims
@@ -113,8 +114,9 @@ def survey(
     read = _reader(lands)
     advance = step("Rendering and tracing", len(rendered))
     looks = look_at(rendered, means.renderer, read, means.workers, advance)
-    looks = [judged(look, means.judge, means.renderer) for look in looks]
-    looks = _merged_overlays(looks)
+    committed = frozenset(land.name for land in lands if land.known.snapshot.commit)
+    verdict = judged(found.units, looks, means.judge, means.renderer, read, committed)
+    found, looks = found._replace(units=verdict.units), _merged_overlays(verdict.looks)
     everything = _everything(lands, settings, shelves, found, looks)
     whole = relate.scaled(relate.defined_once(everything.workloads), everything.claims)
     whole = voided(_complete(whole), found.units, looks, read)
@@ -278,8 +280,8 @@ def _by_home(
     at_home: dict[str, list[Workload]] = {name: [] for name in shelves}
     for workload in workloads:
         home = _home(workload)
-        known = home if home in at_home else workload.repository
-        at_home.setdefault(known, []).append(workload._replace(repository=known))
+        known = next(name for name in (home, workload.repository, *at_home) if name in at_home)
+        at_home[known].append(workload._replace(repository=known))
     result = {}
     for land in lands:
         name, shelf = land.name, shelves[land.name]
@@ -294,10 +296,10 @@ def _by_home(
                 *plain.notes,
                 *(one for one in found.notes if _is_of(one.repository, name, shelves)),
                 *(one for one in relate.told_twice(workloads) if one.repository == name),
-                *_notes(looks, name),
+                *_notes(looks, name, shelves),
             ),
             {**plain.blobs, **_blobs(shelf, at_home[name], name)},
-            tuple(_seen(look) for look in looks if look.unit.repository == name),
+            tuple(_seen(look) for look in looks if _is_of(look.unit.repository, name, shelves)),
         )
     return result
 
@@ -314,13 +316,14 @@ def _home(workload: Workload) -> str:
 
 
 def _is_of(repository: str, name: str, shelves: Mapping[str, Shelf]) -> bool:
+    """What lies in no known repository is told with the first: Applications that only Argo CD lists."""
     return repository == name or (repository not in shelves and name == next(iter(shelves)))
 
 
-def _notes(looks: Sequence[Look], name: str) -> Iterator[Note]:
+def _notes(looks: Sequence[Look], name: str, shelves: Mapping[str, Shelf]) -> Iterator[Note]:
     for look in looks:
         unit, why = look.unit, look.refused
-        if unit.repository == name and why is not None:
+        if _is_of(unit.repository, name, shelves) and why is not None:
             words = f"the unit {unit.name} is kept as it is: {why.detail} ({why.reason})"
             yield Note("unit", words, unit.repository, unit.path, unit.line)
 

@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple
 
 from reconciler.model import Container, Refused, Workload
 from reconciler.source import kustomizing, scalers
-from reconciler.source.comparing import Judge, compared
 from reconciler.source.compose import Where
 from reconciler.source.facts import FileFacts, Stand
 from reconciler.source.relate import Claims
@@ -71,20 +70,6 @@ def look(unit: Unit, renderer: Renderer, read: Read) -> Look:
     if traced.refused is not None:
         return Look(unit, renderer=program, refused=traced.refused)
     return Look(unit, traced, program, text, None, tuple(_claims(unit, text)))
-
-
-def judged(look: Look, judge: Judge | None, renderer: Renderer) -> Look:
-    """A unit that Argo CD renders differently is kept. What isn't committed it can't know."""
-    unit, request = look.unit, look.unit.request
-    if judge is None or look.traced is None or request is None or not unit.commit:
-        return look
-
-    def again() -> str | None:
-        answer = renderer.render(request._replace(again=1))
-        return None if isinstance(answer, Refused) else answer.text
-
-    refused = compared(unit, look.text, judge, again)
-    return look._replace(traced=None, refused=refused, claims=()) if refused is not None else look
 
 
 def workloads_of(look: Look) -> Iterator[Workload]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
-from reconciler.model import Refused, Workload
+from reconciler.model import Reason, Refused, Workload
 from reconciler.source.compose import Places, UnitSetting, Where, compose
 from reconciler.source.discover import Shelf
 from reconciler.source.looks import Look
 from reconciler.source.relate import Claims
 from reconciler.source.render import KustomizeRequest
 from reconciler.source.units import Unit
+
+_Applied = tuple[Where, Refused | None]  # where a file goes, and why it is kept
+_UNVOUCHED: Final = frozenset({Reason.RENDERS_DIFFERENTLY, Reason.NOT_COMPARED})
 
 
 class Standing:
@@ -22,7 +26,7 @@ class Standing:
     def __init__(self, name: str, shelf: Shelf, units: Sequence[Unit], looks: Sequence[Look]) -> None:
         self._name = name
         self._shelf = shelf
-        self._whose: dict[str, list[tuple[Where, Refused | None]]] = {}
+        self._whose: dict[str, list[_Applied]] = {}
         for unit in units:
             if unit.source == name and unit.request is None:
                 where = Where(name, unit.name, unit.cluster, unit.namespace)
@@ -31,6 +35,8 @@ class Standing:
         for look in looks:
             if look.unit.source == name and look.traced is None:
                 self._fall_back(look)
+        for path, everyone in self._whose.items():
+            self._whose[path] = list(_kept_together(everyone))
 
     def _input(self, unit: Unit, path: str) -> Refused | None:
         """Of a folder that nobody deploys: what a kustomization that can't be rendered takes in."""
@@ -62,6 +68,13 @@ class Standing:
                     yield Claims(where, path, facts)
 
 
+def _kept_together(everyone: Sequence[_Applied]) -> Iterator[_Applied]:
+    """Where Argo CD can't vouch for one of those that a file feeds, nobody knows what an edit does there."""
+    doubt = next((why for _, why in everyone if why is not None and why.reason in _UNVOUCHED), None)
+    for where, refused in everyone:
+        yield where, refused or doubt
+
+
 class _Deployed(Places):
     """The places of files, those that somebody deploys at the destination."""
 
@@ -70,7 +83,7 @@ class _Deployed(Places):
         repository: str,
         units: Sequence[UnitSetting],
         clusters: Sequence[str],
-        whose: Mapping[str, Sequence[tuple[Where, Refused | None]]],
+        whose: Mapping[str, Sequence[_Applied]],
     ) -> None:
         super().__init__(repository, units, clusters)
         self._whose = whose

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from reconciler.model import Container, Field, Place, Refused, Workload
 from reconciler.source import lints
+from reconciler.source.judging import as_text
 from reconciler.source.looks import Look
 from reconciler.source.tracing.owners import Read
 from reconciler.source.tracing.rendered import Render
@@ -50,9 +51,8 @@ def _renders(
             yield (unit.repository, unit.path, unit.name), (unit, render)
     for unit in units:
         if unit.request is None and unit.manifests and _says_anything(unit):
-            texts = (read(unit.source, path) or b"" for path in unit.manifests)
-            text = "\n---\n".join(one.decode("utf-8", "replace") for one in texts)
-            yield (unit.source, "", unit.name), (unit, Render(text, unit.cluster, unit.namespace))
+            render = Render(as_text(unit, read), unit.cluster, unit.namespace)
+            yield (unit.source, "", unit.name), (unit, render)
 
 
 def _says_anything(unit: Unit) -> bool:
