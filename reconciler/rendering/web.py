@@ -9,19 +9,19 @@ from __future__ import annotations
 import base64
 import http.client
 import ssl
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from reconciler import connection
+from reconciler.connection import Line
 from reconciler.model import Reason, Refused, Secret
 
 _MOST_REDIRECTS: Final = 5
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_CHUNK: Final = 1 << 16
 _USUAL: Final = {"http": 80, "https": 443}
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -64,7 +64,8 @@ class Web:
         self._hosts = tuple(host.lower() for host in hosts)
         self._logins = {host.lower(): login for host, login in (logins or {}).items()}
         self._seconds = seconds
-        self._opener = _opener(authorities, proxies)  # None for proxies: the environment's
+        self._trusted = ssl.create_default_context(cafile=str(authorities) if authorities else None)
+        self._proxies = proxies  # None: the environment's
 
     def login(self, url: str) -> Login | None:
         """What the settings have for this very origin, where it can be sent unseen by others."""
@@ -80,17 +81,20 @@ class Web:
 
         `authorization` (else the login of that origin) is sent to the origin of `url` alone.
         """
+        with connection.line(self._seconds) as line:
+            return self._got(url, most, headers or {}, authorization, line)
+
+    def _got(
+        self, url: str, most: int, headers: Mapping[str, str], authorization: str, line: Line
+    ) -> Page | Refused:
         origin = _origin(url)
-        deadline = time.monotonic() + self._seconds
         for _ in range(_MOST_REDIRECTS + 1):
             refused = self._allowed(url)
             if refused:
                 return refused
             login = self.login(url)
             token = (authorization if _origin(url) == origin else "") or (login.header() if login else "")
-            page = self._fetch(
-                url, {**(headers or {}), **({"Authorization": token} if token else {})}, most, deadline
-            )
+            page = self._fetch(url, {**headers, **({"Authorization": token} if token else {})}, most, line)
             if isinstance(page, Refused) or page.status not in _REDIRECTS:
                 return page
             url = join(url, page.headers.get("location", ""))
@@ -107,51 +111,33 @@ class Web:
             return _refuse(f"{host} is not among the hosts that charts may be fetched from")
         return None
 
-    def _fetch(self, url: str, headers: Mapping[str, str], most: int, deadline: float) -> Page | Refused:
+    def _fetch(self, url: str, headers: Mapping[str, str], most: int, line: Line) -> Page | Refused:
         bare = urlsplit(url)
         address = bare._replace(netloc=bare.netloc.rpartition("@")[2], fragment="").geturl()
         request = urllib.request.Request(address, headers={"User-Agent": "reconciler", **headers})  # noqa: S310
         try:
-            with self._opener.open(request, timeout=max(0.1, deadline - time.monotonic())) as answer:
-                return _read(answer, answer.status, most, deadline, url)
-        except urllib.error.HTTPError as error:
-            with error:
-                return _read(error, error.code, most, deadline, url)
-        except urllib.error.URLError as error:
-            return _refuse(f"{shown(url)} can't be fetched: {error.reason}")
+            return _answer(request, connection.opener(line, self._trusted, self._proxies), line, most, url)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            return _refuse(f"{shown(url)} can't be fetched: {str(error) or type(error).__name__}")
+            why = getattr(error, "reason", error)
+            if line.cut or isinstance(why, TimeoutError):
+                return _refuse(f"{shown(url)} takes too long")
+            return _refuse(f"{shown(url)} can't be fetched: {str(why) or type(why).__name__}")
 
 
-def _opener(authorities: Path | None, proxies: Mapping[str, str] | None) -> urllib.request.OpenerDirector:
-    context = ssl.create_default_context(cafile=str(authorities) if authorities else None)
-    return urllib.request.build_opener(
-        urllib.request.ProxyHandler(None if proxies is None else dict(proxies)),
-        urllib.request.HTTPSHandler(context=context),
-        _NoRedirects(),
-    )
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-def _read(
-    answer: http.client.HTTPResponse | urllib.error.HTTPError,
-    status: int,
-    most: int,
-    deadline: float,
-    url: str,
+def _answer(
+    request: urllib.request.Request, opener: urllib.request.OpenerDirector, line: Line, most: int, url: str
 ) -> Page | Refused:
-    body = bytearray()
-    while chunk := answer.read(_CHUNK):
-        body += chunk
-        if len(body) > most:
-            return _refuse(f"{shown(url)} is larger than {most >> 20} MiB")
-        if time.monotonic() > deadline:
-            return _refuse(f"{shown(url)} takes too long")
-    return Page(status, {name.lower(): value for name, value in answer.headers.items()}, bytes(body))
+    answer: http.client.HTTPResponse | urllib.error.HTTPError
+    try:
+        answer = opener.open(request, timeout=line.left)
+    except urllib.error.HTTPError as error:
+        answer = error
+    with answer:
+        body = line.read(answer, most)
+    if body is None:
+        return _refuse(f"{shown(url)} is larger than {most >> 20} MiB")
+    status = answer.code if isinstance(answer, urllib.error.HTTPError) else answer.status
+    return Page(status, {name.lower(): value for name, value in answer.headers.items()}, body)
 
 
 def split(url: str) -> SplitResult | None:

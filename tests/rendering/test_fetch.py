@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import os
+import socket
 import tarfile
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -452,3 +456,40 @@ def test_bombs(monkeypatch: pytest.MonkeyPatch) -> None:
     header = tarfile.TarInfo("web/x")
     header.pax_headers = {"comment": "x" * (11 << 20)}
     assert "more than 10 MiB" in why(unpack(tgz(HEAD, (header, b""))))  # type: ignore[arg-type]
+
+
+# ------------------------------------------------------------------------------ time
+
+
+START = {
+    "headers": b"HTTP/1.1 200 OK\r\nX: ",
+    "body": b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n",
+    "error": b"HTTP/1.1 503 No\r\nContent-Length: 1000\r\n\r\n",
+    "tls": b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc\x03\x03",  # a handshake that goes on and on
+}
+
+
+@pytest.mark.parametrize("part", START)
+def test_a_server_that_drips_is_cut_off(part: str) -> None:
+    """A byte every now and then is in time by the clock of any socket."""
+
+    def drip(visitor: socket.socket) -> None:
+        with visitor, contextlib.suppress(OSError):
+            visitor.recv(1000)
+            visitor.sendall(START[part])
+            for _ in range(60):
+                time.sleep(0.05)
+                visitor.sendall(b" ")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=lambda: drip(listening.accept()[0]))
+        thread.start()
+        host = f"127.0.0.1:{listening.getsockname()[1]}"
+        scheme = "https" if part == "tls" else "http"
+        began = time.monotonic()
+        answer = Web([host], proxies={}, seconds=0.4).get(f"{scheme}://{host}/index.yaml", 1 << 20)
+        took = time.monotonic() - began
+        thread.join()
+    assert isinstance(answer, Refused)
+    assert "takes too long" in answer.detail
+    assert took < 1.5
