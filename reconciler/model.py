@@ -83,6 +83,7 @@ class Place(NamedTuple):
 
 
 AS_IT_STANDS = "manifest"  # how the values of manifests are traced that nothing renders
+IN_OVERLAY = "overlay"  # and those that only something new on top can set, such as a patch
 
 
 class Slot(NamedTuple):
@@ -429,6 +430,8 @@ class Policy(NamedTuple):
     group: str  # application | namespace | workload | all
     freezes: tuple[Freeze, ...]
     labels: tuple[str, ...]
+    place: str = "source"  # source | overlay: where a value is written that several layers could hold
+    derived: str = "refuse"  # refuse | allow: what a chart works out from a changed value
 
 
 # ---------------------------------------------------------------------------------------------
@@ -548,6 +551,7 @@ class Proof(NamedTuple):
     renderer: str
     changed: tuple[str, ...]  # each container with its field
     copies: tuple[str, ...]  # of an image's tag, that followed it
+    derived: tuple[str, ...]  # what the chart worked out from the new values, as the policy allows
     carried: tuple[str, ...]  # values set besides, so that the rest stays as it was
     noise: int  # places that differ between any two renders
 

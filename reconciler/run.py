@@ -43,6 +43,7 @@ from reconciler.sizing import decide
 from reconciler.source.changing import change as changed_files
 from reconciler.source.discover import opted_out
 from reconciler.source.estate import Estate, Land
+from reconciler.source.overlaying import in_overlays
 from reconciler.usage.port import Reading
 
 Only = Callable[[ContainerRef, str], bool]
@@ -174,8 +175,12 @@ def _site(job: Job, opened: _Opened, estate: Estate) -> tuple[Site, list[Failure
     discovery = estate.discoveries[repository.name]
     past = repository.past()
     chosen = _chosen(job, discovery, past)
-    said_no = {workload: opted_out(workload) for workload in chosen.workloads}
-    subjects, failed = gather.subjects(chosen, policies, said_no)
+    subjects, failed = _subjects(chosen, policies)
+    on_top = {one.container.ref for one in subjects if one.policy.place == "overlay"}
+    if on_top:
+        estate = in_overlays(estate, on_top)
+        chosen = _chosen(job, estate.discoveries[repository.name], past)
+        subjects, failed = _subjects(chosen, policies)
     kept = tuple(one for one in subjects if job.only(one.container.ref, one.workload.unit))
     told = history(_told(discovery, past, job.now), past.requests)
     site = Site(
@@ -189,6 +194,11 @@ def _site(job: Job, opened: _Opened, estate: Estate) -> tuple[Site, list[Failure
         policies.unmatched(discovery.workloads),
     )
     return site, failed
+
+
+def _subjects(chosen: Discovery, policies: Policies) -> tuple[list[gather.Subject], list[Failure]]:
+    said_no = {workload: opted_out(workload) for workload in chosen.workloads}
+    return gather.subjects(chosen, policies, said_no)
 
 
 def _chosen(job: Job, discovery: Discovery, past: Past) -> Discovery:
@@ -314,7 +324,8 @@ def _rewrite(
     estate: Estate, one: Group, base: Base, templates: Templates
 ) -> tuple[Proposal | None, list[Keep]]:
     """The group's files with their new bytes; a change that can't be proven leaves the group."""
-    made, refused = changed_files(estate, [change.values for change in one.changes])
+    lenient = [at for at, change in enumerate(one.changes) if change.evidence.policy.derived == "allow"]
+    made, refused = changed_files(estate, [change.values for change in one.changes], lenient)
     kept = [
         Keep(value.slot, why.reason, why.detail, one.changes[at].stages)
         for at, why in sorted(refused.items())

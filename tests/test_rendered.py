@@ -163,6 +163,22 @@ def test_a_line_of_several_units_is_changed_only_for_all_of_them(
     assert "web-prod renders the same but for" in told
 
 
+def test_a_shared_line_can_be_left_to_the_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(["set", str(folder), "prod/deploy/web-prod/app", "memory=300Mi", "--overlay"]) == 0
+    assert ended(["set", str(folder), "k-dev/deploy/api", "cpu=300m", "--overlay"]) == 0
+    assert (folder / "charts/web/prod.yaml").read_text() == FILES[
+        "charts/web/prod.yaml"
+    ] + "    memory: 300Mi\n"
+    assert "cpu: 300m" in (folder / "overlays/dev/kustomization.yaml").read_text()
+    assert set(changed(folder)) <= {"charts/web/prod.yaml", "overlays/dev/kustomization.yaml"}
+    capsys.readouterr()
+    found = rows(folder, capsys)
+    assert row(found, "prod/web-prod/app", "requests.memory")["value"] == "300Mi"
+    assert row(found, "dev/web-dev/app", "requests.memory")["value"] == "512Mi"
+    assert row(found, "k-dev/api/api", "requests.cpu")["value"] == "300m"
+    assert row(found, "k-prod/api/api", "requests.cpu")["value"] == "500m"
+
+
 def test_a_value_of_the_base_is_proven_in_every_overlay(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -265,12 +281,18 @@ def world(tmp_path: Path) -> World:
     return world_in(tmp_path, USED)
 
 
-def world_in(tmp_path: Path, seen: Sequence[Used], files: Mapping[str, str] = FILES) -> World:
+def world_in(
+    tmp_path: Path, seen: Sequence[Used], files: Mapping[str, str] = FILES, policy: str = ""
+) -> World:
     folder = tmp_path / "world"
     folder.mkdir()
     addresses = ["https://git.example.com/platform/deploy"]
     bare = {"url": str(folder / "deploy.git"), "branch": "main", "aliases": addresses}
-    return World(folder, files, seen, repositories=[bare])
+    if not policy:
+        return World(folder, files, seen, repositories=[bare])
+    head = "apiVersion: reconciler/v1\nkind: Policy\nmetadata: {name: own}\n"
+    (folder / "policies.yaml").write_text(head + policy, encoding="utf-8")
+    return World(folder, files, seen, repositories=[bare], policies="policies.yaml")
 
 
 def edits(report: Report) -> dict[tuple[str, str], tuple[str | None, str]]:
@@ -325,3 +347,42 @@ def test_an_unchanged_repository_is_rendered_once(world: World, monkeypatch: pyt
     monkeypatch.setattr(renderer.helm, "template", never)
     monkeypatch.setattr(renderer.kustomize, "build", never)
     assert edits(world.run(write=False)) == edits(first)
+
+
+def test_a_policy_can_ask_for_overlays_where_several_share_a_line(tmp_path: Path) -> None:
+    """Each unit then gets what it needs itself, in its own last file or a patch of its own."""
+    world = world_in(tmp_path, USED, policy="proposals: {place: overlay}\n")
+    report = world.run()
+    assert not report.failed
+    files = {path for proposal in report.proposals for path in (one.path for one in proposal.files)}
+    assert files == {
+        "charts/web/dev.yaml",
+        "charts/web/prod.yaml",
+        "overlays/dev/kustomization.yaml",
+        "overlays/prod/kustomization.yaml",
+    }
+    assert {len(value.slot.consumers) for change in report.changes for value in change.values} == {1}
+    assert all(change.proofs for change in report.changes)
+    assert {action.do for action in world.run().actions} == {"leave"}
+
+
+DERIVING = {
+    **FILES,
+    "charts/web/templates/deployment.yaml": FILES["charts/web/templates/deployment.yaml"].replace(
+        "{{ .Values.heap }}", "{{ .Values.resources.requests.cpu }}"
+    ),
+}
+
+
+def test_what_a_chart_derives_is_refused_unless_the_policy_allows_it(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    refused = world_in(tmp_path / "a", USED, DERIVING).run(write=False)
+    kept = {
+        str(keep.ref or keep.slot.consumers[0]): keep for keep in refused.kept if keep.reason == "side-effect"
+    }
+    assert "HEAP" in kept["prod/Deployment/web-prod/app"].detail
+    (tmp_path / "b").mkdir()
+    allowed = world_in(tmp_path / "b", USED, DERIVING, "proposals: {derived: allow}\n").run(write=False)
+    assert not [keep for keep in allowed.kept if keep.reason == "side-effect"]
+    told = [words for change in allowed.changes for proof in change.proofs for words in proof.derived]
+    assert any("HEAP" in words and "500m → 400m" in words for words in told)

@@ -12,12 +12,14 @@ from rich.text import Text
 
 from reconciler.commands.common import Config, Exit, progress_bars
 from reconciler.errors import Misconfigured
-from reconciler.model import Container, Field, FileChange, NewValue, Reason
+from reconciler.model import Container, Field, FileChange, NewValue, Proof, Reason
 from reconciler.proposals.body import proof_words
 from reconciler.quantity import BadQuantity, read
 from reconciler.report.diffs import shown, unified
 from reconciler.report.text import console, counted, print_diff
 from reconciler.source.changing import change
+from reconciler.source.estate import Estate
+from reconciler.source.overlaying import in_overlays
 from reconciler.source.targets import Missed, find
 from reconciler.source.wishes import new_values
 from reconciler.wiring import survey_folder
@@ -41,6 +43,13 @@ def set_values(
     shared: Annotated[
         bool, typer.Option("--shared", help="Also change a line that other containers share.")
     ] = False,
+    overlay: Annotated[
+        bool,
+        typer.Option("--overlay", help="Set it on top, for this unit alone: in its last file, or a patch."),
+    ] = False,
+    derived: Annotated[
+        bool, typer.Option("--derived", help="Let change what the chart works out from it.")
+    ] = False,
     cluster: Annotated[str, typer.Option("--cluster", help="Only in this cluster.")] = "",
     unit: Annotated[str, typer.Option("--unit", help="Only in this unit, as scan names it.")] = "",
     config: Config = None,
@@ -51,30 +60,46 @@ def set_values(
     """
     with progress_bars() as bars:
         estate = survey_folder(folder, config, bars)
-    found = find(estate.only, target, cluster=cluster, unit=unit)
-    if isinstance(found, Missed):
-        raise Misconfigured(target, str(found))
-    values = new_values(found.container, wishes)
-    values = tuple(value for value in values if not _is_so(value))
-    _check_limits(found.container, values)
-    for value in values:
-        others = len(value.slot.consumers) - 1
-        if others > 0 and not shared:
-            share = f"{counted(others, 'other container')} {'share' if others > 1 else 'shares'} this line"
-            _refuse(value, f"{share}; --shared changes it for all")
-    made, refused = change(estate, [values])
+    wanted = _found(estate, target, cluster, unit)
+    if overlay:
+        estate = in_overlays(estate, {wanted.ref})
+        wanted = _found(estate, target, cluster, unit)
+    values = tuple(value for value in new_values(wanted, wishes) if not _is_so(value))
+    _check_limits(wanted, values)
+    if not shared:
+        _check_alone(values)
+    made, refused = change(estate, [values], [0] if derived else [])
     if refused:
         _refuse(values[0], f"{refused[0].detail} ({refused[0].reason})")
     changed = {path: one for (_, path), one in made.files.items()}
     if not dry_run:
         _write(folder, changed)
+    _tell(changed, made.proofs[0])
+
+
+def _found(estate: Estate, target: str, cluster: str, unit: str) -> Container:
+    found = find(estate.only, target, cluster=cluster, unit=unit)
+    if isinstance(found, Missed):
+        raise Misconfigured(target, str(found))
+    return found.container
+
+
+def _tell(changed: Mapping[str, FileChange], proofs: Sequence[Proof]) -> None:
     out = console()
-    if changed:
-        print_diff(out, unified(changed.values()))
-        for proof in made.proofs[0]:
-            out.print(Text(f"Proven: {shown(proof.unit)} {shown(proof_words(proof))}", style="green"))
-    else:
+    if not changed:
         out.print("Nothing to change: it is so already.")
+        return
+    print_diff(out, unified(changed.values()))
+    for proof in proofs:
+        out.print(Text(f"Proven: {shown(proof.unit)} {shown(proof_words(proof))}", style="green"))
+
+
+def _check_alone(values: Sequence[NewValue]) -> None:
+    for value in values:
+        others = len(value.slot.consumers) - 1
+        if others > 0:
+            share = f"{counted(others, 'other container')} {'share' if others > 1 else 'shares'} this line"
+            _refuse(value, f"{share}: --shared changes it for all, --overlay sets it on top for this one")
 
 
 def _is_so(value: NewValue) -> bool:
@@ -136,6 +161,6 @@ def _write_beside(fresh: Path, old: Path, content: bytes) -> None:
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with open(descriptor, "wb") as file:
         file.write(content)
-        os.fchmod(descriptor, old.stat().st_mode & 0o7777)
+        os.fchmod(descriptor, old.stat().st_mode & 0o7777 if old.exists() else 0o644)
         file.flush()
         os.fsync(descriptor)

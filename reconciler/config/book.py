@@ -151,6 +151,8 @@ class PolicyBook:
             group=self._group if by_default and self._group else grouped.value,
             freezes=tuple(sorted({entry.freeze for entry in held[_FREEZE].value})),
             labels=tuple(held[LABELS].value),
+            place=held["proposals", "place"].value,
+            derived=held["proposals", "derived"].value,
         )
 
 

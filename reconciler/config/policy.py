@@ -232,6 +232,12 @@ class Requests(Written):
     labels: tuple[Annotated[Line, AfterValidator(_label)], ...] = Field(
         default=UNSET, description="Labels of its merge requests."
     )
+    place: Literal["source", "overlay"] = Field(
+        default=UNSET, description="Where a value is written: where it is set today, or over it."
+    )
+    derived: Literal["refuse", "allow"] = Field(
+        default=UNSET, description="Fields of the same workload that a chart works out from a changed one."
+    )
     team_labels: tuple[Glob, ...] = Field(
         default=UNSET,
         description="Labels that teams' own policies may add: patterns. Only the operator says it.",

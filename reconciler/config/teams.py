@@ -39,6 +39,7 @@ _CAREFUL: Final[Mapping[Key, Callable[[Any, Any], Any]]] = {
     ("resources", "evidence", "coverage"): max,
     ("resources", "throttled"): min,
     ("proposals", "freeze"): _both,
+    ("proposals", "derived"): max,  # refuse before allow
 }
 
 

@@ -169,6 +169,8 @@ def proof_words(proof: Proof) -> str:
     told = [f"renders the same but for {fields}: {_listed(proof.changed)}"]
     if proof.copies:
         told.append(f"copies of the version follow: {_listed(proof.copies)}")
+    if proof.derived:
+        told.append(f"the chart works out from it, as the policy allows: {_listed(proof.derived)}")
     if proof.carried:
         told.append(f"set besides, so that the rest stays: {_listed(proof.carried)}")
     if proof.noise:

@@ -14,7 +14,18 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from reconciler import canonical
-from reconciler.model import Change, ChangeClass, ContainerRef, Evidence, Freeze, Keep, Mode, Reason
+from reconciler.model import (
+    IN_OVERLAY,
+    Change,
+    ChangeClass,
+    ContainerRef,
+    Evidence,
+    Freeze,
+    Keep,
+    Mode,
+    Reason,
+    Slot,
+)
 
 # A branch and a key are built of this; anything else is replaced and a hash says which it was.
 _CLEAN = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,58}[a-z0-9])?")
@@ -60,11 +71,24 @@ def plan_of(changes: Iterable[Change]) -> str:
 def edits_of(changes: Iterable[Change]) -> list[list[object]]:
     """What is written where, and nothing else of a change, in one order."""
     rows: list[list[object]] = [
-        [slot.place.path, slot.place.document, slot.place.keys, slot.place.inner, slot.value, new]
+        [
+            slot.place.path,
+            slot.place.document,
+            slot.place.keys,
+            slot.place.inner,
+            slot.value,
+            new,
+            *_whom(slot),
+        ]
         for change in changes
         for slot, new in change.values
     ]
     return sorted(rows, key=canonical.dump)
+
+
+def _whom(slot: Slot) -> list[str]:
+    """Of a patch that is still to be made, whom it is for: its place is that of all patches."""
+    return [slot.field.value, *map(str, slot.consumers)] if slot.how_traced == IN_OVERLAY else []
 
 
 def once(candidates: Iterable[Candidate]) -> list[Candidate]:

@@ -60,8 +60,8 @@ def scan() -> dict[str, Any]:
 def run() -> dict[str, Any]:
     words = _rows(_STRING)
     proof = {
-        "unit": _STRING, "renderer": _STRING, "changed": words, "copies": words, "carried": words,
-        "noise": _COUNT,
+        "unit": _STRING, "renderer": _STRING, "changed": words, "copies": words, "derived": words,
+        "carried": words, "noise": _COUNT,
     }  # fmt: skip
     change = {
         "id": _STRING, **_IDENTITY, "field": _FIELD, "old": _OPTIONAL, "new": _STRING,

@@ -8,19 +8,29 @@ without it.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from reconciler.model import Entry, Field, FileChange, NewValue, Place, Proof, Reason, Refused
+from reconciler.model import (
+    IN_OVERLAY,
+    ContainerRef,
+    Field,
+    FileChange,
+    NewValue,
+    Place,
+    Proof,
+    Reason,
+    Refused,
+)
 from reconciler.source import kustomizing
-from reconciler.source.estate import Estate, Land
+from reconciler.source.estate import Estate
 from reconciler.source.finding import find_units
 from reconciler.source.inputs import inputs
 from reconciler.source.looks import Look, look
-from reconciler.source.mapping import proving
+from reconciler.source.mapping import proving, stands_in_a_file
+from reconciler.source.render import Renderer
 from reconciler.source.rewrite import Group, rewrite_values
-from reconciler.source.snapshot import FILE_MODE, Snapshot
+from reconciler.source.snapshot import Rewritten
 from reconciler.source.tracing import edits, images
 from reconciler.source.tracing.owners import Read, shown
 from reconciler.source.tracing.proof import Intent, Spot, Verdict, differences, judge
@@ -28,6 +38,8 @@ from reconciler.source.tracing.rendered import WAYS, Render
 from reconciler.source.units import Unit
 
 FileKey = tuple[str, str]  # repository, path
+_Edited = tuple[dict[FileKey, bytes], Proof]
+_Name = tuple[Place, Field, tuple[ContainerRef, ...]]
 
 # Units that are applied from elsewhere: an edit here doesn't reach them.
 _ELSEWHERE: Final = frozenset({Reason.OTHER_REVISION, Reason.UNKNOWN_SOURCE})
@@ -40,14 +52,26 @@ class Made(NamedTuple):
     proofs: dict[int, tuple[Proof, ...]]
 
 
-def change(estate: Estate, groups: Sequence[Group]) -> tuple[Made, dict[int, Refused]]:
-    """All groups that can be made together; the others with their reasons."""
-    return _settled(estate, groups, list(range(len(groups))))
+def change(
+    estate: Estate, groups: Sequence[Group], lenient: Collection[int] = ()
+) -> tuple[Made, dict[int, Refused]]:
+    """All groups that can be made together; the others with their reasons.
+
+    `lenient`: the groups whose policy allows what a chart derives from a value to change with it.
+    """
+    free = frozenset(_name_of(value) for at in lenient for value in groups[at])
+    return _settled(_Task(estate, groups, free), list(range(len(groups))))
 
 
-def _settled(estate: Estate, groups: Sequence[Group], chosen: list[int]) -> tuple[Made, dict[int, Refused]]:
+class _Task(NamedTuple):
+    estate: Estate
+    groups: Sequence[Group]
+    lenient: Collection[_Name]  # values of which others may be derived
+
+
+def _settled(task: _Task, chosen: list[int]) -> tuple[Made, dict[int, Refused]]:
     """All at once if that can be; else the halves, and of those what goes together."""
-    tried = _attempt(estate, groups, chosen)
+    tried = _attempt(task, chosen)
     if isinstance(tried, Made):
         return tried, {}
     if len(chosen) <= 1:
@@ -55,24 +79,25 @@ def _settled(estate: Estate, groups: Sequence[Group], chosen: list[int]) -> tupl
     middle = len(chosen) // 2
     refused: dict[int, Refused] = {}
     for half in (chosen[:middle], chosen[middle:]):
-        refused.update(_settled(estate, groups, half)[1])
+        refused.update(_settled(task, half)[1])
     left = [at for at in chosen if at not in refused]
-    whole = _attempt(estate, groups, left)
+    whole = _attempt(task, left)
     while isinstance(whole, Refused):  # each half alone is right: the later ones wait for another time
         refused[left.pop()] = whole
-        whole = _attempt(estate, groups, left)
+        whole = _attempt(task, left)
     return whole, refused
 
 
-def _attempt(estate: Estate, groups: Sequence[Group], chosen: Sequence[int]) -> Made | Refused:
-    return _Attempt(estate).made(groups, chosen)
+def _attempt(task: _Task, chosen: Sequence[int]) -> Made | Refused:
+    return _Attempt(task.estate, task.lenient).made(task.groups, chosen)
 
 
 class _Attempt:
     """One try to make all of some groups. It holds the files as they are written so far."""
 
-    def __init__(self, estate: Estate) -> None:
+    def __init__(self, estate: Estate, lenient: Collection[_Name]) -> None:
         self._estate = estate
+        self._lenient = lenient
         self._after: dict[FileKey, bytes] = {}
         self._looks = {(place, field): at for place, field, at in _owned(estate.looks)}
         self._proven: dict[int, list[Proof]] = {}  # by look
@@ -86,6 +111,8 @@ class _Attempt:
                 return value.slot.refused
             at_look = self._looks.get((value.slot.place, value.slot.field))
             if at_look is None:
+                if not stands_in_a_file(value.slot):
+                    return Refused(Reason.NOT_TRACED, f"no unit here renders {value.slot.consumers[0]}")
                 plain.append(value)
             else:
                 by_look.setdefault(at_look, []).append(value)
@@ -124,7 +151,7 @@ class _Attempt:
             if fresh.refused is not None:
                 return fresh.refused
             known = fresh
-        made = _edited(known, values, self._estate, self._read)
+        made = self._edited(known, values)
         if isinstance(made, Refused):
             return made
         files, proof = made
@@ -158,7 +185,7 @@ class _Attempt:
             why = known.refused
             if why is None or why.reason in _ELSEWHERE or unit.request == known.unit.request:
                 return None
-            words = f"{unit.name} takes in what would be written, and can't be rendered: {why.detail}"
+            words = f"{unit.name} takes in what would be written, and is kept: {why.detail}"
             return Refused(Reason.UNPROVEN, words)
         if unit.refused is not None or unit.request is None:
             words = f"after it {unit.name} could not be rendered any more"
@@ -176,7 +203,13 @@ class _Attempt:
         if verdict.beyond:
             noise = self._noise(known)
             verdict = judge(found, meant, noise)
-        return _flaw(unit, verdict) or _proof(unit, answer.renderer, verdict, len(noise), ())
+        derived = edits.derived_in(verdict.beyond, meant) if self._is_lenient(values) else ()
+        if len(derived) == len(verdict.beyond):
+            verdict = verdict._replace(beyond=())
+        return _flaw(unit, verdict) or _proof(unit, answer.renderer, verdict, len(noise), (), derived)
+
+    def _is_lenient(self, values: Sequence[NewValue]) -> bool:
+        return bool(self._lenient) and all(_name_of(value) in self._lenient for value in values)
 
     def _noise(self, known: Look) -> frozenset[Spot]:
         """What two renders of the same differ in."""
@@ -193,7 +226,7 @@ class _Attempt:
         """The units as they are with the files written so far; one that is gone has no request."""
         estate = self._estate
         known = [
-            land.known._replace(snapshot=_Written(land, self._of(land.name)))
+            land.known._replace(snapshot=Rewritten(land.known.snapshot, self._of(land.name)))
             if self._of(land.name)
             else land.known
             for land in estate.lands
@@ -202,8 +235,12 @@ class _Attempt:
         found = find_units(
             known, estate.settings, means.renderer, means.charts, means.remotes, estate.memo
         ).units
-        by_name = {_name(unit): unit for unit in found}
-        return [by_name.get(_name(one.unit), one.unit._replace(request=None)) for one in looks]
+        by_name = {_unit_name(unit): unit for unit in found}
+        return [by_name.get(_unit_name(one.unit), one.unit._replace(request=None)) for one in looks]
+
+    def _edited(self, known: Look, values: Sequence[NewValue]) -> _Edited | Refused:
+        renderer = self._estate.means.renderer
+        return _edited(known, values, renderer, self._read, lenient=self._is_lenient(values))
 
     # -- files ------------------------------------------------------------------------------------
 
@@ -235,9 +272,9 @@ class _Attempt:
 
 
 def _edited(
-    known: Look, values: Sequence[NewValue], estate: Estate, read: Read
-) -> tuple[dict[FileKey, bytes], Proof] | Refused:
-    traced, unit, renderer = known.traced, known.unit, estate.means.renderer
+    known: Look, values: Sequence[NewValue], renderer: Renderer, read: Read, *, lenient: bool
+) -> _Edited | Refused:
+    traced, unit = known.traced, known.unit
     if isinstance(traced, kustomizing.Traced):
         patched = kustomizing.edit(unit, traced, values, renderer, read=read)
         if isinstance(patched, Refused):
@@ -247,22 +284,31 @@ def _edited(
         return files, _proof(unit, known.renderer, verdict, 0, ())
     if traced is None:
         return known.refused or Refused(Reason.NOT_TRACED, f"nothing is known of how {unit.name} is rendered")
-    made = edits.edit(traced, values, renderer, read)
+    overlay = all(value.slot.how_traced.startswith(IN_OVERLAY) for value in values)
+    made = edits.edit(traced, values, renderer, read, derived=lenient, overlay=overlay)
     if isinstance(made, Refused):
         return made
     changed = {(repository, one.path): one.after for repository, one in made.files}
     proof = made.proof
     verdict = Verdict(proof.changed, (), proof.copies, ())
     carried = tuple(f"{shown(one.keys)}: {one.value}" for one in proof.carried)
-    return changed, _proof(unit, proof.renderer, verdict, proof.noise, carried)
+    return changed, _proof(unit, proof.renderer, verdict, proof.noise, carried, proof.derived)
 
 
-def _proof(unit: Unit, renderer: str, verdict: Verdict, noise: int, carried: tuple[str, ...]) -> Proof:
+def _proof(
+    unit: Unit,
+    renderer: str,
+    verdict: Verdict,
+    noise: int,
+    carried: tuple[str, ...],
+    derived: Sequence[edits.Derived] = (),
+) -> Proof:
     return Proof(
         unit.name,
         renderer,
         tuple(_told(one) for one in verdict.done),
         tuple(f"{one.spot}: {one.old} → {one.new}" for one in verdict.copies),
+        tuple(f"{one.spot}: {one.old} → {one.new}" for one in derived),
         carried,
         noise,
     )
@@ -318,30 +364,14 @@ def _owned(looks: Sequence[Look]) -> Iterator[tuple[Place, Field, int]]:
 
 
 def _once(values: Iterable[NewValue]) -> list[NewValue]:
-    return list({(value.slot.place, value.slot.field, value.new): value for value in values}.values())
+    return list({(*_name_of(value), value.new): value for value in values}.values())
 
 
-def _name(unit: Unit) -> tuple[str, ...]:
+def _name_of(value: NewValue) -> _Name:
+    """What is written. Patches that are still to be made have one place for all their containers."""
+    slot = value.slot
+    return (slot.place, slot.field, slot.consumers if slot.how_traced == IN_OVERLAY else ())
+
+
+def _unit_name(unit: Unit) -> tuple[str, ...]:
     return (unit.repository, unit.path, unit.name, unit.cluster, unit.namespace)
-
-
-class _Written:
-    """A snapshot with some of its files written anew."""
-
-    def __init__(self, land: Land, files: Mapping[str, bytes]) -> None:
-        self._below: Snapshot = land.known.snapshot
-        self._files = dict(files)
-        self.repository = self._below.repository
-        self.commit = self._below.commit
-
-    def entries(self) -> Sequence[Entry]:
-        found = [entry for entry in self._below.entries() if entry.path not in self._files]
-        found += [
-            Entry(path, f"written:{hashlib.sha256(data).hexdigest()}", FILE_MODE)
-            for path, data in self._files.items()
-        ]
-        return sorted(found)
-
-    def read(self, entry: Entry) -> bytes | None:
-        written = self._files.get(entry.path)
-        return written if written is not None else self._below.read(entry)

@@ -6,7 +6,8 @@ says, byte for byte.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from reconciler.model import Entry as Entry
@@ -31,3 +32,25 @@ class Snapshot(Protocol):
 
     def read(self, entry: Entry) -> bytes | None:
         """The bytes (of a symlink: its target); None when larger than the snapshot's limit."""
+
+
+class Rewritten:
+    """A snapshot with some of its files written anew."""
+
+    def __init__(self, below: Snapshot, files: Mapping[str, bytes]) -> None:
+        self._below = below
+        self._files = dict(files)
+        self.repository = below.repository
+        self.commit = below.commit
+
+    def entries(self) -> Sequence[Entry]:
+        kept = [entry for entry in self._below.entries() if entry.path not in self._files]
+        return sorted([*kept, *(_fresh(path, data) for path, data in self._files.items())])
+
+    def read(self, entry: Entry) -> bytes | None:
+        written = self._files.get(entry.path)
+        return written if written is not None else self._below.read(entry)
+
+
+def _fresh(path: str, data: bytes) -> Entry:
+    return Entry(path, f"written:{hashlib.sha256(data).hexdigest()}", FILE_MODE)

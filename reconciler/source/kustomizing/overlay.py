@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from reconciler.model import Field, Key, NewValue, Reason, Refused
+from reconciler.model import IN_OVERLAY, Field, Key, NewValue, Reason, Refused
 from reconciler.source import yamledit
 from reconciler.source.kustomizing import references
 from reconciler.source.kustomizing.appending import Item, appended, list_indent
@@ -21,7 +21,7 @@ from reconciler.source.units import Unit
 from reconciler.source.yamledit import Assignment, decode
 from reconciler.source.yamledit.scalars import written
 
-OVERLAY: Final = "overlay"  # how a value is traced that only a new patch can set
+OVERLAY: Final = IN_OVERLAY
 
 
 class _Form(NamedTuple):

@@ -7,6 +7,6 @@ with the place that one edit changes.
 from reconciler.source.mapping.forms import assignment, in_force
 from reconciler.source.mapping.gathering import Mapped, mapped
 from reconciler.source.mapping.joining import joined
-from reconciler.source.mapping.traced import via
+from reconciler.source.mapping.traced import stands_in_a_file, via
 
-__all__ = ["Mapped", "assignment", "in_force", "joined", "mapped", "via"]
+__all__ = ["Mapped", "assignment", "in_force", "joined", "mapped", "stands_in_a_file", "via"]

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from reconciler.model import CUSTOM_RESOURCE, Key, Slot
+from reconciler.model import AS_IT_STANDS, CUSTOM_RESOURCE, Key, Slot
 
 Fact = tuple[tuple[Key, ...], str | None]  # the text at those keys; None for nothing
 
@@ -45,6 +45,11 @@ def how(slot: Slot) -> How | None:
     said = json.loads(body)
     facts = tuple((tuple(keys), text) for keys, text in said["facts"])
     return How(said["by"], said["form"], facts, said["text"], head == CUSTOM_RESOURCE, said["rest"])
+
+
+def stands_in_a_file(slot: Slot) -> bool:
+    """Whether the place is the value's own, so that no renderer has to be asked what an edit does."""
+    return slot.how_traced == AS_IT_STANDS or how(slot) is not None
 
 
 def via(how_traced: str) -> str:

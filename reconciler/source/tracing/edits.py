@@ -61,10 +61,12 @@ def edit(
     numbers: Sequence[NewNumber] = (),
     *,
     derived: bool = False,
+    overlay: bool = False,
 ) -> Edited | Refused:
     """The edits that make every wish true and change nothing else that is rendered, or why not.
 
     `derived`: what the chart works out from the new value in the same workload may change with it.
+    `overlay`: set in the unit's last file of values, on top of whatever sets it today.
     """
     if traced.refused is not None:
         return traced.refused
@@ -77,7 +79,7 @@ def edit(
     intents = _intents(traced, wishes, numbers)
     if isinstance(intents, Refused):
         return intents
-    return _Attempt(traced, request, renderer, read, derived).made(settings, intents)
+    return _Attempt(traced, request, renderer, read, derived, overlay).made(settings, intents)
 
 
 def _settings(
@@ -146,8 +148,10 @@ class _Attempt:
         renderer: Renderer,
         read: Read | None,
         derived: bool,
+        overlay: bool,
     ) -> None:
         self.traced = traced
+        self.overlay = overlay
         self.derived = derived
         self.request = request
         self.renderer = renderer
@@ -165,7 +169,7 @@ class _Attempt:
         if isinstance(tried, Refused):
             return tried
         verdict = tried.verdict
-        derived = _derived(verdict.beyond, intents) if self.derived else ()
+        derived = derived_in(verdict.beyond, intents) if self.derived else ()
         if verdict.missing or len(derived) < len(verdict.beyond):
             return _refusal(verdict, settings)
         return self.edited(tried, derived)
@@ -174,7 +178,8 @@ class _Attempt:
         self, settings: list[Setting], intents: tuple[Intent, ...], carried: list[Setting]
     ) -> _Tried | Refused:
         """One way of writing it, and what it did."""
-        written = write(self.traced.unit, self.request, [*settings, *carried], self.read)
+        wanted = [*settings, *carried]
+        written = write(self.traced.unit, self.request, wanted, self.read, overlay=self.overlay)
         if isinstance(written, Refused):
             return written
         verdict = self.verdict(written, intents)
@@ -239,7 +244,9 @@ class _Attempt:
         return None
 
 
-def _derived(beyond: tuple[tuple[Spot, Difference], ...], intents: tuple[Intent, ...]) -> tuple[Derived, ...]:
+def derived_in(
+    beyond: tuple[tuple[Spot, Difference], ...], intents: tuple[Intent, ...]
+) -> tuple[Derived, ...]:
     """Of what else changed, all that the chart may have worked out: values of the workloads meant.
 
     What vanishes from a `resources` isn't worked out but switched off.

@@ -25,10 +25,14 @@ class Owner(NamedTuple):
 
 
 class Owners:
-    """Answers for one unit, each layer read once."""
+    """Answers for one unit, each layer read once.
 
-    def __init__(self, unit: Unit, read: Read | None = None) -> None:
+    `overlay`: where a value would be set on top of whatever sets it, in the last file of the unit.
+    """
+
+    def __init__(self, unit: Unit, read: Read | None = None, *, overlay: bool = False) -> None:
         self.unit = unit
+        self._overlay = overlay
         self._read = read
         self._values = [mapping(layer.content) for layer in unit.layers]
         self._parameters = [parameter_keys(one.name) for one in unit.parameters]
@@ -47,7 +51,7 @@ class Owners:
         whole = next((keys[:at] for at, key in enumerate(keys) if isinstance(key, int)), keys)
         setting = [at for at, values in enumerate(self._values) if sets(values, whole)]
         own = [at for at in setting if not self.unit.layers[at].shared]
-        last = own[-1] if own else self._last_editable(setting)
+        last = own[-1] if own and not self._overlay else self._last_editable(setting)
         if last is None:
             return self._nowhere(
                 Refused(Reason.NOT_TRACED, f"no file of values here can hold `{shown(keys)}`")

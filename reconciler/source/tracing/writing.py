@@ -26,9 +26,14 @@ class Written(NamedTuple):
 
 
 def write(
-    unit: Unit, request: HelmRequest, settings: Iterable[Setting], read: Read | None
+    unit: Unit,
+    request: HelmRequest,
+    settings: Iterable[Setting],
+    read: Read | None,
+    *,
+    overlay: bool = False,
 ) -> Written | Refused:
-    owners = Owners(unit, read)
+    owners = Owners(unit, read, overlay=overlay)
     assignments: dict[FileKey, list[Assignment]] = {}
     for setting in settings:
         owner = owners.owner(setting.keys)
