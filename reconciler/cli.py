@@ -26,14 +26,14 @@ _HELP = """Keep a deployment-config repository right.
 Reads live utilization, works out new resource requests, finds the exact line in Git that owns each
 value, changes only those bytes, proves it, and opens merge requests.
 
-[bold]reconcile --dry-run[/bold] shows what it would do in the clone you stand in;
-[bold]reconcile[/bold] alone means [bold]reconcile run[/bold]. New here? [bold]reconcile demo[/bold].
+**reconcile --dry-run** shows what it would do in the clone you stand in;
+**reconcile** alone means **reconcile run**. New here? **reconcile demo**.
 """
 
 app = typer.Typer(
     name="reconcile",
     help=_HELP,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},

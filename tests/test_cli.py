@@ -348,3 +348,13 @@ def test_help_teaches(tmp_path: Path) -> None:
     assert ran.returncode == 0
     for command in ("run", "scan", "set", "explain", "init", "schema", "doctor", "demo", "mr"):
         assert re.search(rf"\b{command}\b", ran.stdout)
+
+
+@pytest.mark.parametrize(
+    "command", ["run", "scan", "set", "why", "explain", "init", "schema", "doctor", "demo"]
+)
+def test_every_command_has_help(tmp_path: Path, command: str) -> None:
+    ran = reconcile(command, "--help", cwd=tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    if command in ("run", "set", "explain"):
+        assert "[NAMESPACE/]KIND/NAME[/CONTAINER]" in re.sub(r"[\s│]+", "", ran.stdout)
