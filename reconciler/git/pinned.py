@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -15,54 +16,113 @@ import pygit2
 
 from reconciler.errors import Problem
 from reconciler.git.access import Access
-from reconciler.git.command import explained, run
+from reconciler.git.command import Ran, explained, may_be_damage, run
 from reconciler.git.lock import locked
+from reconciler.git.names import branch_flaw
 from reconciler.git.snapshot import GitSnapshot
 from reconciler.git.urls import Remote, parse_url
 
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 _HELD: Final = "refs/pinned/"
+_MISSING: Final = re.compile(r"couldn't find remote ref|not our ref")
+_DAMAGED: Final = "damaged"
+_LONGEST_SHOWN: Final = 100
 
 
 def pinned(url: str, revision: str, folder: Path, access: Access) -> GitSnapshot:
     """The files at a branch, a tag or a commit; "" is the default branch. Raises Problem."""
     remote = parse_url(url)
-    place = folder / hashlib.sha256(remote.url.encode()).hexdigest()[:32]
-    name = _HELD + hashlib.sha256(revision.encode()).hexdigest()[:32]
+    wanted = _wanted(revision, remote)
+    copy = _Copy(remote, access, folder / hashlib.sha256(remote.url.encode()).hexdigest()[:32])
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with locked(place.with_suffix(".lock"), access.timeout) as hold:
-            store = _opened(place)
-            if not (_COMMIT.fullmatch(revision) and name in store.references):
-                _fetch(remote, access, place, revision, name, hold)
-            commit = str(store.references[name].peel(pygit2.Commit).id)
-    except (OSError, KeyError, ValueError, pygit2.GitError) as error:
+        with locked(copy.place.with_suffix(".lock"), access.timeout) as hold:
+            return copy.at(revision, wanted, hold)
+    except (OSError, pygit2.GitError) as error:
         words = f"{remote.url} can't be kept in {folder} ({error}): make the folder writable, or remove it."
         raise Problem(remote.url, words, repository=remote.url) from error
-    return GitSnapshot(remote.url, store, commit)
 
 
-def _opened(place: Path) -> pygit2.Repository:
-    if not (place / "HEAD").is_file():
-        pygit2.init_repository(str(place), bare=True)
-    return pygit2.Repository(str(place), pygit2.enums.RepositoryOpenFlag.BARE)
+def _wanted(revision: str, remote: Remote) -> list[str]:
+    """What to ask for. A name may be a branch or a tag, and of equal ones Argo CD takes the branch."""
+    if revision in ("", "HEAD"):
+        return ["HEAD"]
+    flaw = branch_flaw(revision)
+    if flaw:
+        words = f"{_shown(revision)} can't be a branch, a tag or a commit of {remote.url}: {flaw}."
+        raise Problem(remote.url, words, repository=remote.url)
+    if _COMMIT.fullmatch(revision.lower()):
+        return [revision.lower()]
+    if revision.startswith(("refs/heads/", "refs/tags/")):
+        return [revision]
+    return [f"refs/heads/{revision}", f"refs/tags/{revision}"]
 
 
-def _fetch(remote: Remote, access: Access, place: Path, revision: str, name: str, hold: int) -> None:
-    """A name may be a branch or a tag, and of equal ones Argo CD takes the branch."""
-    wanted = (
-        [revision] if _COMMIT.fullmatch(revision) else [f"refs/heads/{revision}", f"refs/tags/{revision}"]
-    )
-    for one in wanted if revision else ["HEAD"]:
+def _shown(revision: str) -> str:
+    return ascii(revision[:_LONGEST_SHOWN])
+
+
+class _Copy:
+    """What is kept of one repository. Whoever uses it holds its lock."""
+
+    def __init__(self, remote: Remote, access: Access, place: Path) -> None:
+        self._remote = remote
+        self._access = access
+        self.place = place
+
+    def at(self, revision: str, wanted: list[str], hold: int) -> GitSnapshot:
+        """What is damaged, or was left half-made, is made anew."""
+        name = _HELD + hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:32]
+        if (self.place / _DAMAGED).exists():
+            shutil.rmtree(self.place)
+        if _COMMIT.fullmatch(wanted[0]) and (held := self._snapshot(name)) is not None:
+            return held
+        found = self._fetched(revision, wanted, name, hold)
+        if found is None:
+            shutil.rmtree(self.place)
+            found = self._fetched(revision, wanted, name, hold)
+        if found is None:
+            raise Problem(
+                self._remote.url,
+                f"{self._remote.url} can't be kept in {self.place.parent}: what git wrote can't be read.",
+                repository=self._remote.url,
+            )
+        return found
+
+    def _fetched(self, revision: str, wanted: list[str], name: str, hold: int) -> GitSnapshot | None:
+        """None when the copy on this machine may be to blame that there is no answer."""
+        if not (self.place / "HEAD").is_file():
+            pygit2.init_repository(str(self.place), bare=True)
+        for one in wanted:
+            ran = self._fetch(f"+{one}:{name}", hold)
+            if ran.status == 0:
+                return self._snapshot(name)
+            if not _MISSING.search(ran.err):
+                if may_be_damage(ran) and self._snapshots_are_held():
+                    return None
+                raise explained("fetching", self._remote, self._access, ran)
+        raise Problem(
+            self._remote.url,
+            f"{self._remote.url} has no branch, tag or commit {_shown(revision)}: correct the revision.",
+            repository=self._remote.url,
+        )
+
+    def _snapshots_are_held(self) -> bool:
+        """Whether there is anything but an empty repository, which can't be what is damaged."""
+        return any(path.is_file() for name in ("objects", "refs") for path in (self.place / name).rglob("*"))
+
+    def _fetch(self, refspec: str, hold: int) -> Ran:
         words = ["fetch", "--quiet", "--depth=1", "--force", "--no-tags", "--no-write-fetch-head"]
-        words += ["--no-auto-maintenance", "--no-recurse-submodules", "--", remote.url, f"+{one}:{name}"]
-        ran = run(words, remote, access, folder=place, hold=hold)
-        if ran.status == 0:
-            return
-        if "couldn't find remote ref" not in ran.err:
-            raise explained("fetching", remote, access, ran)
-    raise Problem(
-        remote.url,
-        f"{remote.url} has no branch, tag or commit {revision!r}: correct the revision.",
-        repository=remote.url,
-    )
+        words += ["--no-auto-maintenance", "--no-recurse-submodules", "--", self._remote.url, refspec]
+        return run(words, self._remote, self._access, folder=self.place, hold=hold)
+
+    def _snapshot(self, name: str) -> GitSnapshot | None:
+        """What is held under a name; None where nothing is, or not all of it."""
+        try:
+            store = pygit2.Repository(str(self.place), pygit2.enums.RepositoryOpenFlag.BARE)
+            commit = str(store.references[name].peel(pygit2.Commit).id)
+            found = GitSnapshot(self._remote.url, store, commit, on_damage=(self.place / _DAMAGED).touch)
+            found.entries()
+        except (OSError, KeyError, ValueError, pygit2.GitError, Problem):
+            return None
+        return found
