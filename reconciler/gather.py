@@ -126,7 +126,7 @@ def evidence(subject: Subject, known: Known, discovery: Discovery, past: History
         now=now,
         repository=discovery.repository,
         commit=discovery.commit,
-        blob=discovery.blobs.get(workload.path, ""),
+        blob=next(filter(None, (discovery.blobs.get(path) for path in workload.files)), ""),
         slots=tuple(slot for slot in container.slots if slot.field in RESOURCE_FIELDS),
         consumers=tuple(_consumer(ref, known.subjects.get(ref, subject), known.usage) for ref in refs),
         policy=subject.policy,

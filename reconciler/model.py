@@ -140,6 +140,16 @@ class Workload(NamedTuple):
     scalers: tuple[Scaler, ...]
     containers: tuple[Container, ...]
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Where it is defined, and every file of its repository that one of its values stands in."""
+        found = {self.path: None}
+        for container in self.containers:
+            for slot in container.slots:
+                if slot.place.repository == self.repository:
+                    found[slot.place.path] = None
+        return tuple(found)
+
 
 @dataclass(frozen=True, slots=True)
 class Note:

@@ -181,7 +181,7 @@ def _site(job: Job, opened: _Opened, estate: Estate) -> tuple[Site, list[Failure
         estate = in_overlays(estate, on_top)
         chosen = _chosen(job, estate.discoveries[repository.name], past)
         subjects, failed = _subjects(chosen, policies)
-    kept = tuple(one for one in subjects if job.only(one.container.ref, one.workload.unit))
+    kept = tuple(one for one in subjects if _is_meant(job, one.workload, one.container.ref))
     told = history(_told(discovery, past, job.now), past.requests)
     site = Site(
         repository,
@@ -206,9 +206,17 @@ def _chosen(job: Job, discovery: Discovery, past: Past) -> Discovery:
     wanted = [
         workload
         for workload in discovery.workloads
-        if any(job.only(container.ref, workload.unit) for container in workload.containers)
+        if any(_is_meant(job, workload, container.ref) for container in workload.containers)
     ]
     return replace(discovery, workloads=tuple(wanted), notes=(*discovery.notes, *past.notes))
+
+
+def _is_meant(job: Job, workload: Workload, ref: ContainerRef) -> bool:
+    """By its own name, by its unit's, or by a folder that one of its files lies in."""
+    if not job.partial:
+        return True
+    folders = (path.rpartition("/")[0] or "." for path in workload.files)
+    return any(job.only(ref, where) for where in dict.fromkeys((workload.unit, *folders)))
 
 
 def _told(discovery: Discovery, past: Past, now: int) -> list[LedgerEntry]:

@@ -386,3 +386,30 @@ def test_what_a_chart_derives_is_refused_unless_the_policy_allows_it(tmp_path: P
     assert not [keep for keep in allowed.kept if keep.reason == "side-effect"]
     told = [words for change in allowed.changes for proof in change.proofs for words in proof.derived]
     assert any("HEAP" in words and "500m → 400m" in words for words in told)
+
+
+def test_a_policy_about_a_folder_is_about_what_takes_its_values_from_there(tmp_path: Path) -> None:
+    policy = "match: {paths: ['charts/web/**']}\nmode: {resources: observe}\n"
+    report = world_in(tmp_path, USED, policy=policy).run(write=False)
+    kept = {keep.ref.namespace for keep in report.kept if keep.ref and keep.reason == "observed"}
+    assert kept == {"dev", "prod"}
+    assert {value.slot.place.path for one in report.changes for value in one.values} == {
+        "base/deployment.yaml"
+    }
+
+
+@pytest.mark.parametrize("only", ["./charts/web", "./overlays/prod", "web-prod", "prod/deploy/web-*"])
+def test_only_means_units_folders_and_names(world: World, only: str) -> None:
+    report = world.run(write=False, only=[only])
+    seen = {
+        str(ref.namespace) for one in report.changes for value in one.values for ref in value.slot.consumers
+    }
+    assert (
+        seen
+        == {
+            "./charts/web": {"dev", "prod"},
+            "./overlays/prod": {"k-dev", "k-prod"},
+            "web-prod": {"dev", "prod"},
+            "prod/deploy/web-*": {"dev", "prod"},
+        }[only]
+    )

@@ -107,6 +107,7 @@ class PathMatcher:
         ]
         start = tuple((bit, pattern, _skipped(pattern, {0})) for bit, pattern in compiled)
         self._root = _Folder(free, start)
+        self.asks = bool(compiled)  # whether any list says anything
 
     def bits(self, path: str) -> int:
         """One bit for each list that matches, or is None."""

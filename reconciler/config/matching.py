@@ -37,9 +37,18 @@ class Matcher:
             & self._namespace.bits(workload.namespace)
             & self._kind.bits(workload.kind)
             & self._name.bits(workload.name)
-            & self._path.bits(workload.path)
+            & self._paths(workload)
             & self._labels.bits(workload.labels)
         )
+
+    def _paths(self, workload: Workload) -> int:
+        """A policy about a folder is about what is defined there, and what takes a value from there."""
+        if not self._path.asks:
+            return self._path.bits(workload.path)
+        found = 0
+        for path in workload.files:
+            found |= self._path.bits(path)
+        return found
 
 
 def misspelt_kinds(match: Match | None) -> str:
