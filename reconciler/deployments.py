@@ -80,11 +80,13 @@ class SnapshotFiles:
         notes: Sequence[Note] = (),
         *,
         branches: Sequence[str] = (),
+        default: bool = True,
         earlier: Callable[[int], NotedSnapshot | None] | None = None,
         touched: Callable[[str], int] | None = None,
     ) -> None:
         self._snapshot = snapshot
         self._branches = tuple(branches)
+        self._default = default  # whether HEAD of the remote means this commit
         self._earlier = earlier
         self._touched = touched
         self._layout = layout
@@ -96,7 +98,12 @@ class SnapshotFiles:
     def land(self) -> Land:
         addresses = self._layout.addresses
         known = Known(
-            self._snapshot.repository, self._snapshot, addresses, self._branches, remote=bool(addresses)
+            self._snapshot.repository,
+            self._snapshot,
+            addresses,
+            self._branches,
+            remote=bool(addresses),
+            default=self._default,
         )
         return Land(known, self._layout.units, self._cache(), (*self._notes, *self._snapshot.notes()))
 
@@ -205,6 +212,7 @@ class MirrorRepository:
             self._layout,
             mirror.cautions(),
             branches=(self.base,),
+            default=self.base == self.default_base,
             earlier=earlier,
             touched=past.touched,
         )
@@ -362,9 +370,13 @@ class CloneRepository:
             commit = past.at(at)
             return self._clone.at(commit, self.name) if commit else None
 
-        branches = (self._clone.branch,) if self._clone.branch else ()
         return SnapshotFiles(
-            snapshot, self._layout, notes, branches=branches, earlier=earlier, touched=past.touched
+            snapshot,
+            self._layout,
+            notes,
+            branches=self._clone.followed,
+            earlier=earlier,
+            touched=past.touched,
         )
 
     def past(self) -> Past:

@@ -6,6 +6,7 @@ Read with libgit2, which runs nothing that a clone's configuration names.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,17 @@ class Clone:
                 return ""
             target = self._store.lookup_reference("HEAD").target
         return str(target).removeprefix("refs/heads/")
+
+    @property
+    def followed(self) -> tuple[str, ...]:
+        """The branches that what is checked out stands for: its own, and the one it will be merged into."""
+        with _readable(self.root):
+            names = [str(name) for name in self._store.references]
+            head = next((name for name in names if re.fullmatch(r"refs/remotes/[^/]+/HEAD", name)), "")
+            target = str(self._store.lookup_reference(head).target) if head else ""
+        default = target.split("/", 3)[-1] if target.startswith("refs/remotes/") else ""
+        usual = [name for name in ("main", "master") if f"refs/heads/{name}" in names]
+        return tuple(dict.fromkeys(filter(None, (self.branch, default or next(iter(usual), "")))))
 
     @property
     def remotes(self) -> dict[str, str]:

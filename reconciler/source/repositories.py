@@ -26,6 +26,7 @@ class Known(NamedTuple):
     aliases: tuple[str, ...] = ()  # every address it goes by
     branches: tuple[str, ...] = ()  # the names of the branch that the snapshot is of
     remote: bool = True  # False: a folder that has no address of its own
+    default: bool = True  # whether `HEAD` of the remote means what is read here
 
 
 def address(url: str) -> str:
@@ -91,8 +92,8 @@ class Repositories:
         """Whether a revision means what is read here, as far as that can be known."""
         known = self._known[tree.name]
         revision = revision.strip()
-        if revision in ("", "HEAD", *known.branches):
-            return True
+        if revision in ("", "HEAD"):
+            return known.default
         if revision.removeprefix("refs/heads/") in known.branches:
             return True
         if tree.commit and _COMMIT.fullmatch(revision.lower()):

@@ -163,7 +163,7 @@ def survey_folder(folder: Path, config: Path | None, progress: Progress) -> Esta
     settings = load_settings(found) if found is not None else Settings.for_clone(str(folder.resolve()))
     clone = open_clone(folder)
     remotes = tuple(clone.remotes.values()) if clone is not None else ()
-    branches = (clone.branch,) if clone is not None and clone.branch else ()
+    branches = clone.followed if clone is not None else ()
     chosen = _configured(settings, clone) if found is not None else None
     inside = folder.resolve().relative_to(clone.root).as_posix() if clone is not None else "."
     layout = layout_of(settings, chosen) if chosen is not None else Layout()
