@@ -17,6 +17,7 @@ _GENERATE_PATHS: Final = "argocd.argoproj.io/manifest-generate-paths"
 _WHICH: Final = ("group", "kind", "name", "namespace")
 _WHAT: Final = ("jsonPointers", "jqPathExpressions", "managedFieldsManagers")
 _OVERRIDES: Final = ".argocd-source"
+_VALUES: Final = "valuesObject"  # handed to helm as it stands, where nothing is something
 _KEPT: Final = ("chart", "path", "repoURL", "targetRevision")
 
 
@@ -63,7 +64,7 @@ def rendered(
     for body in bodies:
         new = _application(body, fallback)
         same = [each for each in named.get(new.name, ()) if _may_be_one(each.namespace, new.namespace)]
-        equal = next((each for each in same if each.spec == new.spec), None)
+        equal = next((each for each in same if _meant(each.spec) == _meant(new.spec)), None)
         if equal is not None:
             yield new._replace(origin=equal.origin, template=equal.template, read=equal.read)
         elif same:
@@ -71,6 +72,20 @@ def rendered(
             yield new._replace(origin=same[0].origin._replace(refused=Refused(Reason.RENDERED, words)))
         else:
             yield new
+
+
+def _meant(spec: Table) -> Table:
+    """What says the same is equal: Argo CD fills in the project, and leaves out what is empty."""
+    return {"project": "default", **table(_filled(spec))}
+
+
+def _filled(value: Value) -> Value:
+    if isinstance(value, list):
+        return [_filled(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {key: below if key == _VALUES else _filled(below) for key, below in value.items()}
+    return {key: below for key, below in kept.items() if below or key == _VALUES}
 
 
 def _may_be_one(left: str, right: str) -> bool:

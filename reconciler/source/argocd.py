@@ -179,7 +179,8 @@ class _Maker:
         if any(source.of(key) is not None for key in ("kustomize", "directory", "plugin")):
             return self.refused(_bad("a chart can't be rendered with kustomize, directory or plugin"))
         name, version = source.text("chart"), source.text("targetRevision")
-        chart = self._context.charts.fetched(url, name, version)
+        address = url if "://" in url or not url else f"oci://{url}"  # as Argo CD writes registries
+        chart = self._context.charts.fetched(address, name, version)
         return self._helm(chart, Landing(None, ""))
 
     def _helm(self, chart: Files | Refused, at: Landing) -> Unit:
