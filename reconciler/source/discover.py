@@ -72,7 +72,8 @@ class Shelf(NamedTuple):
     notes: tuple[Note, ...]
 
     def scaling(self) -> Iterator[tuple[str, FileFacts]]:
-        return ((entry.path, facts) for entry, facts in self.found)
+        """The files with something in them that scales others."""
+        return ((entry.path, facts) for entry, facts in self.found if facts.scalers or facts.stands)
 
     @property
     def is_plain(self) -> bool:

@@ -63,9 +63,8 @@ class Standing:
 
     def claims(self) -> Iterator[Claims]:
         for path, facts in self._shelf.scaling():
-            if facts.scalers or facts.stands:
-                for where, _ in self._whose.get(path, ()):
-                    yield Claims(where, path, facts)
+            for where, _ in self._whose.get(path, ()):
+                yield Claims(where, path, facts)
 
 
 def _kept_together(everyone: Sequence[_Applied]) -> Iterator[_Applied]:
