@@ -19,9 +19,10 @@ help: ## this list
 setup: ## the project and all that its tests need, in .venv
 	@.ci/setup test
 
-demo: ## the whole way on a repository made for it: dry run, merge request, merge, and nothing left to do
+demo: ## the whole way on a repository made for it: scan, dry run, merge request, merge, and nothing left to do
 	@.ci/setup runtime
-	@$(BIN)/reconcile demo
+	@.ci/tools demo
+	@PATH="$(CURDIR)/.venv/tools:$$PATH" $(BIN)/reconcile demo
 
 lint: setup ## style, types, and the picture of imports
 	@echo "lint: style, types, imports"

@@ -8,6 +8,8 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+ADDRESS = "https://git.example.com/shop/deploy.git"  # what its Applications call the repository
+
 
 def demo_files() -> dict[str, bytes]:
     """Path in the repository → content, sorted by path."""
@@ -38,7 +40,7 @@ def settings_text(repo_url: str, usage_folder: str) -> str:
     return (
         "apiVersion: reconciler/v1\n"
         "repositories:\n"
-        f"  - {{url: {url}, branch: main}}\n"
+        f"  - {{url: {url}, branch: main, aliases: [{ADDRESS}]}}\n"
         "forges:\n"
         f"  - {{kind: local, url: {url}}}\n"
         "metrics:\n"

@@ -193,6 +193,38 @@ def _tracking_api(random: Random) -> Played:
     ), UNEVENTFUL  # metrics were down
 
 
+def _search(random: Random) -> Played:
+    """Holds its index in memory, and a little more for each shopper who looks for something."""
+    level = shapes.load(SHOPPERS, weekend=115)
+    return shapes.alike(random, 4, 60 + 380 * level // 1000, 740 * MI + 110 * MI * level // 1000), UNEVENTFUL
+
+
+def _search_in_staging(random: Random) -> Played:
+    level = shapes.load(OFFICE, weekend=10)
+    return shapes.alike(random, 1, 8 + 32 * level // 1000, 290 * MI + 30 * MI * level // 1000), UNEVENTFUL
+
+
+def _exporter(pods: int) -> Callable[[Random], Played]:
+    """As little as programs use that only answer when they are asked for figures."""
+
+    def play(random: Random) -> Played:
+        level = shapes.load(STEADY)
+        return shapes.alike(random, pods, 11 * level // 1000, shapes.constant(27 * MI)), UNEVENTFUL
+
+    return play
+
+
+def _cart(random: Random) -> Played:
+    """At the end of the week it needs three times what it asks for."""
+    level = shapes.load(SHOPPERS, weekend=125)
+    return shapes.alike(random, 3, 90 + 340 * level // 1000, 160 * MI + 36 * MI * level // 1000), UNEVENTFUL
+
+
+def _cart_in_staging(random: Random) -> Played:
+    level = shapes.load(OFFICE, weekend=10)
+    return shapes.alike(random, 1, 6 + 38 * level // 1000, shapes.constant(118 * MI)), UNEVENTFUL
+
+
 ROLES = (
     _role(
         "storefront/web",
@@ -292,5 +324,39 @@ ROLES = (
         Resources(600, GI, None, GI),
         _tracking_api,
         'over-sized, beside a VPA that only advises (updateMode: "Off")',
+    ),
+    _role(
+        "storefront/search",
+        "Deployment",
+        "search",
+        Resources(1000, 1536 * MI, None, 1536 * MI),
+        _search,
+        "comes out of a chart: two Argo CD Applications, which share a file of values",
+    ),
+    _role("storefront/search", "Deployment", "exporter", Resources(), _exporter(4)),
+    _role(
+        "storefront-staging/search",
+        "Deployment",
+        "search",
+        Resources(50, 1536 * MI, None, 1536 * MI),
+        _search_in_staging,
+        "the same chart in staging: the memory line of production is its own, too",
+    ),
+    _role("storefront-staging/search", "Deployment", "exporter", Resources(), _exporter(1)),
+    _role(
+        "storefront/cart",
+        "Deployment",
+        "cart",
+        Resources(200, 256 * MI, None, 512 * MI),
+        _cart,
+        "a base with two overlays: production patches the CPU, and has too little of it",
+    ),
+    _role(
+        "storefront-staging/cart",
+        "Deployment",
+        "cart",
+        Resources(50, 256 * MI, None, 512 * MI),
+        _cart_in_staging,
+        "the same base in staging, which takes everything as it stands there",
     ),
 )

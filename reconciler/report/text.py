@@ -96,9 +96,19 @@ def _print_changes(out: Console, changes: Sequence[Change]) -> None:
             where = f"  {slot.place.path}:{slot.line}{others}"
             out.print(Text.assemble(f"  {field}  {now} → ", (then, "bold"), (shown(where), "cyan")))
         out.print(Padding(Text(shown(change.because), style="dim"), (0, 0, 0, 2), expand=False))
-        for proof in change.proofs:
-            told = f"proven: {proof.unit} {proof_words(proof)}"
-            out.print(Padding(Text(shown(told), style="dim"), (0, 0, 0, 2), expand=False))
+    out.print()
+    _print_proofs(out, changes)
+
+
+def _print_proofs(out: Console, changes: Sequence[Change]) -> None:
+    """Once each: all changes of a merge request are proven together."""
+    proofs = dict.fromkeys(proof for change in changes for proof in change.proofs)
+    if not proofs:
+        return
+    out.print("Proven by rendering before and after", style="bold")
+    for proof in proofs:
+        told = Text.assemble((shown(proof.unit), "bold"), (f" {shown(proof_words(proof))}", "dim"))
+        out.print(Padding(told, (0, 0, 0, 2), expand=False))
     out.print()
 
 

@@ -7,18 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rendered_world import put_tools_on_path
 from ruamel.yaml import YAML
 
+from reconciler.commands.common import Bars
 from reconciler.demo import END, build_deployment_repository, demo_files, record_story, settings_text, story
 from reconciler.demo.story import ROLES
-from reconciler.model import ContainerRef, Usage
-from reconciler.quantity import parse_cpu, parse_memory
+from reconciler.model import Container, ContainerRef, Field, Usage, containers
+from reconciler.quantity import parse_cpu, parse_memory, read
 from reconciler.usage.days import DAY, Resources
 from reconciler.usage.files import read_days
 from reconciler.usage.recording import open_recording
+from reconciler.wiring import survey_folder
 
 MI = 1 << 20
 GI = 1024 * MI
+FIELDS = (Field.CPU_REQUEST, Field.MEMORY_REQUEST, Field.CPU_LIMIT, Field.MEMORY_LIMIT)
 POD_SPECS = {
     "Deployment": ("spec", "template", "spec"),
     "StatefulSet": ("spec", "template", "spec"),
@@ -42,13 +46,23 @@ def used(recording: Path) -> dict[str, Usage]:
     assert end is not None
     reading = source.read([role.ref for role in ROLES], end - 14 * DAY, end)
     assert reading.failures == ()
-    return {ref.container: usage for ref, usage in reading.usage.items() if isinstance(usage, Usage)}
+    return {name_of(ref): usage for ref, usage in reading.usage.items() if isinstance(usage, Usage)}
+
+
+def name_of(ref: ContainerRef) -> str:
+    """Containers of plain manifests have names of their own; charts and overlays make several of one name."""
+    return f"{ref.namespace}/{ref.container}" if is_rendered(ref) else ref.container
+
+
+def is_rendered(ref: ContainerRef) -> bool:
+    return ref.workload in ("search", "cart")
 
 
 def documents() -> list[Any]:
+    """What stands in the repository as it is applied: not the chart, the base and the overlays."""
     found = []
     for path, content in demo_files().items():
-        if path.endswith(".yaml"):
+        if path.endswith(".yaml") and not path.startswith(("charts/", "argocd/", "apps/storefront/cart/")):
             found += [each for each in YAML(typ="safe").load_all(io.BytesIO(content)) if each]
     return found
 
@@ -85,8 +99,31 @@ def test_a_dozen_workloads_of_several_kinds() -> None:
     assert {"HorizontalPodAutoscaler", "VerticalPodAutoscaler", "ConfigMap", "Service"} <= set(kinds)
 
 
-def test_the_recording_is_of_exactly_these_containers() -> None:
-    assert {role.ref: role.resources for role in ROLES} == in_repository()
+def test_the_recording_is_of_exactly_these_containers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = {role.ref: role.resources for role in ROLES if not is_rendered(role.ref)}
+    assert plain == in_repository()
+    put_tools_on_path(monkeypatch)
+    others = {role.ref: role.resources for role in ROLES if is_rendered(role.ref)}
+    assert others == as_rendered(tmp_path)
+
+
+def as_rendered(folder: Path) -> dict[ContainerRef, Resources]:
+    """Every container that the chart and the overlays give."""
+    build_deployment_repository(folder / "deploy")
+    settings = folder / "reconcile.yaml"
+    text = settings_text(str(folder / "deploy"), "usage")
+    settings.write_text(f"{text}cache: {folder / 'cache'}\n", encoding="utf-8")
+    found = survey_folder(folder / "deploy", settings, Bars(None)).only
+    assert found.failures == ()
+    held = [container for _, container in containers(found.workloads) if is_rendered(container.ref)]
+    return {container.ref: Resources(*(amount(container, field) for field in FIELDS)) for container in held}
+
+
+def amount(container: Container, field: Field) -> int | None:
+    value = container.slot(field).value
+    return None if value is None else read(field, value)
 
 
 def test_the_files_can_be_written_to_a_folder(tmp_path: Path) -> None:
@@ -117,7 +154,9 @@ def test_four_weeks_are_recorded_soundly(recording: Path) -> None:
 def test_the_settings_are_yaml_whatever_the_paths_are() -> None:
     text = settings_text('file:///tmp/a b"c: #d', "/tmp/usage: {x}")
     settings = YAML(typ="safe").load(text)
-    assert settings["repositories"] == [{"url": 'file:///tmp/a b"c: #d', "branch": "main"}]
+    assert [(each["url"], each["branch"]) for each in settings["repositories"]] == [
+        ('file:///tmp/a b"c: #d', "main")
+    ]
     assert settings["metrics"] == [{"name": "demo", "kind": "recording", "path": "/tmp/usage: {x}"}]
 
 
@@ -192,3 +231,20 @@ def test_mondays_need_what_is_asked_for(used: dict[str, Usage]) -> None:
 def test_some_scrapes_failed(used: dict[str, Usage]) -> None:
     assert 980 <= used["api"].coverage_permille < 1000
     assert all(used[name].coverage_permille == 1000 for name in used if name != "api")
+
+
+def test_production_needs_most_of_the_memory_that_both_share(used: dict[str, Usage]) -> None:
+    production, staging = used["storefront/search"], used["storefront-staging/search"]
+    assert 2 * staging.memory.quantile(1000) < production.memory.quantile(1000) < 1536 * MI * 6 // 10
+    assert production.cpu.quantile(950) < 1000 // 2
+
+
+def test_the_exporters_ask_for_nothing_and_use_little(used: dict[str, Usage]) -> None:
+    for name in ("storefront/exporter", "storefront-staging/exporter"):
+        assert used[name].cpu.quantile(1000) < 15
+        assert used[name].memory.quantile(1000) < 32 * MI
+
+
+def test_production_needs_more_cpu_than_its_overlay_gives(used: dict[str, Usage]) -> None:
+    assert used["storefront/cart"].cpu.quantile(950) > 2 * 200
+    assert used["storefront-staging/cart"].cpu.quantile(950) < 50
