@@ -356,5 +356,5 @@ def test_help_teaches(tmp_path: Path) -> None:
 def test_every_command_has_help(tmp_path: Path, command: str) -> None:
     ran = reconcile(command, "--help", cwd=tmp_path)
     assert (ran.returncode, ran.stderr) == (0, "")
-    if command in ("run", "set", "explain"):
-        assert "[NAMESPACE/]KIND/NAME[/CONTAINER]" in re.sub(r"[\s│]+", "", ran.stdout)
+    if command in ("set", "explain"):
+        assert "CONTAINER]" in ran.stdout, "brackets are words, not markup"
