@@ -91,7 +91,7 @@ class Estate(NamedTuple):
 
     def read(self, repository: str, path: str) -> bytes | None:
         """A file of a repository; None where there is none."""
-        return _reader(self.lands)(repository, path)
+        return reader(self.lands)(repository, path)
 
 
 def survey(
@@ -111,7 +111,7 @@ def survey(
         known = [land.known for land in lands]
         found = find_units(known, settings, means.renderer, means.charts, means.remotes, memo)
     rendered = [unit for unit in found.units if unit.request is not None or unit.refused is not None]
-    read = _reader(lands)
+    read = reader(lands)
     advance = step("Rendering and tracing", len(rendered))
     looks = look_at(rendered, means.renderer, read, means.workers, advance)
     committed = frozenset(land.name for land in lands if land.known.snapshot.commit)
@@ -128,7 +128,8 @@ def survey(
     )
 
 
-def _reader(lands: Sequence[Land]) -> Callable[[str, str], bytes | None]:
+def reader(lands: Sequence[Land]) -> Callable[[str, str], bytes | None]:
+    """Reads files of repositories; None for where there is none."""
     entries: dict[str, dict[str, int]] = {}
     snapshots = {land.name: land.known.snapshot for land in lands}
 
