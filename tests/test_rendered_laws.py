@@ -7,24 +7,22 @@ judges a change has a say here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from rendered_repositories import APPS, DEPLOY, PINNED, App, Files, World, chart, worlds
-from rendered_world import TOOLS, put_tools_on_path
+from rendered_repositories import PINNED, World, worlds
+from rendered_world import put_tools_on_path
 
-from reconciler.model import ContainerRef, Field, NewValue, Reason, Refused, Slot
+from reconciler.model import ContainerRef, Field, NewValue, Refused, Slot
 from reconciler.quantity import parse_cpu, parse_memory
 from reconciler.rendering.cache import request_digest
 from reconciler.rendering.renderer import ProgramRenderer
 from reconciler.rendering.tools import find_tools
 from reconciler.rendering.walls import NO_WALLS
-from reconciler.source import changing
 from reconciler.source.changing import change
 from reconciler.source.estate import Estate
 from reconciler.source.finding import find_units
@@ -56,12 +54,13 @@ class Remembering:
         return self._known[name]
 
 
-@pytest.fixture(scope="module")
-def renderer() -> Iterator[Remembering]:
+def programs() -> Iterator[Remembering]:
     with pytest.MonkeyPatch.context() as patch:
         put_tools_on_path(patch)
         yield Remembering(ProgramRenderer(find_tools(), NO_WALLS))
 
+
+renderer = pytest.fixture(scope="module")(programs)
 
 # -- what is really rendered ----------------------------------------------------------------------
 

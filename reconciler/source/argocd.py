@@ -85,7 +85,7 @@ class _Maker:
         self._source = source
         self._refs = refs
         self._context = context
-        self._parameter_files: list[tuple[str, str]] = []
+        self._further: list[tuple[str, str]] = []
         target = table(app.spec.get("destination"))
         self._namespace = text(target.get("namespace"))
         self._to: Destination = destination(
@@ -119,9 +119,9 @@ class _Maker:
         return self._in_folder(tree, folder)
 
     def read(self) -> tuple[tuple[str, str], ...]:
-        """What else has a say in the unit: files of generators, overrides, files of parameters."""
+        """What else has a say in the unit: files of generators, overrides, files of parameters and values."""
         overrides = [(said.origin.repository, said.origin.path) for said in self._source.said[1:]]
-        return tuple(dict.fromkeys((*self._app.read, *overrides, *self._parameter_files)))
+        return tuple(dict.fromkeys((*self._app.read, *overrides, *self._further)))
 
     def _in_folder(self, tree: Tree, folder: str) -> Unit:
         kind = kind_of(self._source, tree, folder)
@@ -137,7 +137,12 @@ class _Maker:
         return self._directory(tree, folder)
 
     def refused(self, why: Refused, tree: Tree | None = None) -> Unit:
-        """A unit that is known, and can't be rendered."""
+        """A unit that is known, and can't be rendered; Argo CD may well, from the same value files."""
+        home = Home(None, "", {}, self._refs, self._variables(tree))
+        for name in self._source.texts("helm", "valueFiles"):
+            files = valuefiles.value_files((name,), home, ignore_missing=True)
+            taken = files if not isinstance(files, Refused) else []
+            self._further += [(each.tree.name, each.path) for each in taken if each.tree is not None]
         return self._base(tree)._replace(refused=why)
 
     def _base(self, tree: Tree | None) -> Unit:
@@ -269,7 +274,7 @@ class _Maker:
                 return read
             found[name] = FileParameter(name, read.content)
             if read.tree is not None and read.tree.refused is None:
-                self._parameter_files.append((read.tree.name, read.path))
+                self._further.append((read.tree.name, read.path))
         return tuple(found[name] for name in sorted(found))
 
     def _set_parameters(self) -> tuple[SetParameter, ...]:

@@ -180,8 +180,6 @@ def _is_touched(
 
 def _takes_in(unit: Unit, written: Iterable[FileKey]) -> bool:
     """Whether what can't be rendered may read one of the files, as far as its definition tells."""
-    if unit.refused is not None and unit.refused.reason is Reason.OTHER_REVISION:
-        return False
     own = inputs(unit) - {(unit.repository, unit.path)}
     at = unit.application.path if unit.application is not None and unit.source else None
     head = f"{at}/" if at else ""
