@@ -21,6 +21,7 @@ from reconciler.git.lock import locked
 from reconciler.git.names import branch_flaw
 from reconciler.git.snapshot import GitSnapshot
 from reconciler.git.urls import Remote, parse_url
+from reconciler.model import Whose
 
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 _HELD: Final = "refs/pinned/"
@@ -29,11 +30,14 @@ _DAMAGED: Final = "damaged"
 _LONGEST_SHOWN: Final = 100
 
 
-def pinned(url: str, revision: str, folder: Path, access: Access) -> GitSnapshot:
-    """The files at a branch, a tag or a commit; "" is the default branch. Raises Problem."""
+def pinned(url: str, revision: str, folder: Path, access: Access, *, ask: bool = True) -> GitSnapshot:
+    """The files at a branch, a tag or a commit; "" is the default branch. Raises Problem.
+
+    Where the server shall not be asked, there is only what was fetched before and can't have moved.
+    """
     remote = parse_url(url)
     wanted = _wanted(revision, remote)
-    copy = _Copy(remote, access, folder / hashlib.sha256(remote.url.encode()).hexdigest()[:32])
+    copy = _Copy(remote, access, folder / hashlib.sha256(remote.url.encode()).hexdigest()[:32], ask)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(copy.place.with_suffix(".lock"), access.timeout) as hold:
@@ -65,10 +69,11 @@ def _shown(revision: str) -> str:
 class _Copy:
     """What is kept of one repository. Whoever uses it holds its lock."""
 
-    def __init__(self, remote: Remote, access: Access, place: Path) -> None:
+    def __init__(self, remote: Remote, access: Access, place: Path, ask: bool) -> None:
         self._remote = remote
         self._access = access
         self.place = place
+        self._ask = ask
 
     def at(self, revision: str, wanted: list[str], hold: int) -> GitSnapshot:
         """What is damaged, or was left half-made, is made anew."""
@@ -77,6 +82,9 @@ class _Copy:
             shutil.rmtree(self.place)
         if _COMMIT.fullmatch(wanted[0]) and (held := self._snapshot(name)) is not None:
             return held
+        if not self._ask:
+            words = f"{self._remote.host} did not answer several times in this run, and is not asked again."
+            raise Problem(self._remote.url, words, whose=Whose.THEIRS, repository=self._remote.url)
         found = self._fetched(revision, wanted, name, hold)
         if found is None:
             shutil.rmtree(self.place)
@@ -122,7 +130,9 @@ class _Copy:
             store = pygit2.Repository(str(self.place), pygit2.enums.RepositoryOpenFlag.BARE)
             commit = str(store.references[name].peel(pygit2.Commit).id)
             found = GitSnapshot(self._remote.url, store, commit, on_damage=(self.place / _DAMAGED).touch)
-            found.entries()
+            for entry in found.entries():
+                if entry.mode != pygit2.enums.FileMode.COMMIT:
+                    store.odb.read_header(pygit2.Oid(hex=entry.blob))
         except (OSError, KeyError, ValueError, pygit2.GitError, Problem):
             return None
         return found
