@@ -298,6 +298,36 @@ def test_a_commit_is_read_from_the_cache_when_the_server_is_gone(
     assert found.units["overlay"]["reason"] == "remote-base"  # a branch may have moved
 
 
+def test_a_host_that_does_not_answer_is_asked_three_times(
+    tmp_path: Path, git_there: GitServer, bases: Bare, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each time may take minutes. What is in the cache needs no host."""
+    config = settings(tmp_path, rendering={"hosts": ["127.0.0.1"]})
+    folder = lay_out(tmp_path / "deploy", overlay(git_there.url, bases.tip()))
+    assert Scan(folder, config, capsys).units["overlay"]["reason"] is None
+    text = "nameSuffix: -{0}\nresources: ['{1}/bases{0}.git//base?ref=main']\n"
+    lay_out(folder, {f"o{n}/kustomization.yaml": text.format(n, git_there.url) for n in range(6)})
+    git_there.status = 503
+    asked = len(git_there.seen)
+    found = Scan(folder, config, capsys)
+    assert {found.units[f"o{n}"]["reason"] for n in range(6)} == {"remote-base"}
+    assert found.units["overlay"]["reason"] is None
+    assert len({seen.path for seen in git_there.seen[asked:]}) == 3
+
+
+def test_a_copy_that_broke_is_mended_by_the_next_run(
+    tmp_path: Path, git_there: GitServer, bases: Bare, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = settings(tmp_path, rendering={"hosts": ["127.0.0.1"]})
+    folder = lay_out(tmp_path / "deploy", overlay(git_there.url, bases.tip()))
+    first = Scan(folder, config, capsys)
+    blob = git("rev-parse", "main:base/deployment.yaml", folder=bases.path)
+    (broken,) = (tmp_path / "cache").rglob(f"objects/{blob[:2]}/{blob[2:]}")
+    broken.chmod(0o600)
+    broken.write_bytes(b"")
+    assert Scan(folder, config, capsys).rows == first.rows
+
+
 @pytest.mark.parametrize("revision", ["gone", "--upload-pack=touch%20x", "a..b", "main%0aother"])
 def test_a_revision_that_is_none_keeps_the_overlay(
     tmp_path: Path, git_there: GitServer, revision: str, capsys: pytest.CaptureFixture[str]

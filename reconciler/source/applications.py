@@ -42,6 +42,10 @@ class Application(NamedTuple):
     read: tuple[tuple[str, str], ...] = ()  # files that a generator made it of, as repository and path
 
 
+Spot = tuple[str, str, int, tuple[Key, ...]]  # of what defines an Application
+Homes = dict[tuple[str, str], Spot]  # by name and namespace
+
+
 def from_thing(thing: Thing) -> Application:
     origin = Origin(thing.repository, thing.path, thing.line, thing.document, thing.keys)
     return _application(thing.body, origin)
@@ -52,12 +56,14 @@ def is_application(thing: Thing) -> bool:
 
 
 def rendered(
-    bodies: Sequence[Table], found: Sequence[Application], fallback: Origin
+    bodies: Sequence[Table], found: Sequence[Application], fallback: Origin, homes: Homes | None = None
 ) -> Iterator[Application]:
     """Applications as they come out of a render or an export, each at the place where it is written.
 
-    One that is in no file, or says something else there, has nothing inline that can be edited.
+    One that is in no file, or says something else there, has nothing inline that can be edited. `homes`
+    remembers those that said the same: once a file is edited, what it says is what will be deployed.
     """
+    homes = {} if homes is None else homes
     named: dict[str, list[Application]] = {}
     for each in found:
         named.setdefault(each.name, []).append(each)
@@ -65,13 +71,22 @@ def rendered(
         new = _application(body, fallback)
         same = [each for each in named.get(new.name, ()) if _may_be_one(each.namespace, new.namespace)]
         equal = next((each for each in same if _meant(each.spec) == _meant(new.spec)), None)
+        home = homes.get((new.name, new.namespace))
+        edited = next((each for each in same if _spot(each.origin) == home), None)
         if equal is not None:
+            homes.setdefault((new.name, new.namespace), _spot(equal.origin))
             yield new._replace(origin=equal.origin, template=equal.template, read=equal.read)
+        elif edited is not None:
+            yield edited._replace(namespace=new.namespace, spec=_meant(edited.spec))
         elif same:
             words = "what is deployed differs from this Application as it is written here"
             yield new._replace(origin=same[0].origin._replace(refused=Refused(Reason.RENDERED, words)))
         else:
             yield new
+
+
+def _spot(origin: Origin) -> Spot:
+    return origin.repository, origin.path, origin.document, origin.keys
 
 
 def _meant(spec: Table) -> Table:

@@ -99,7 +99,7 @@ class Deployments:
         self._apps.clear()
         words = "this Application is in no file of a known repository"
         nowhere = Origin("", "", 0, refused=Refused(Reason.RENDERED, words))
-        self._take(list(applications.rendered(bodies, written, nowhere)))
+        self._take(list(applications.rendered(bodies, written, nowhere, context.memo.homes)))
 
     def _take(self, found: Sequence[Application]) -> None:
         """One name may stand in several files, for as many Argo CDs; in one ApplicationSet it may not."""

@@ -1,6 +1,7 @@
 """What files were found to hold, by their content: a second look reads only what has changed.
 
 Whoever looks for units several times in one run hands the same memo in. What it holds is never written to.
+It also knows where the first look found what Argo CD lists, for that list doesn't know what is edited.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from reconciler.model import Refused
+from reconciler.source.applications import Homes
 from reconciler.source.trees import Tree
 from reconciler.source.typed import Broken, Thing, Value, read_values
 
@@ -53,6 +55,7 @@ class Memo:
         self.defined: Table[Defined] = Table(most)
         self.values: Table[Value | Refused] = Table(most)
         self.objects: Table[tuple[bool, bool]] = Table(most)  # any at all; others than what defines units
+        self.homes: Homes = {}  # of Applications that Argo CD lists
 
     def values_of(self, tree: Tree, path: str) -> Value | Refused:
         """What a file of one document holds."""
