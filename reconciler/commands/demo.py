@@ -24,7 +24,7 @@ from reconciler.errors import Misconfigured
 from reconciler.forges.local import LocalForge
 from reconciler.git.commits import Author
 from reconciler.git.create import create_bare
-from reconciler.report.text import console, counted, heading
+from reconciler.report.text import console, heading
 
 Excerpt = Callable[[Sequence[str]], Sequence[str]]
 _GAP = "…"
@@ -230,8 +230,9 @@ def _is_head(line: str) -> bool:
 
 
 def _ends(lines: Sequence[str]) -> list[str]:
-    """The first lines and the last ones of a long list of the same kind."""
-    first, last = 5, 5
-    if len(lines) <= first + last:
-        return list(lines)
-    return [*lines[:first], f"{_GAP} {counted(len(lines) - first - last, 'more line')}", *lines[-last:]]
+    """Of a run the first merge requests and the last ones, without their addresses, and the verdict."""
+    first, last = 4, 4
+    found = [line for line in lines if not Text.from_ansi(line).plain.startswith(" " * 10)]
+    if len(found) <= first + last:
+        return found
+    return [*found[:first], f"{_GAP} {len(found) - first - last} more", *found[-last:]]
