@@ -127,7 +127,9 @@ def test_a_branch_that_was_rewritten(url: str, deploy: Bare, cache: Path) -> Non
 # -- what is refused -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("revision", ["gone", "refs/heads/gone", "0" * 40, "deadbee", "+main", "refs/pull/1/head"])
+@pytest.mark.parametrize(
+    "revision", ["gone", "refs/heads/gone", "0" * 40, "deadbee", "+main", "refs/pull/1/head"]
+)
 def test_what_is_not_there(url: str, cache: Path, revision: str) -> None:
     found = trouble(url, revision, cache).failure
     assert f"has no branch, tag or commit '{revision}'" in found.error
