@@ -177,8 +177,8 @@ def _inline(kind: str) -> dict[str, Any]:
 @st.composite
 def _charted(draw: st.DrawFn, split: bool, number: int) -> App:
     """An Application of a chart; its value files in the repository of the chart or in the other one."""
-    name = draw(st.sampled_from(["one", "two"]))
-    chosen = draw(st.lists(st.sampled_from(["all", "dev", "prod"]), unique=True, max_size=3))
+    name = draw(st.sampled_from(["one", "one", "two"]))
+    chosen = draw(st.lists(st.sampled_from(["all", "dev", "prod"]), unique=True, min_size=1, max_size=3))
     inline = draw(st.sampled_from(["", "", "object", "block", "parameters"]))
     source: dict[str, Any] = {"repoURL": DEPLOY, "path": f"charts/{name}"}
     more: tuple[dict[str, Any], ...] = ()
@@ -277,7 +277,7 @@ def worlds(draw: st.DrawFn) -> World:
         for name in ("all", "dev", "prod")
     }
     deploy |= layers
-    apps += [draw(_charted(split, number)) for number in range(draw(st.integers(1, 3)))]
+    apps += [draw(_charted(split, number)) for number in range(draw(st.integers(2, 3)))]
     if draw(st.booleans()):
         files, more = draw(_kustomized())
         deploy |= files

@@ -98,10 +98,13 @@ def test_an_application_that_would_be_called_differently_is_another(renderer: Re
 
 
 def test_an_application_that_a_generator_would_make_besides(renderer: Remembering) -> None:
-    """The generator takes the files of one folder; no set makes an Application of the second file's name."""
-    cpu = "api-{{ .api.resources.requests.cpu }}"
-    one = world(helm("own", valueFiles=["../../values/all.yaml"]), sets=appset(cpu, []))
-    assert outcome(renderer, one, ("own/own-api", CPU, "300m")) == "side-effect"
+    own = helm("own", valueFiles=["../../values/all.yaml"])
+    body = yaml.safe_load(appset("made", [])["apps/set.yaml"])
+    (generator,) = body["spec"]["generators"]
+    for cpu, expected in (("300m", "side-effect"), ("400m", "made")):
+        generator["selector"] = {"matchLabels": {"api.resources.requests.cpu": cpu}}
+        one = world(own, sets={"apps/set.yaml": yaml.safe_dump(body)})
+        assert outcome(renderer, one, ("own/own-api", CPU, "300m")) == expected
 
 
 def test_a_file_that_is_also_taken_as_text(renderer: Remembering) -> None:
@@ -244,6 +247,16 @@ def test_a_repository_that_is_not_known_is_not_written_to(renderer: Remembering)
         made, refused = change(estate, [[NewValue(foreign, "1")], [NewValue(known, "2")]])
         assert list(refused) == [0]
         assert {repository for repository, _ in made.files} == {DEPLOY}
+
+
+def test_a_value_that_does_not_reach_all_whom_it_was_meant_for(renderer: Remembering) -> None:
+    one = world(helm("own", valueFiles=["../../values/all.yaml"]), helm("other"))
+    estate = one.surveyed(renderer)
+    own, other = (slot(estate, who, CPU) for who in ("own/own-api", "other/other-api"))
+    both = own._replace(consumers=(*own.consumers, *other.consumers))
+    made, refused = change(estate, [[NewValue(both, "300m")]])
+    assert not made.files
+    assert refused[0].reason == "no-effect"
 
 
 def test_what_is_so_already_is_left(renderer: Remembering) -> None:

@@ -31,6 +31,13 @@ Name = tuple[str | int, ...]
 Units = dict[Name, Unit]
 
 _FURTHER: Final = 3  # effects that are named
+_DEFINITIONS: Final = frozenset(
+    {
+        ("argoproj.io", "Application"),
+        ("helm.toolkit.fluxcd.io", "HelmRelease"),
+        ("kustomize.toolkit.fluxcd.io", "Kustomization"),
+    }
+)
 
 
 class Shown(NamedTuple):
@@ -104,8 +111,11 @@ def prove(case: Case, before: Units, after: Units) -> tuple[dict[int, Shown], li
     ]
     touched = [at for at, known in enumerate(looks) if _is_touched(case, known, now[at], consumers)]
 
+    brought = _brought_forth(after)
+
     def one(at: int) -> Shown | Refused | None:
-        return _Proof(case, looks[at], now[at], _meant_in(looks[at], consumers, case)).shown()
+        defined = brought.get(now[at].lineage, frozenset())
+        return _Proof(case, looks[at], now[at], _meant_in(looks[at], consumers, case), defined).shown()
 
     with ThreadPoolExecutor(max(1, case.estate.means.workers), thread_name_prefix="prove") as pool:
         answers = list(pool.map(one, touched))
@@ -117,6 +127,15 @@ def prove(case: Case, before: Units, after: Units) -> tuple[dict[int, Shown], li
         elif answer is not None:
             shown[at] = answer
     return shown, troubles
+
+
+def _brought_forth(units: Units) -> dict[Name, frozenset[str]]:
+    """By the unit that renders them, the names of what defines further units: each of those is proven itself."""
+    found: dict[Name, set[str]] = {}
+    for unit in units.values():
+        if unit.parent is not None and unit.refused is None:
+            found.setdefault(unit.parent.lineage, set()).add(unit.name)
+    return {of: frozenset(names) for of, names in found.items()}
 
 
 def _meant_in(known: Look, consumers: Mapping[ContainerRef, list[NewValue]], case: Case) -> list[NewValue]:
@@ -148,7 +167,7 @@ def _standing(case: Case, before: Units, after: Units) -> Iterator[Trouble]:
         return written if written is not None else case.read(repository, path)
 
     for name, unit in before.items():
-        if unit.request is not None or not unit.manifests:
+        if unit.request is not None or not unit.manifests or name not in after:
             continue
         files = frozenset((unit.source, path) for path in unit.manifests)
         if after[name].manifests != unit.manifests:
@@ -192,8 +211,11 @@ def _takes_in(unit: Unit, written: Iterable[FileKey]) -> bool:
 class _Proof:
     """One unit, before and after."""
 
-    def __init__(self, case: Case, known: Look, unit: Unit, values: Sequence[NewValue]) -> None:
+    def __init__(
+        self, case: Case, known: Look, unit: Unit, values: Sequence[NewValue], defined: frozenset[str]
+    ) -> None:
         self._case = case
+        self._defined = defined
         self._known = known
         self._unit = unit
         self._values = values
@@ -219,6 +241,7 @@ class _Proof:
     def _judged(self, after: Render, renderer: str) -> Shown | Refused:
         intents, noise = self._intents(), frozenset[Spot]()
         found = differences(self._before, after)
+        found = {spot: one for spot, one in found.items() if not self._defines(spot)}
         verdict = judge(found, intents, noise)
         if verdict.beyond:
             noise = self._noise()
@@ -228,6 +251,11 @@ class _Proof:
         if len(derived) == len(verdict.beyond):
             verdict = verdict._replace(beyond=())
         return _flaw(self._unit, verdict) or Shown(self._unit, renderer, verdict, len(noise), derived)
+
+    def _defines(self, spot: Spot) -> bool:
+        """Whether it is a definition that another unit is made of, and stays one of the same name."""
+        kind = (spot.identity.version.partition("/")[0], spot.identity.kind)
+        return bool(spot.path) and kind in _DEFINITIONS and spot.identity.name in self._defined
 
     def _intents(self) -> tuple[Intent, ...]:
         mapped = proving.intents(self._before, self._values, self._case.read)
