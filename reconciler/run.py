@@ -40,7 +40,7 @@ from reconciler.proposals.build import Base, Templates, build
 from reconciler.proposals.group import Candidate, Group, group, hold_frozen, hold_savings, keep, once
 from reconciler.proposals.history import History, events_of, history, hold_rejected, merged_elsewhere
 from reconciler.sizing import decide
-from reconciler.source.changing import change as changed_files
+from reconciler.source.apart import Batch, Result, change_apart
 from reconciler.source.discover import opted_out
 from reconciler.source.estate import Estate, Land
 from reconciler.source.overlaying import in_overlays
@@ -318,31 +318,42 @@ def _propose(job: Job, site: Site, decisions: Sequence[tuple[Workload, Decision]
     proposals = []
     base = Base(site.repository.name, site.repository.base, site.files.commit)
     groups = group(candidates, site.repository.base, site.repository.default_base)
-    advance = job.progress.step("Proving by rendering", len(groups) if site.estate.looks else 0)
-    for one in groups:
-        proposal, unproven = _rewrite(site.estate, one, base, job.templates)
+    for one, made in zip(groups, _written(job, site.estate, groups), strict=True):
+        proposal, unproven = _proposal(one, made, base, job.templates)
         kept += unproven
         proposals += [proposal] if proposal else []
-        advance(1)
     changed = [change for proposal in proposals for change in proposal.changes]
     return Settled(site, (*changed, *kept), tuple(proposals), tuple(kept))
 
 
-def _rewrite(
-    estate: Estate, one: Group, base: Base, templates: Templates
+def _written(job: Job, estate: Estate, groups: Sequence[Group]) -> list[Result]:
+    """Each group's files with their new bytes, proven as if it were the only one."""
+    batches = [
+        Batch(
+            [change.values for change in one.changes],
+            [at for at, change in enumerate(one.changes) if change.evidence.policy.derived == "allow"],
+        )
+        for one in groups
+    ]
+    advance = job.progress.step("Writing and proving", len(groups))
+    made = change_apart(estate, batches)
+    advance(len(groups))
+    return made
+
+
+def _proposal(
+    one: Group, made: Result, base: Base, templates: Templates
 ) -> tuple[Proposal | None, list[Keep]]:
-    """The group's files with their new bytes; a change that can't be proven leaves the group."""
-    lenient = [at for at, change in enumerate(one.changes) if change.evidence.policy.derived == "allow"]
-    made, refused = changed_files(estate, [change.values for change in one.changes], lenient)
+    """What is left of a group; a change that can't be proven leaves it."""
     kept = [
         Keep(value.slot, why.reason, why.detail, one.changes[at].stages)
-        for at, why in sorted(refused.items())
+        for at, why in sorted(made.refused.items())
         for value in one.changes[at].values
     ]
     left = tuple(
         change._replace(proofs=made.proofs.get(at, ()))
         for at, change in enumerate(one.changes)
-        if at not in refused
+        if at not in made.refused
     )
     files = [change for (repository, _), change in made.files.items() if repository == base.repository]
     if not left or not files:

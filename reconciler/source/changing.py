@@ -43,6 +43,7 @@ class Made(NamedTuple):
 
     files: dict[FileKey, FileChange]
     proofs: dict[int, tuple[Proof, ...]]
+    writers: Mapping[FileKey, frozenset[int]]  # the groups that had each file written
 
 
 class _Flaw(NamedTuple):
@@ -52,14 +53,44 @@ class _Flaw(NamedTuple):
     suspects: tuple[int, ...]
 
 
+class Known:
+    """What every change of an estate has to know; found out when it is asked for first."""
+
+    def __init__(self, estate: Estate) -> None:
+        self.estate = estate
+        self.read: Read = reader(estate.lands)
+        self._owners = {(place, field): at for place, field, at in _owned(estate.looks)}
+        self._inputs: dict[int, frozenset[FileKey]] = {}
+        self._before: Units | None = None
+
+    def owner(self, value: NewValue) -> int | None:
+        """The look that edits a value."""
+        return self._owners.get((value.slot.place, value.slot.field))
+
+    def inputs(self, at: int) -> frozenset[FileKey]:
+        """The files that a look's unit is made of."""
+        if at not in self._inputs:
+            self._inputs[at] = inputs(self.estate.looks[at].unit)
+        return self._inputs[at]
+
+    def before(self) -> Units:
+        """All units as they are."""
+        if self._before is None:
+            self._before = units_with(self.estate, {})
+        return self._before
+
+
 def change(
-    estate: Estate, groups: Sequence[Group], lenient: Collection[int] = ()
+    estate: Estate,
+    groups: Sequence[Group],
+    lenient: Collection[int] = (),
+    known: Known | None = None,
 ) -> tuple[Made, dict[int, Refused]]:
     """All groups that can be made together; the others with their reasons. Of two that can't, the first is.
 
     `lenient`: the groups whose policy allows what a chart derives from a value to change with it.
     """
-    task = _Task(estate, groups, lenient)
+    task = _Task(known or Known(estate), groups, lenient)
     chosen, refused = list(range(len(groups))), dict[int, Refused]()
     while not isinstance(tried := _Attempt(task).made(chosen), Made):
         refused.update(_blamed(task, tried))
@@ -93,32 +124,14 @@ def _joined(task: _Task, fit: list[int], more: Sequence[int]) -> dict[int, Refus
 
 
 class _Task:
-    """What is asked for, and what every attempt at it has to know."""
+    """What is asked for, and what is known of the estate that it is asked of."""
 
-    def __init__(self, estate: Estate, groups: Sequence[Group], lenient: Collection[int]) -> None:
-        self.estate = estate
+    def __init__(self, known: Known, groups: Sequence[Group], lenient: Collection[int]) -> None:
+        self.known = known
+        self.estate = known.estate
         self.groups = groups
-        self.read: Read = reader(estate.lands)
+        self.read = known.read
         self._lenient = frozenset(_name_of(value) for at in lenient for value in groups[at])
-        self._owners = {(place, field): at for place, field, at in _owned(estate.looks)}
-        self._inputs: dict[int, frozenset[FileKey]] = {}
-        self._before: Units | None = None
-
-    def owner(self, value: NewValue) -> int | None:
-        """The look that edits a value."""
-        return self._owners.get((value.slot.place, value.slot.field))
-
-    def inputs(self, at: int) -> frozenset[FileKey]:
-        """The files that a look's unit is made of."""
-        if at not in self._inputs:
-            self._inputs[at] = inputs(self.estate.looks[at].unit)
-        return self._inputs[at]
-
-    def before(self) -> Units:
-        """All units as they are."""
-        if self._before is None:
-            self._before = units_with(self.estate, {})
-        return self._before
 
     def may_derive(self, values: Sequence[NewValue]) -> bool:
         return bool(self._lenient) and all(_name_of(value) in self._lenient for value in values)
@@ -147,7 +160,7 @@ class _Attempt:
         flaws: list[_Flaw] = []
         for at in chosen:
             for value in self._task.groups[at]:
-                owner = self._task.owner(value)
+                owner = self._task.known.owner(value)
                 if value.slot.refused is not None:
                     flaws.append(_Flaw(value.slot.refused, (at,)))
                 elif owner is not None:
@@ -208,7 +221,7 @@ class _Attempt:
         reads: set[FileKey] = set()
         for at in left:
             own = {_file(one) for each in by_look[at].values() for one in each}
-            taken = self._task.inputs(at) | own
+            taken = self._task.known.inputs(at) | own
             if not chosen or (own.isdisjoint(reads) and taken.isdisjoint(writes)):
                 chosen.append(at)
                 writes |= own
@@ -237,7 +250,7 @@ class _Attempt:
         own: dict[FileKey, set[int]] = {(unit.repository, unit.path): set()}
         for place in places:
             own.setdefault((place.repository, place.path), set()).add(place.document)
-        written = self._after.keys() & self._task.inputs(at)
+        written = self._after.keys() & self._task.known.inputs(at)
         return any(key not in own or own[key] & self._documents.get(key, set()) for key in written)
 
     def _edit(self, known: Look, values: Sequence[NewValue]) -> _Edited | Refused:
@@ -252,12 +265,14 @@ class _Attempt:
             values = _once(value for at in chosen for value in task.groups[at])
             edited = frozenset(key for one in self._edited.values() for key in one.files)
             case = Case(task.estate, task.read, self._after, edited, values, task.may_derive)
-            before = task.before()
+            before = task.known.before()
             after = units_with(task.estate, self._after) if self._after else before
             seen, troubles = prove(case, before, after)
             if troubles:
                 return [_Flaw(one.why, self._suspects(one.files) or tuple(chosen)) for one in troubles]
-        return Made(self._files(), {at: tuple(self._proofs_of(task.groups[at], seen)) for at in chosen})
+        proofs = {at: tuple(self._proofs_of(task.groups[at], seen)) for at in chosen}
+        writers = {key: frozenset(groups) for key, groups in self._writers.items()}
+        return Made(self._files(), proofs, writers)
 
     def _suspects(self, files: Iterable[FileKey]) -> tuple[int, ...]:
         return tuple(sorted({at for key in files for at in self._writers.get(key, ())}))
