@@ -217,6 +217,18 @@ def test_a_new_file_in_a_folder_that_is_applied_as_it_stands(renderer: Rememberi
     assert refused[0].reason == "side-effect"
 
 
+def test_patches_for_two_containers_that_have_one_place(renderer: Remembering) -> None:
+    files = {"base/kustomization.yaml": "resources: [app.yaml]\n", "base/app.yaml": PLAIN["plain/app.yaml"]}
+    one = world(files=files | overlay("k-dev", frozenset()) | overlay("k-prod", frozenset()))
+    estate = one.surveyed(renderer)
+    wishes = [NewValue(slot(estate, "k-dev/plain", LIMIT, who), "2") for who in ("app", "side")]
+    assert wishes[0].slot.place == wishes[1].slot.place
+    for groups in ([wishes], [wishes[:1], wishes[1:]]):
+        made, refused = change(estate, groups)
+        assert not refused
+        check(one, one.changed(made), wishes, renderer)
+
+
 def test_groups_that_contradict_each_other_cost_no_other_its_change(renderer: Remembering) -> None:
     apps = [helm(f"a{n}", valueFiles=["../../values/all.yaml"], valuesObject={"api": {}}) for n in range(4)]
     one = world(*apps)
@@ -237,6 +249,21 @@ def test_groups_that_contradict_each_other_cost_no_other_its_change(renderer: Re
     check(one, one.changed(made), [each for at in (0, 1, 2, 4, 5) for each in groups[at]], renderer)
     assert [proof.unit for proof in made.proofs[0]] == ["a0"]
     assert [proof.unit for proof in made.proofs[1]] == ["a0", "a1", "a2", "a3"]
+
+
+def test_two_units_may_each_have_values_in_one_file(renderer: Remembering) -> None:
+    """The second one's is written on top of the first one's, which changes it as well."""
+    shared = {"values/all.yaml": ALL + "web: {cpu: 160m}\n"}
+    a = helm("a", valueFiles=["../../values/all.yaml"], valuesObject={"web": {"cpu": "155m"}})
+    b = helm("b", valueFiles=["../../values/all.yaml"])
+    one = world(a, b, shared=shared)
+    estate = one.surveyed(renderer)
+    wishes = [NewValue(slot(estate, "a/a-api", CPU), "300m"), NewValue(slot(estate, "b/b-web", CPU), "310m")]
+    assert [len(each.slot.consumers) for each in wishes] == [2, 1]
+    made, refused = change(estate, [[each] for each in wishes])
+    assert not refused
+    assert [path for _, path in made.files] == ["values/all.yaml"]
+    check(one, one.changed(made), wishes, renderer)
 
 
 def test_a_repository_that_is_not_known_is_not_written_to(renderer: Remembering) -> None:
