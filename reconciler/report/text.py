@@ -28,6 +28,7 @@ _ACTION_STYLE = {
     Do.MERGE: "magenta",
     Do.WAIT: "yellow",
 }
+_MOST_PLACES = 3  # that a note names
 _PIPED_WIDTH = 100_000  # never wrap what another program reads
 
 
@@ -162,8 +163,17 @@ def print_actions(out: Console, actions: Sequence[Action], *, wrote: bool) -> No
 
 
 def print_notes(out: Console, notes: Iterable[Note]) -> None:
+    """What is true of several files is said once."""
+    same: dict[str, list[Note]] = {}
     for note in notes:
-        out.print(Text(shown(f"note: {_where(note)}{note.detail}"), style="yellow"))
+        same.setdefault(note.detail, []).append(note)
+    for detail, each in same.items():
+        where = _where(each[0])
+        if len(each) > 1:
+            places = [_where(note).removesuffix(": ") for note in each[:_MOST_PLACES]]
+            left = len(each) - _MOST_PLACES
+            where = f"{', '.join(filter(None, places))}{f' and {left} more' if left > 0 else ''}: "
+        out.print(Text(shown(f"note: {where}{detail}"), style="yellow"))
 
 
 def print_failures(out: Console, failures: Iterable[Failure]) -> None:

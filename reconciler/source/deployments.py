@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from typing import Final
 
-from reconciler.model import Reason, Refused
+from reconciler.model import Key, Reason, Refused
 from reconciler.source import applications, appplatform, appsets, argocd, flux, fluxunits
 from reconciler.source.applications import Application, Origin
 from reconciler.source.catalog import Catalog
@@ -22,6 +23,7 @@ _MARK: Final = re.compile(
 
 
 _Key = tuple[str, ...]
+_Spot = tuple[str, str, int, tuple[Key, ...]]  # of an object in a file
 
 
 class Deployments:
@@ -35,7 +37,7 @@ class Deployments:
         self._made: dict[_Key, list[Unit]] = {}
         self._parents: dict[_Key, Unit] = {}
         self._flux = _FluxObjects(catalog, context)
-        self._done: set[tuple[str, str, str, str]] = set()
+        self._done: set[_Key] = set()
         self._marked: dict[int, tuple[Files, bool]] = {}  # by identity: thousands may share one chart
         if context.settings.exported is not None:
             self._take_export(catalog.deployed)
@@ -54,7 +56,7 @@ class Deployments:
 
     def bring_forth(self, unit: Unit) -> bool:
         """Whether a render of a unit holds an Application or a Flux object that was not known."""
-        key = (unit.repository, unit.path, unit.name, unit.cluster)
+        key = unit.lineage
         renderer, request = self._context.renderer, unit.request
         if renderer is None or request is None or key in self._done or not self._may(request):
             return False
@@ -67,6 +69,18 @@ class Deployments:
         if self._context.settings.exported is None:
             new |= self._take_rendered(unit, held)
         return new
+
+    def forget_orphans(self, units: Sequence[Unit]) -> bool:
+        """Whether a Flux object was known only from the render of what is no unit any more.
+
+        What is written in a file is rendered as it stands, until it turns out who changes it.
+        """
+        alive: set[_Key] = set()
+        for unit in sorted(units, key=lambda each: len(each.lineage)):
+            if unit.parent is None or unit.parent.lineage in alive:
+                alive.add(unit.lineage)
+        self._done &= alive
+        return self._flux.forget_orphans(alive)
 
     def _may(self, request: Request) -> bool:
         """Whether any file of a request could bring forth what deploys something."""
@@ -168,20 +182,15 @@ class _FluxObjects:
         self._objects = [each for each in catalog.deployed if _is_flux(each)]
         self._patches = [each for each in catalog.patches if _is_flux(each)]
         self._sources = [each for each in catalog.deployed if flux.is_source(each)]
-        self._rendered: dict[tuple[str, ...], flux.Release] = {}
-        self._replaced: set[tuple[str, str, int]] = set()
+        self._rendered: dict[_Key, flux.Release] = {}
         self._maps: dict[frozenset[str], list[Thing]] = {}
 
     def units(self) -> list[Unit]:
-        written = [
-            each
-            for each in self._objects
-            if (each.repository, each.path, each.document) not in self._replaced
-        ]
-        if not written and not self._rendered:
+        pieces = Counter(at for each in self._rendered.values() for at in set(map(_at, each.written)))
+        releases = [flux.Release(each, ()) for each in self._objects if _at(each) not in pieces]
+        releases += [_found_at(each, pieces) for each in self._rendered.values()]
+        if not releases:
             return []
-        releases = [flux.Release(each, ()) for each in written]
-        releases += self._rendered.values()
         found = flux.Flux(self._sources, self._config_maps(releases), self._context)
         return [fluxunits.unit_of(each, found, self._context) for each in releases]
 
@@ -196,18 +205,55 @@ class _FluxObjects:
                 for own in (*self._objects, *self._patches)
                 if own.path in files and (own.kind, own.name) == (each.kind, each.name)
             ]
-            key = (unit.repository, unit.path, unit.name, each.kind, each.namespace, each.name)
-            if key not in self._rendered:
+            key = (each.kind, each.namespace, each.name, *unit.lineage)
+            if key not in self._rendered and not _is_above(each, same, unit):
                 self._rendered[key] = flux.Release(each, tuple(same), unit)
-                self._replaced |= {(own.repository, own.path, own.document) for own in same}
                 new = True
         return new
+
+    def forget_orphans(self, alive: Collection[_Key]) -> bool:
+        orphans = [
+            key
+            for key, each in self._rendered.items()
+            if each.rendered_by is not None and each.rendered_by.lineage not in alive
+        ]
+        for key in orphans:
+            del self._rendered[key]
+        return bool(orphans)
 
     def _config_maps(self, releases: list[flux.Release]) -> list[Thing]:
         names = frozenset(name for each in releases for name in flux.config_map_names(each.thing))
         if names not in self._maps:
             self._maps[names] = self._catalog.config_maps(set(names)) if names else []
         return self._maps[names]
+
+
+def _is_above(thing: Thing, pieces: Sequence[Thing], unit: Unit) -> bool:
+    """Whether a unit renders its own definition, as that of `flux bootstrap` does, or a parent's."""
+    paths = {(each.repository, each.path) for each in pieces}
+    above: Unit | None = unit
+    while above is not None:
+        if (
+            flux.is_kustomization(thing)
+            and above.name == thing.name
+            and (above.repository, above.path) in paths
+        ):
+            return True
+        above = above.parent
+    return False
+
+
+def _at(thing: Thing) -> _Spot:
+    return (thing.repository, thing.path, thing.document, thing.keys)
+
+
+def _found_at(release: flux.Release, pieces: Counter[_Spot]) -> flux.Release:
+    """The release where people find it: the file that it is written in, when only one unit renders that."""
+    thing, unit = release.thing, release.rendered_by
+    own = next((each for each in release.written if each.repository == thing.repository), None)
+    if own is not None and pieces[_at(own)] == 1:
+        return release._replace(thing=thing._replace(path=own.path, line=own.line))
+    return release._replace(thing=thing._replace(line=unit.line if unit is not None else thing.line))
 
 
 def _is_flux(thing: Thing) -> bool:

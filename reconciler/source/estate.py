@@ -6,7 +6,7 @@ whom a line feeds, in every unit and cluster, and what is defined more than once
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from reconciler.model import (
@@ -22,7 +22,7 @@ from reconciler.model import (
     UnitSeen,
     Workload,
 )
-from reconciler.source import kustomizing, relate
+from reconciler.source import kustomizing, relate, telling
 from reconciler.source.cache import Cache
 from reconciler.source.charts import ChartSource
 from reconciler.source.comparing import Judge
@@ -287,6 +287,7 @@ def _by_home(
     for land in lands:
         name, shelf = land.name, shelves[land.name]
         plain = discovered(shelf, at_home[name])
+        own = [look for look in looks if _is_of(look.unit.repository, name, shelves)]
         result[name] = Discovery(
             plain.repository,
             plain.commit,
@@ -297,10 +298,10 @@ def _by_home(
                 *plain.notes,
                 *(one for one in found.notes if _is_of(one.repository, name, shelves)),
                 *(one for one in relate.told_twice(workloads) if one.repository == name),
-                *_notes(looks, name, shelves),
+                *telling.kept_units((look.unit, look.refused) for look in own),
             ),
             {**plain.blobs, **_blobs(shelf, at_home[name], name)},
-            tuple(_seen(look) for look in looks if _is_of(look.unit.repository, name, shelves)),
+            tuple(map(_seen, own)),
         )
     return result
 
@@ -319,14 +320,6 @@ def _home(workload: Workload) -> str:
 def _is_of(repository: str, name: str, shelves: Mapping[str, Shelf]) -> bool:
     """What lies in no known repository is told with the first: Applications that only Argo CD lists."""
     return repository == name or (repository not in shelves and name == next(iter(shelves)))
-
-
-def _notes(looks: Sequence[Look], name: str, shelves: Mapping[str, Shelf]) -> Iterator[Note]:
-    for look in looks:
-        unit, why = look.unit, look.refused
-        if _is_of(unit.repository, name, shelves) and why is not None:
-            words = f"the unit {unit.name} is kept as it is: {why.detail} ({why.reason})"
-            yield Note("unit", words, unit.repository, unit.path, unit.line)
 
 
 def _blobs(shelf: Shelf, workloads: Sequence[Workload], name: str) -> dict[str, str]:

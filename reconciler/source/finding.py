@@ -50,6 +50,8 @@ def find_units(
     for _ in range(_DEEPEST):
         units = [*deployments.units(), *named]
         units += rest.units_of(units, context)
+        if deployments.forget_orphans(units):
+            continue
         news = [unit for unit in units if deployments.bring_forth(unit)]
         if not news:
             break

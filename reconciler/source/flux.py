@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from reconciler.model import Reason, Refused
 from reconciler.source.context import Context
+from reconciler.source.remotes import told
 from reconciler.source.trees import Tree
 from reconciler.source.typed import Table, Thing, items, table, table_of, text
 from reconciler.source.units import Unit
@@ -66,10 +67,12 @@ class Flux:
     def config_map(self, name: str, namespace: str) -> Thing | None:
         return self._maps.get((namespace, name)) or self._maps.get(("", name))
 
-    def tree(self, found: Thing | None, beside: Tree | None) -> Tree | Refused:
+    def tree(self, found: Thing | None, reference: Table, beside: Tree | None) -> Tree | Refused:
         """The repository of a GitRepository."""
         if found is None:
-            return Refused(Reason.UNKNOWN_SOURCE, "its source is not defined in a known repository")
+            named = f"{text(reference.get('kind'))} {text(reference.get('name'))}".strip()
+            words = f"its source, the {named}, is not defined in a known repository"
+            return Refused(Reason.UNKNOWN_SOURCE, words if named else "it names no source")
         if found.kind != "GitRepository":
             return Refused(
                 Reason.UNKNOWN_SOURCE, f"its source {found.name} is a {found.kind}, which is not fetched"
@@ -85,7 +88,8 @@ class Flux:
             # without a revision Flux takes this branch, whatever the server's default is
             return self._context.remotes.tree(url, revision or "master")
         if tree is None:
-            return Refused(Reason.UNKNOWN_SOURCE, f"its source {found.name} is no known repository")
+            words = f"its source {found.name} ({told(url)}) is no known repository"
+            return Refused(Reason.UNKNOWN_SOURCE, words)
         if not self._context.repositories.follows(tree, revision):
             words = f"its source is at revision {revision}, which is not what is read here"
             return Refused(Reason.OTHER_REVISION, words)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from reconciler.model import Key, Place, Reason, Refused
+from reconciler.source import fluxfolders
 from reconciler.source.adding import Adding, add
 from reconciler.source.context import Context, Landing
 from reconciler.source.flux import Flux, Release, is_release
+from reconciler.source.objects import KINDS
+from reconciler.source.overlays import Overlay, kustomization_in
 from reconciler.source.render import Files, HelmRequest, KustomizeRequest
 from reconciler.source.settings import Destination, destination
 from reconciler.source.trees import Tree, inside
@@ -28,6 +31,8 @@ from reconciler.source.typed import (
 )
 from reconciler.source.units import Layer, Unit
 
+_TOP_KIND: Final = re.compile(rb"(?m)^kind:[ \t]*[\"']?([A-Za-z]+)")
+_BUILDING: Final = (b"Kustomization", b"Component", b"List")
 _VARIABLE: Final = re.compile(rb"\$\{[A-Za-z_][A-Za-z0-9_]*[^}\n]*\}")
 
 
@@ -149,7 +154,7 @@ class _Release(_Base):
             url = text(table(found.body.get("spec")).get("url"))
             files = self._context.charts.fetched(url, name, text(spec.get("version")))
             return files if isinstance(files, Refused) else _Chart(files, Landing(None, ""))
-        tree = self._flux.tree(found, self._beside)
+        tree = self._flux.tree(found, table(spec.get("sourceRef")), self._beside)
         if isinstance(tree, Refused):
             return tree
         folder = inside("", name.strip("/") or ".")
@@ -254,7 +259,7 @@ class _Kustomization(_Base):
         if found is None and self._beside is not None and text(reference.get("name")) == "flux-system":
             tree = self._beside  # what `flux bootstrap` calls the repository that it writes to
         else:
-            tree = self._flux.tree(found, self._beside)
+            tree = self._flux.tree(found, reference, self._beside)
         if isinstance(tree, Refused):
             return self._unit(None, namespace)._replace(refused=tree)
         folder = inside("", text(self._spec.get("path")).strip("/") or ".")
@@ -266,12 +271,21 @@ class _Kustomization(_Base):
 
     def _built(self, unit: Unit, tree: Tree, folder: str) -> Unit:
         overlays = self._context.overlays
-        overlay = overlays.overlay(tree, folder)
-        if isinstance(overlay, Refused):
-            return self._plain(unit, tree, folder)
-        body = overlays.body(tree, overlay.path)
-        if isinstance(body, Refused):
-            return unit._replace(refused=body)
+        path = kustomization_in(tree, folder)
+        overlay: Overlay | Refused
+        body: Table | Refused
+        if path is None:
+            found = fluxfolders.generated(tree, folder)
+            if not found.kustomizations and not self._options():
+                return self._plain(unit, tree, found.manifests)
+            overlay, body = fluxfolders.overlay_of(found, tree, folder, overlays)
+        else:
+            overlay, body = overlays.overlay(tree, folder), overlays.body(tree, path)
+        for each in (overlay, body):
+            if isinstance(each, Refused):
+                return unit._replace(refused=each)
+        assert isinstance(overlay, Overlay)
+        assert isinstance(body, dict)
         components = [text(each) for each in items(self._spec.get("components"))]
         folders = [inside(folder, each) or "" for each in components]
         whole = overlays.with_components(tree, overlay, folders)
@@ -290,14 +304,10 @@ class _Kustomization(_Base):
         )
         return unit._replace(request=request, written=built.written, refused=refused, mounts=built.mounts)
 
-    def _plain(self, unit: Unit, tree: Tree, folder: str) -> Unit:
-        """Without a kustomization Flux takes every manifest below the folder."""
+    def _plain(self, unit: Unit, tree: Tree, paths: Sequence[str]) -> Unit:
+        """Manifests that nothing changes are applied as they stand."""
         if tree.refused is not None:
             return unit._replace(refused=tree.refused)
-        if self._options():
-            words = "it changes a folder that has no kustomization; give the folder one"
-            return unit._replace(refused=Refused(Reason.UNSUPPORTED, words))
-        paths = [path for path in tree.below(folder) if path.endswith((".yaml", ".yml"))]
         files = {path: tree.read(path) or b"" for path in paths} if self._substitutes() else {}
         return unit._replace(manifests=tuple(paths), refused=unit.refused or self._substituted(files))
 
@@ -319,11 +329,17 @@ class _Kustomization(_Base):
     def _substituted(self, files: Mapping[str, bytes]) -> Refused | None:
         if not self._substitutes():
             return None
-        used = sorted(path for path, data in files.items() if _VARIABLE.search(data))
+        used = sorted(path for path, data in files.items() if _VARIABLE.search(data) and _matters(data))
         if not used:
             return None
         words = f"its postBuild fills in variables of {posixpath.basename(used[0])}"
         return Refused(Reason.UNSUPPORTED, words)
+
+
+def _matters(data: bytes) -> bool:
+    """Whether a file may have a say in pods; a claim for a volume, or a release, has none."""
+    kinds = _TOP_KIND.findall(data)
+    return not kinds or any(kind in _BUILDING or kind.decode() in KINDS for kind in kinds)
 
 
 def _image(entry: Table) -> str:

@@ -43,19 +43,16 @@ def lay_out(snapshot: Snapshot) -> Layout:
     entries = snapshot.entries()
     charts = {folder(entry.path) for entry in entries if entry.path.endswith(_CHART) and _is_chart(entry)}
     manifests, kustomizations = [], []
-    templated: dict[str, int] = {}
     for entry in entries:
         if entry.mode in (SYMLINK_MODE, SUBMODULE_MODE):
             continue
-        chart = _chart_of(entry.path, charts)
-        if chart:
-            templated[chart] = templated.get(chart, 0) + 1
-        elif entry.path.endswith(KUSTOMIZATIONS) and entry.path.rpartition("/")[2] in KUSTOMIZATIONS:
+        if _is_template(entry.path, charts):
+            continue
+        if entry.path.endswith(KUSTOMIZATIONS) and entry.path.rpartition("/")[2] in KUSTOMIZATIONS:
             kustomizations.append(entry)
         elif entry.path.endswith(_SUFFIXES):
             manifests.append(entry)
-    links, link_notes = _links(snapshot)
-    notes = [*_chart_notes(snapshot.repository, templated), *link_notes]
+    links, notes = _links(snapshot)
     notes += [
         Note("submodule", "another repository: its files are not read", snapshot.repository, entry.path)
         for entry in entries
@@ -70,22 +67,15 @@ def _is_chart(entry: Entry) -> bool:
     return entry.path.rpartition("/")[2] == _CHART and entry.mode != SUBMODULE_MODE
 
 
-def _chart_of(path: str, charts: set[str]) -> str:
-    """The chart whose template a file is; "" for a file that is none."""
+def _is_template(path: str, charts: set[str]) -> bool:
+    """Whether a file is a template of a chart."""
     if not charts or "templates/" not in path:
-        return ""
+        return False
     for head in _heads(path):
         parent, _, name = head.rpartition("/")
         if name == "templates" and head != path and (parent or ".") in charts:
-            return parent or "."
-    return ""
-
-
-def _chart_notes(repository: str, templated: Mapping[str, int]) -> Iterator[Note]:
-    for chart, files in templated.items():
-        path = _CHART if chart == "." else f"{chart}/{_CHART}"
-        one = "template belongs" if files == 1 else "templates belong"
-        yield Note("helm-chart", f"{files} {one} to this chart, and are no manifests", repository, path)
+            return True
+    return False
 
 
 def _links(snapshot: Snapshot) -> tuple[dict[str, str], list[Note]]:

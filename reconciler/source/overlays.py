@@ -17,7 +17,7 @@ from reconciler.source.mounts import LISTS
 from reconciler.source.remotes import Remotes, told
 from reconciler.source.repositories import Repositories
 from reconciler.source.trees import Tree, inside
-from reconciler.source.typed import Table, Value, items, table, text
+from reconciler.source.typed import Table, Value, as_json, items, table, text
 from reconciler.source.units import Mount, Written
 
 _MOST_FILES: Final = 20_000
@@ -71,6 +71,13 @@ class Overlays:
             return Refused(Reason.NOT_DEPLOYABLE, f"there is no kustomization in {folder or 'the root'}")
         whole = () if tree.refused is None else (Mount("", tree.name, "", tree.refused),)
         return _Gathering(self, Overlay({}, path, mounts=whole)).through(tree, [path])
+
+    def made(self, tree: Tree, path: str, body: Table, why: Refused) -> Overlay | Refused:
+        """A kustomization that stands in no file, and so can't be edited; it leads where any other does."""
+        whole = () if tree.refused is None else (Mount("", tree.name, "", tree.refused),)
+        mounts = (*whole, Mount(path, tree.name, path, why))
+        start = Overlay({path: as_json(body)}, path, mounts=mounts)
+        return _Gathering(self, start).through(tree, list(self.named(tree, path, body)))
 
     def named(self, tree: Tree, path: str, body: Table) -> tuple[str, ...]:
         """The files of its own repository that a kustomization leads to."""

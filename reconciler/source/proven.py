@@ -111,10 +111,10 @@ def prove(case: Case, before: Units, after: Units) -> tuple[dict[int, Shown], li
     ]
     touched = [at for at, known in enumerate(looks) if _is_touched(case, known, now[at], consumers)]
 
-    brought = _brought_forth(after)
+    definitions = _Definitions(after)
 
     def one(at: int) -> Shown | Refused | None:
-        defined = brought.get(now[at].lineage, frozenset())
+        defined = definitions.rendered_by(now[at])
         return _Proof(case, looks[at], now[at], _meant_in(looks[at], consumers, case), defined).shown()
 
     with ThreadPoolExecutor(max(1, case.estate.means.workers), thread_name_prefix="prove") as pool:
@@ -129,13 +129,24 @@ def prove(case: Case, before: Units, after: Units) -> tuple[dict[int, Shown], li
     return shown, troubles
 
 
-def _brought_forth(units: Units) -> dict[Name, frozenset[str]]:
-    """By the unit that renders them, the names of what defines further units: each of those is proven itself."""
-    found: dict[Name, set[str]] = {}
-    for unit in units.values():
-        if unit.parent is not None and unit.refused is None:
-            found.setdefault(unit.parent.lineage, set()).add(unit.name)
-    return {of: frozenset(names) for of, names in found.items()}
+class _Definitions:
+    """What defines units, and is itself rendered: what it deploys is proven in units of its own."""
+
+    def __init__(self, units: Units) -> None:
+        self._brought: dict[Name, set[str]] = {}  # by the unit that renders it
+        self._written: dict[FileKey, set[str]] = {}  # by its file
+        for unit in units.values():
+            if unit.refused is None:
+                name = unit.application.name if unit.application is not None else unit.name
+                self._written.setdefault((unit.repository, unit.path), set()).add(name)
+                if unit.parent is not None:
+                    self._brought.setdefault(unit.parent.lineage, set()).add(name)
+
+    def rendered_by(self, unit: Unit) -> frozenset[str]:
+        """The names of those that a unit renders."""
+        own = (unit.repository, unit.path)
+        taken = (self._written.get(key, set()) for key in inputs(unit) if key != own)
+        return frozenset(self._brought.get(unit.lineage, set()).union(*taken))
 
 
 def _meant_in(known: Look, consumers: Mapping[ContainerRef, list[NewValue]], case: Case) -> list[NewValue]:

@@ -13,6 +13,7 @@ from reconciler.source.compose import RENDERED, Where
 from reconciler.source.facts import FileFacts
 from reconciler.source.objects import KINDS
 from reconciler.source.scalers import FoundScaler
+from reconciler.source.telling import some
 
 _MOST_NAMED: Final = 3
 
@@ -65,16 +66,17 @@ def told_twice(workloads: Sequence[Workload]) -> Iterator[Note]:
     for workload in workloads:
         if workload.containers and workload.containers[0].slots[0].how_traced != RENDERED:
             at.setdefault(_name(workload)._replace(repository=""), []).append(workload)
+    by_units: dict[tuple[str, ...], list[Workload]] = {}
     for same in at.values():
-        first = same[0]
         if len(same) > 1 and any(map(_is_rendered, same)):
-            named = ", ".join(f"{each.unit} ({each.path}:{each.line})" for each in same[:_MOST_NAMED])
-            more = f" and {len(same) - _MOST_NAMED} more" if len(same) > _MOST_NAMED else ""
-            words = (
-                f"{first.kind}/{first.name} is defined by {len(same)} units: {named}{more}; "
-                "name their clusters or namespaces, or keep one"
-            )
-            yield Note("defined-twice", words, first.repository, first.path, first.line)
+            units = tuple(f"{each.unit} ({each.path}:{each.line})" for each in same)
+            by_units.setdefault(units, []).append(same[0])
+    for units, alike in by_units.items():
+        first, named = alike[0], [f"{each.kind}/{each.name}" for each in alike]
+        one = f"{named[0]} is" if len(named) == 1 else f"{len(named)} workloads ({some(named)}) are"
+        advice = "name their clusters or namespaces, or keep one"
+        words = f"{one} defined by {len(units)} units: {some(units)}; {advice}"
+        yield Note("defined-twice", words, first.repository, first.path, first.line)
 
 
 class Claims(NamedTuple):

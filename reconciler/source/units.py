@@ -124,6 +124,12 @@ class Unit(NamedTuple):
     parent: Unit | None = None  # whose render brought forth what defines it
     application: Deployed | None = None
 
+    @property
+    def lineage(self) -> tuple[str, ...]:
+        """Which unit it is: what it is called, where that stands, and by whose render it came."""
+        own = (self.repository, self.path, self.name, self.cluster, self.namespace)
+        return own if self.parent is None else (*own, *self.parent.lineage)
+
     def located(self, path: str) -> Located:
         """Where a file of the request lies."""
         found: Located | None = None

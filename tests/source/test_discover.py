@@ -78,7 +78,7 @@ def test_the_blob_of_each_file_with_workloads_is_told() -> None:
 # -- charts and kustomizations ----------------------------------------------------------------------
 
 
-def test_templates_of_a_chart_are_told_once_and_not_read() -> None:
+def test_templates_of_a_chart_are_not_read() -> None:
     files = {
         "charts/web/Chart.yaml": "name: web\n",
         "charts/web/templates/a.yaml": deployment("{{ .Release.Name }}"),
@@ -88,7 +88,7 @@ def test_templates_of_a_chart_are_told_once_and_not_read() -> None:
     }
     found = found_in(files)
     assert [w.name for w in found.workloads] == ["c", "d"]
-    assert [(note.what, note.path) for note in found.notes] == [("helm-chart", "charts/web/Chart.yaml")]
+    assert found.notes == ()
     assert found_in({"Chart.yaml": "", "templates/a.yaml": deployment()}).workloads == ()
 
 

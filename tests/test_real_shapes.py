@@ -1,0 +1,207 @@
+"""Shapes of public deployment repositories that went wrong once: each small, each from the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rendered_world import DEPLOYMENT, VALUES, application, lay_out, put_tools_on_path
+
+from reconciler.cli import ended
+
+CHART = {
+    "charts/web/Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\n",
+    "charts/web/values.yaml": VALUES,
+    "charts/web/templates/deployment.yaml": DEPLOYMENT,
+}
+
+
+@pytest.fixture(autouse=True)
+def _tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    put_tools_on_path(monkeypatch)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def scanned(folder: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    capsys.readouterr()
+    assert ended(["scan", str(folder), "-o", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert isinstance(found, dict)
+    return found
+
+
+def printed(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str]:
+    capsys.readouterr()
+    code = ended(list(args))
+    return code, capsys.readouterr().out
+
+
+# -- Flux as most home clusters and `flux bootstrap` lay it out -------------------------------
+
+
+def flux(name: str, path: str, more: str = "") -> str:
+    return f"""\
+---
+# a comment, so that no line is the first
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {{name: {name}, namespace: flux-system}}
+spec:
+  interval: 1h
+  path: {path}
+  sourceRef: {{kind: GitRepository, name: flux-system}}
+{more}"""
+
+
+RELEASE = """\
+---
+# a comment
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata:
+  name: web
+spec:
+  interval: 1h
+  chart:
+    spec:
+      chart: ./charts/web
+      sourceRef: {kind: GitRepository, name: flux-system, namespace: flux-system}
+  values:
+    resources:
+      requests:
+        cpu: 200m
+        memory: 300Mi
+"""
+SOURCE = """\
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: GitRepository
+metadata: {name: flux-system, namespace: flux-system}
+spec: {url: https://git.example.com/platform/deploy.git, ref: {branch: main}}
+"""
+DEFAULTS = """\
+  patches:
+  - patch: |
+      apiVersion: kustomize.toolkit.fluxcd.io/v1
+      kind: Kustomization
+      metadata: {name: _}
+      spec: {prune: true}
+    target: {group: kustomize.toolkit.fluxcd.io, kind: Kustomization}
+"""
+HOME: Mapping[str, str] = CHART | {
+    "cluster/source.yaml": SOURCE,
+    "cluster/ks.yaml": flux("cluster", "./cluster"),
+    "cluster/apps.yaml": flux("cluster-apps", "./apps", DEFAULTS),
+    "apps/shop/kustomization.yaml": "namespace: shop\nresources: [web/ks.yaml]\n",
+    "apps/shop/web/ks.yaml": flux("web", "./apps/shop/web/app", "  targetNamespace: shop\n"),
+    "apps/shop/web/app/kustomization.yaml": "resources: [helmrelease.yaml, claim.yaml]\n",
+    "apps/shop/web/app/helmrelease.yaml": RELEASE,
+    "apps/shop/web/app/claim.yaml": "kind: PersistentVolumeClaim\napiVersion: v1\nmetadata: {name: web}\n",
+}
+
+
+def test_a_release_below_three_kustomizations_is_one_unit_where_it_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = scanned(lay_out(tmp_path / "home", HOME), capsys)
+    where = [(one["unit"], one["path"], one["line"], one["kind"], one["reason"]) for one in found["units"]]
+    assert sorted(where) == [
+        ("cluster-apps", "cluster/apps.yaml", 3, "kustomize", None),
+        ("web", "apps/shop/web/app/helmrelease.yaml", 3, "helm", None),
+        ("web", "apps/shop/web/ks.yaml", 3, "kustomize", None),
+    ]
+    assert found["notes"] == []
+    app = {one["field"]: one for one in found["rows"] if one["container"] == "app"}
+    assert (app["requests.cpu"]["namespace"], app["requests.cpu"]["path"], app["requests.cpu"]["line"]) == (
+        "shop",
+        "apps/shop/web/app/helmrelease.yaml",
+        16,
+    )
+
+
+def test_the_values_of_a_release_are_edited_though_a_kustomization_renders_it_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = lay_out(tmp_path / "home", HOME)
+    code, said = printed(capsys, "set", str(folder), "deploy/web/app", "cpu=250m")
+    assert (code, said.count("Proven:")) == (0, 1), said
+    release = folder / "apps/shop/web/app/helmrelease.yaml"
+    assert release.read_text() == RELEASE.replace("200m", "250m")
+
+
+def test_a_release_that_another_overlay_takes_is_told_where_it_is_rendered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = CHART | {
+        "source.yaml": SOURCE,
+        "base/kustomization.yaml": "resources: [helmrelease.yaml]\n",
+        "base/helmrelease.yaml": RELEASE,
+        "dev/kustomization.yaml": "# dev\nnamespace: dev\nresources: [../base]\n",
+        "prod/kustomization.yaml": "# prod\nnamespace: prod\nresources: [../base]\n",
+    }
+    folder = lay_out(tmp_path / "home", files)
+    found = scanned(folder, capsys)
+    assert {(one["path"], one["line"]) for one in found["units"] if one["unit"] == "web"} == {
+        ("dev/kustomization.yaml", 1),
+        ("prod/kustomization.yaml", 1),
+    }
+    code, said = printed(capsys, "set", str(folder), "dev/deploy/web/app", "memory=400Mi", "--shared")
+    assert (code, said.count("Proven:")) == (0, 2), said
+
+
+def test_variables_of_flux_keep_a_unit_only_where_pods_may_have_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = dict(HOME)
+    files["apps/shop/web/ks.yaml"] += "  postBuild: {substitute: {SIZE: 5Gi}}\n"
+    files["apps/shop/web/app/claim.yaml"] += "spec: {resources: {requests: {storage: '${SIZE}'}}}\n"
+    assert scanned(lay_out(tmp_path / "one", files), capsys)["notes"] == []
+    spec = "spec: {containers: [{name: a, image: 'a:${SIZE}'}]}\n"
+    files["apps/shop/web/app/claim.yaml"] = "kind: Pod\napiVersion: v1\nmetadata: {name: a}\n" + spec
+    (note,) = scanned(lay_out(tmp_path / "two", files), capsys)["notes"]
+    assert "variables of claim.yaml (unsupported)" in note["detail"]
+
+
+def test_what_flux_writes_by_itself_is_not_edited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pod = (
+        "kind: Pod\napiVersion: v1\nmetadata: {name: a}\nspec:\n  containers:\n  - name: a\n    image: a:1\n"
+    )
+    files = {
+        "cluster/apps.yaml": flux("apps", "./apps", "  namePrefix: my-\n"),
+        "apps/pod.yaml": pod,
+        "apps/.hidden/values.yaml": "not: a manifest\n",
+    }
+    folder = lay_out(tmp_path / "home", files)
+    code, said = printed(capsys, "set", str(folder), "pod/my-a", "cpu=5m")
+    assert code == 0, said
+    assert "cpu: 5m" in (folder / "apps/pod.yaml").read_text()
+    code, said = printed(capsys, "set", str(folder), "pod/my-a", "cpu=7m", "--overlay")
+    assert (code, "Flux makes this kustomization by itself" in said) == (1, True), said
+
+
+# -- Applications of Applications -------------------------------------------------------------
+
+
+def test_inline_values_of_an_application_in_a_kustomization_are_edited(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inline = "      valuesObject:\n        resources: {requests: {cpu: 200m}}\n"
+    root = """\
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: root, namespace: argocd}
+spec:
+  destination: {server: https://kubernetes.default.svc, namespace: argocd}
+  source: {repoURL: https://git.example.com/platform/deploy.git, path: apps}
+"""
+    files = CHART | {
+        "root.yaml": root,
+        "apps/kustomization.yaml": "resources: [web.yaml]\n",
+        "apps/web.yaml": application("web", "shop", "values.yaml", inline),
+    }
+    folder = lay_out(tmp_path / "apps", files)
+    code, said = printed(capsys, "set", str(folder), "shop/deploy/web/app", "cpu=250m")
+    assert (code, said.count("Proven:")) == (0, 1), said
+    assert "cpu: 250m" in (folder / "apps/web.yaml").read_text()
