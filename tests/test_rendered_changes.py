@@ -266,6 +266,26 @@ def test_two_units_may_each_have_values_in_one_file(renderer: Remembering) -> No
     check(one, one.changed(made), wishes, renderer)
 
 
+def test_of_those_who_share_a_file_only_the_one_to_blame_is_refused(renderer: Remembering) -> None:
+    peek = {
+        "charts/peek/Chart.yaml": "apiVersion: v2\nname: peek\nversion: 1.0.0\n",
+        "charts/peek/templates/told.yaml": (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: told}\n"
+            "data: {cpu: {{ .Values.api.resources.requests.cpu }}}\n"
+        ),
+        "values/all.yaml": ALL + "web: {cpu: 160m, memory: 64Mi}\n",
+    }
+    files = {"valueFiles": ["../../values/all.yaml"]}
+    apps = (helm("own", **files), App("peek", {"repoURL": DEPLOY, "path": "charts/peek", "helm": files}))
+    one = world(*apps, peek=peek)
+    estate = one.surveyed(renderer)
+    wanted = [("own/own-web", CPU, "1"), ("own/own-api", CPU, "1"), ("own/own-web", MEMORY, "1Gi")]
+    groups = [[NewValue(slot(estate, who, field), new)] for who, field, new in wanted]
+    made, refused = change(estate, groups)
+    assert {at: why.reason.value for at, why in refused.items()} == {1: "side-effect"}
+    check(one, one.changed(made), [*groups[0], *groups[2]], renderer)
+
+
 def test_a_repository_that_is_not_known_is_not_written_to(renderer: Remembering) -> None:
     estate = world(helm("own")).surveyed(renderer)
     known = slot(estate, "own/own-web", CPU)
