@@ -181,6 +181,30 @@ def test_what_flux_writes_by_itself_is_not_edited(tmp_path: Path, capsys: pytest
     assert (code, "Flux makes this kustomization by itself" in said) == (1, True), said
 
 
+@pytest.mark.parametrize(
+    ("wanted", "written"),
+    [
+        (":1.26", "1.26"),
+        (f":1.26@sha256:{'b' * 64}", f"1.26@sha256:{'b' * 64}"),
+        (f":1.26@sha256:{'a' * 64}", f"1.26@sha256:{'a' * 64}"),
+        (":1.25", "1.25"),
+        (f"@sha256:{'b' * 64}", f"1.25@sha256:{'b' * 64}"),
+    ],
+)
+def test_a_digest_that_stands_in_the_tag_goes_with_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], wanted: str, written: str
+) -> None:
+    pinned = f"    image:\n      tag: 1.25@sha256:{'a' * 64}  # renovate\n"
+    files = HOME | {"apps/shop/web/app/helmrelease.yaml": RELEASE + pinned}
+    folder = lay_out(tmp_path / "home", files)
+    code, said = printed(capsys, "set", str(folder), "deploy/web/app", f"image={wanted}")
+    assert code == 0, said
+    text = (folder / "apps/shop/web/app/helmrelease.yaml").read_text()
+    assert text == RELEASE + pinned.replace(f"1.25@sha256:{'a' * 64}", written).replace(
+        "tag: 1.25  #", 'tag: "1.25"  #'
+    ).replace("tag: 1.26  #", 'tag: "1.26"  #')
+
+
 # -- Applications of Applications -------------------------------------------------------------
 
 

@@ -120,18 +120,21 @@ class _Image:
         return version if isinstance(version, Refused) else (*named, *version)
 
     def _tagged(self) -> tuple[Setting, ...] | Refused:
-        """The place is the tag's; a digest may have a place of its own beside it."""
+        """The place is the tag's; a digest may have a place of its own beside it, or stand in the tag."""
         beside = self._sibling(_DIGEST)
         settings: list[Setting] = []
         tag = self.tag
-        if self.digest != self.old_digest:
+        inside = self.old_digest != "" and self._text(self.keys).endswith(f"@{self.old_digest}")
+        if inside and self.tag:
+            tag = f"{self.tag}@{self.digest}" if self.digest else self.tag
+        elif self.digest != self.old_digest:
             if beside is not None and (self.old_digest or not self.tag):
                 settings.append(Setting(beside, self.digest, True))
             elif self.tag and self.digest:
                 tag = f"{self.tag}@{self.digest}"
             else:
                 return Refused(Reason.NOT_TRACED, f"no value beside `{shown(self.keys)}` holds the digest")
-        if self.tag != self.old_tag or tag != self.tag:
+        if inside or self.tag != self.old_tag or tag != self.tag:
             if not self.tag:
                 return tuple(settings)
             value = _without(*_around(self.seen, tag))
