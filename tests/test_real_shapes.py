@@ -229,3 +229,13 @@ spec:
     code, said = printed(capsys, "set", str(folder), "shop/deploy/web/app", "cpu=250m")
     assert (code, said.count("Proven:")) == (0, 1), said
     assert "cpu: 250m" in (folder / "apps/web.yaml").read_text()
+
+
+# -- What can't be rendered, and how that is told ---------------------------------------------
+
+
+def test_the_name_of_a_missing_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = {"web/kustomization.yaml": "resources:\n- a-file-with-quite-a-long-name.yaml\n"}
+    (note,) = scanned(lay_out(tmp_path / "one", files), capsys)["notes"]
+    assert "'a-file-with-quite-a-long-name.yaml'" in note["detail"]
+    assert "***" not in note["detail"]

@@ -9,12 +9,13 @@ from typing import Final, NamedTuple
 
 from reconciler.model import Reason, Refused
 from reconciler.rendering.lookout import look
-from reconciler.rendering.messages import refusal, telling
+from reconciler.rendering.messages import entries, refusal, telling
 from reconciler.rendering.sandbox import Limits, run
 from reconciler.rendering.schemas import packed_that_leads_outside, without_outside_schemas
 from reconciler.rendering.tools import Missing, Tool, Tools
 from reconciler.rendering.tree import path_error, temporary_tree, write_files
 from reconciler.rendering.walls import Walls
+from reconciler.source.layout import KUSTOMIZATIONS
 from reconciler.source.mounts import applied
 from reconciler.source.render import KustomizeRequest, Rendered
 
@@ -156,4 +157,5 @@ def _refused(err: bytes, tree: Path, request: KustomizeRequest) -> Refused:
     near = {path: data for path, data in request.files.items() if path.startswith(below)}
     others = (data for path, data in request.files.items() if path not in near and b"Secret" in data)
     values = [*islice(near.values(), _MOST_READ), *islice(others, _MOST_READ)]
-    return refusal(err, tree / _TREE, values, telling(request.files))
+    listed = [entries(data) for path, data in near.items() if path.rpartition("/")[2] in KUSTOMIZATIONS]
+    return refusal(err, tree / _TREE, values, telling(request.files), set[str]().union(*listed))

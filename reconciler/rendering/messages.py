@@ -24,6 +24,8 @@ _SHORTEST_SECRET: Final = 3
 _SHORTEST_LONG: Final = 16  # a value this long is hidden whatever its key is called
 _LONGEST_FILE: Final = 1 << 16
 _CODE: Final = (".yaml", ".yml", ".json", ".tpl", ".md")  # looked through as such, or nothing but words
+_LISTS: Final = ("resources", "bases", "components")
+_PATH: Final = re.compile(r"[\w.-]+(?:/[\w.-]+)*/?")
 _WORDS: Final = frozenset({"true", "false", "null", "none"})
 _ADVICE: Final = re.compile(
     r"Use --debug flag to render out invalid YAML|"
@@ -62,11 +64,16 @@ _MEANINGS: Final = (
 )
 
 
-def refusal(err: bytes, tree: Path, values: Iterable[bytes], texts: Iterable[str] = ()) -> Refused:
-    """The reason and the program's own words; `values` and `texts` may hold what must not be said."""
+def refusal(
+    err: bytes, tree: Path, values: Iterable[bytes], texts: Iterable[str] = (), said: Collection[str] = ()
+) -> Refused:
+    """The reason and the program's own words; `values` and `texts` may hold what must not be told.
+
+    `said` is no secret wherever it stands.
+    """
     text = err.decode("utf-8", "replace")
     reason = next((reason for words, reason in _MEANINGS if words in text), Reason.RENDER_FAILED)
-    return Refused(reason, one_line(text, tree, secrets(values, texts)))
+    return Refused(reason, one_line(text, tree, secrets(values, texts).difference(said)))
 
 
 def one_line(text: str, tree: Path, hidden: Collection[str] = ()) -> str:
@@ -105,6 +112,16 @@ def telling(files: Mapping[str, bytes]) -> Iterable[str]:
         name = path.rpartition("/")[2]
         if _SECRET_KEY.search(name) and not name.endswith(_CODE) and len(data) <= _LONGEST_FILE:
             yield from _lines(data.decode("utf-8", "replace"), _SHORTEST_SECRET)
+
+
+def entries(kustomization: bytes) -> set[str]:
+    """The files and folders that a kustomization lists: without them nobody could tell which is missing."""
+    try:
+        (body,) = map(plain.mapping, plain.documents(kustomization)[:1])
+    except (plain.UnreadableError, ValueError):
+        return set()
+    listed = [each for key in _LISTS for each in body.get(key) or () if isinstance(each, str)]
+    return {each for each in listed if _PATH.fullmatch(each)}
 
 
 def secrets(values: Iterable[bytes], texts: Iterable[str] = ()) -> set[str]:
