@@ -231,6 +231,56 @@ spec:
     assert "cpu: 250m" in (folder / "apps/web.yaml").read_text()
 
 
+def test_what_nobody_sets_anywhere_is_shared_with_nobody(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many = """\
+apiVersion: argoproj.io/v1alpha1
+kind: ApplicationSet
+metadata: {name: web, namespace: argocd}
+spec:
+  generators:
+  - list: {elements: [{env: dev}, {env: prod}]}
+  template:
+    metadata: {name: 'web-{{env}}'}
+    spec:
+      destination: {server: https://kubernetes.default.svc, namespace: '{{env}}'}
+      source: {repoURL: https://git.example.com/platform/deploy.git, path: charts/web}
+"""
+    found = scanned(lay_out(tmp_path / "apps", CHART | {"apps.yaml": many}), capsys)
+    images = [one for one in found["rows"] if (one["container"], one["field"]) == ("side", "image")]
+    assert [(one["reason"], one["shared_with"]) for one in images] == [("not-traced", [])] * 2
+
+
+def test_the_tree_names_each_unit_and_the_last_line_sums_up_what_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = CHART | {
+        "a/web.yaml": application("web", "a", "values.yaml"),
+        "b/web.yaml": application("web", "b", "values.yaml"),
+        "c/web.yaml": application("web", "c", "gone.yaml"),
+        **{f"d/{n}.yaml": application(f"gone-{n}", "d", f"gone-{n % 2}.yaml") for n in range(9)},
+    }
+    folder = lay_out(tmp_path / "apps", files)
+    code, said = printed(capsys, "scan", str(folder))
+    assert code == 0
+    for line in (
+        "web  a/web.yaml:1\n",
+        "web  b/web.yaml:1\n",
+        "web  c/web.yaml:1  not-deployable: the value file gone.yaml is missing",
+        "; 10 units kept: 10 not-deployable.\n",
+    ):
+        assert line in said
+    assert "note:" not in said
+    told = [one["detail"] for one in scanned(folder, capsys)["notes"]]
+    assert [words.partition(": ")[0] for words in told] == [
+        "5 units are kept as they are",
+        "4 units are kept as they are",
+        "the unit web is kept as it is",
+    ]
+    assert told[0].endswith("gone-0, gone-2, gone-4 and 2 more")
+
+
 # -- What can't be rendered, and how that is told ---------------------------------------------
 
 

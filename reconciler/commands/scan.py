@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
-from rich.tree import Tree
 
 from reconciler.commands.common import Config, Exit, Output, OutputOption, print_json, progress_bars
 from reconciler.model import Discovery
-from reconciler.report.diffs import shown
 from reconciler.report.rows import API_VERSION, failure_row, note_row
 from reconciler.report.text import console, counted, print_failures, print_notes
+from reconciler.report.tree import kept_whole, print_tree
 from reconciler.source.counts import count_rows, counts
 from reconciler.source.rows import scan_rows, unit_row
+from reconciler.source.telling import UNIT
 from reconciler.wiring import survey_folder
 
 
@@ -56,37 +55,10 @@ def scan(
 
 def _print(found: Discovery, rows: Sequence[dict[str, Any]]) -> None:
     out = console()
-    units: dict[str, Tree] = {}
-    workloads: dict[tuple[str, ...], Tree] = {}
-    for row in rows:
-        unit = units.setdefault(row["unit"], Tree(Text(shown(row["unit"]), style="bold")))
-        name = (row["unit"], row["cluster"], row["namespace"], row["kind"], row["workload"], row["container"])
-        if name not in workloads:
-            space = f"{row['namespace']}/" if row["namespace"] else ""
-            kind = " (init)" if row["init"] else ""
-            container = f"/{row['container']}" if row["container"] else ""
-            workloads[name] = unit.add(
-                Text(shown(f"{space}{row['kind']}/{row['workload']}{container}{kind}"))
-            )
-        workloads[name].add(_line(row))
-    for tree in units.values():
-        out.print(tree)
-    print_notes(out, found.notes)
+    print_tree(out, found, rows)
+    print_notes(out, (note for note in found.notes if note.what != UNIT))  # the tree names those
     print_failures(out, found.failures)
     containers = sum(len(workload.containers) for workload in found.workloads)
-    out.print(
-        f"{counted(containers, 'container')} in {counted(len(found.workloads), 'workload')}.", style="bold"
-    )
-
-
-def _line(row: dict[str, Any]) -> Text:
-    where = f"{row['path']}:{row['line']}"
-    value = shown(row["value"] or "unset")
-    text = Text.assemble(
-        (f"{row['field']:<15} ", ""), (f"{value:<27} ", "" if row["value"] else "dim"), (shown(where), "cyan")
-    )
-    if row["reason"]:
-        text.append(f"  {row['reason']}", style="yellow")
-    if row["shared_with"]:
-        text.append(f"  shared with {len(row['shared_with'])} more", style="magenta")
-    return text
+    told = f"{counted(containers, 'container')} in {counted(len(found.workloads), 'workload')}"
+    kept = kept_whole(found)
+    out.print(f"{told}{kept and f'; {kept}'}.", style="bold")

@@ -111,7 +111,7 @@ class _Maker:
         elif not self._context.repositories.follows(tree, source.text("targetRevision")):
             return self.refused(_elsewhere(source))
         if not tree.has_folder(folder):
-            return self.refused(_bad(f"its path {folder} is not in {tree.name}"))
+            return self.refused(_bad(f"its path {folder} is not in {tree.called}"))
         changed = overridden(source, self._app, tree, folder)
         if isinstance(changed, Refused):
             return self.refused(changed)

@@ -37,6 +37,7 @@ from reconciler.source.discover import (
 from reconciler.source.finding import Found, find_units
 from reconciler.source.judging import judged
 from reconciler.source.kustomizing.overlay import OVERLAY
+from reconciler.source.lines import is_nowhere
 from reconciler.source.looks import Look, look_at, workloads_of
 from reconciler.source.mapping import joined, mapped
 from reconciler.source.memo import Memo
@@ -226,13 +227,18 @@ def _fed(slot: Slot, ref: ContainerRef) -> _Fed:
     return (slot.place, slot.field)
 
 
+def _feeds(slot: Slot) -> bool:
+    """Whether it is known who gets what stands there: not of text that can't be read, nor of no place."""
+    return (slot.refused is None or slot.how_traced != AS_IT_STANDS) and not is_nowhere(slot)
+
+
 def _complete(workloads: Sequence[Workload]) -> list[Workload]:
     """Every slot with everyone it feeds. A name stands twice where two units render the same."""
     fed: dict[_Fed, list[ContainerRef]] = {}
     for workload in workloads:
         for container in workload.containers:
             for slot in container.slots:
-                if slot.refused is None or slot.how_traced != AS_IT_STANDS:
+                if _feeds(slot):
                     fed.setdefault(_fed(slot, container.ref), []).append(container.ref)
     if all(len(everyone) == 1 for everyone in fed.values()):
         return list(workloads)
@@ -245,7 +251,7 @@ def _complete(workloads: Sequence[Workload]) -> list[Workload]:
 def _fed_by(container: Container, fed: Mapping[_Fed, Sequence[ContainerRef]]) -> Container:
     slots = []
     for slot in container.slots:
-        everyone = fed.get(_fed(slot, container.ref), ())
+        everyone = fed.get(_fed(slot, container.ref), ()) if _feeds(slot) else ()
         slots.append(slot._replace(consumers=tuple(sorted(everyone))) if len(everyone) > 1 else slot)
     return container._replace(slots=tuple(slots))
 

@@ -265,7 +265,7 @@ class _Kustomization(_Base):
         folder = inside("", text(self._spec.get("path")).strip("/") or ".")
         unit = self._unit(tree, namespace)
         if folder is None or not tree.has_folder(folder):
-            words = f"its path {text(self._spec.get('path'))} is not in {tree.name}"
+            words = f"its path {text(self._spec.get('path'))} is not in {tree.called}"
             return unit._replace(refused=Refused(Reason.NOT_DEPLOYABLE, words))
         return self._built(unit, tree, folder)
 

@@ -26,7 +26,7 @@ def controlled(found: Discovery, path: str, lines: range) -> list[Controlled]:
     held: dict[tuple[object, ...], tuple[Slot, dict[ContainerRef, None], dict[str, None]]] = {}
     for workload, container in containers(found.workloads):
         for slot in container.slots:
-            if slot.place.path != path or slot.line not in lines or _is_nowhere(slot):
+            if slot.place.path != path or slot.line not in lines or is_nowhere(slot):
                 continue
             _, refs, units = held.setdefault((slot.place, slot.field), (slot, {}, {}))
             refs.update(dict.fromkeys((container.ref, *slot.consumers)))
@@ -37,7 +37,7 @@ def controlled(found: Discovery, path: str, lines: range) -> list[Controlled]:
     )
 
 
-def _is_nowhere(slot: Slot) -> bool:
+def is_nowhere(slot: Slot) -> bool:
     """A value that no place is known of names its unit's file, which doesn't control it."""
     return slot.refused is not None and not slot.place.keys and not slot.place.inner
 
@@ -62,6 +62,6 @@ def nearest(found: Discovery, path: str, line: int) -> Sequence[int]:
         slot.line
         for _, container in containers(found.workloads)
         for slot in container.slots
-        if slot.place.path == path and slot.value is not None and not _is_nowhere(slot)
+        if slot.place.path == path and slot.value is not None and not is_nowhere(slot)
     }
     return sorted(known, key=lambda one: (abs(one - line), one))

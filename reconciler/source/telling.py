@@ -8,6 +8,7 @@ from typing import Final
 from reconciler.model import Note, Reason, Refused
 from reconciler.source.units import Unit
 
+UNIT: Final = "unit"  # what such a note is about
 _MOST_NAMED: Final = 3
 _MOST_CAUSES: Final = 5  # of one reason
 
@@ -33,7 +34,7 @@ def _note(units: Sequence[Unit], words: str) -> Note:
         told = f"the unit {first.name} is kept as it is: {words}"
     else:
         told = f"{len(units)} units are kept as they are: {words}: {some([unit.name for unit in units])}"
-    return Note("unit", told, first.repository, first.path, first.line)
+    return Note(UNIT, told, first.repository, first.path, first.line)
 
 
 def some(names: Sequence[str]) -> str:

@@ -30,6 +30,11 @@ class Tree:
         self._paths = sorted(self._entries)
 
     @property
+    def called(self) -> str:
+        """Its name in a sentence."""
+        return "this folder" if self.name == "." else self.name
+
+    @property
     def paths(self) -> Sequence[str]:
         """Every file, sorted."""
         return self._paths
