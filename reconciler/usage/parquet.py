@@ -94,7 +94,7 @@ def open_footer(path: Path) -> Footer:
 def read_columns(footer: Footer, names: Sequence[str]) -> Columns:
     """These columns of all rows."""
     with _reopened(footer) as file:
-        return _columns_of(footer, file.read(columns=list(names)), names)
+        return _columns_of(footer, file.read(columns=list(names), use_threads=False), names)
 
 
 def read_groups(footer: Footer, names: Sequence[str]) -> Iterator[tuple[Footer, Columns]]:
@@ -104,7 +104,8 @@ def read_groups(footer: Footer, names: Sequence[str]) -> Iterator[tuple[Footer, 
         for group in range(file.metadata.num_row_groups):
             rows = file.metadata.row_group(group).num_rows
             part = footer._replace(rows=rows, before=before)
-            yield part, _columns_of(part, file.read_row_group(group, columns=list(names)), names)
+            table = file.read_row_group(group, columns=list(names), use_threads=False)
+            yield part, _columns_of(part, table, names)
             before += rows
 
 
@@ -127,7 +128,9 @@ def _opened(path: Path) -> Iterator[tuple[Any, IO[bytes]]]:
         refuse(path, "this is a folder or a device, not a file; remove it or rename it")
     try:
         with path.open("rb") as handle:
-            yield parquet.ParquetFile(handle), handle
+            # No threads of the library's own, here and below: should the interpreter end while they
+            # begin, the whole process is aborted.
+            yield parquet.ParquetFile(handle, pre_buffer=False), handle
     except UnicodeDecodeError:
         refuse(path, "it holds names that are not UTF-8; record it anew")
     except MemoryError:
