@@ -55,6 +55,16 @@ _UNKNOWN = {
     Reason.CONSUMER_WITHOUT_METRICS,
     Reason.GUESSED_OWNER,
     Reason.FROZEN,
+    # what could not be rendered this time is no longer known, but may be needed as before
+    Reason.RENDERED,
+    Reason.RENDER_FAILED,
+    Reason.RENDER_LIMIT,
+    Reason.MISSING_TOOL,
+    Reason.MISSING_DEPENDENCY,
+    Reason.CHART_UNAVAILABLE,
+    Reason.REMOTE_BASE,
+    Reason.NOT_COMPARED,
+    Reason.RENDERS_DIFFERENTLY,
 }
 
 
@@ -74,9 +84,10 @@ class Judged(NamedTuple):
     seen: frozenset[Target]  # containers and fields that were looked at
     unknown: Mapping[Target, Reason]  # those that could not be judged, and why
     partial: bool  # containers were left out, or failed
+    hidden: bool = False  # there are units of which nothing is known, not even their containers
 
 
-def judged(decisions: Iterable[Decision], partial: bool) -> Judged:
+def judged(decisions: Iterable[Decision], partial: bool, hidden: bool = False) -> Judged:
     seen: set[Target] = set()
     unknown: dict[Target, Reason] = {}
     for decision in decisions:
@@ -85,7 +96,7 @@ def judged(decisions: Iterable[Decision], partial: bool) -> Judged:
         seen |= found
         if isinstance(decision, Keep) and decision.reason in _UNKNOWN:
             unknown |= dict.fromkeys(found, decision.reason)
-    return Judged(frozenset(seen), unknown, partial)
+    return Judged(frozenset(seen), unknown, partial, hidden)
 
 
 def plan(proposals: Sequence[Proposal], past: Past, known: Judged) -> list[Planned]:
@@ -128,7 +139,10 @@ def _unsettled(branch: str, seen: Observed, past: Past, known: Judged) -> str:
     reasons = sorted({reason for value in memo.values for reason in _reasons(value, known)}) if memo else []
     if reasons:
         return f"not judged in this run: {', '.join(reasons)}"
-    return "not everything was looked at in this run" if known.partial or memo is None else ""
+    if known.partial or memo is None:
+        return "not everything was looked at in this run"
+    looked = all((ref, value.field) in known.seen for value in memo.values for ref in value.consumers)
+    return "" if looked or not known.hidden else "a unit could not be looked into in this run"
 
 
 def _reasons(value: MemoValue, known: Judged) -> set[str]:
@@ -147,7 +161,8 @@ def _withdrawn_unseen(proposal: Proposal, seen: Observed, known: Judged) -> str:
     if reasons:
         return f"a part of it was not judged in this run: {', '.join(reasons)}"
     looked = all((ref, value.field) in known.seen for value in missing for ref in value.consumers)
-    return "" if looked or not known.partial else "a part of it was not looked at in this run"
+    unsure = known.partial or known.hidden
+    return "" if looked or not unsure else "a part of it was not looked at in this run"
 
 
 def intended(repository: str, planned: Iterable[Planned]) -> list[Action]:

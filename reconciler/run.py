@@ -356,6 +356,10 @@ def _proposal(
         if at not in made.refused
     )
     files = [change for (repository, _), change in made.files.items() if repository == base.repository]
+    if len(files) < len(made.files):
+        words = "its values lie in several repositories, which no single merge request can change"
+        kept += [one for change in left for one in keep(change, Reason.UNSUPPORTED, words)]
+        return None, kept
     if not left or not files:
         return None, kept
     return build(one._replace(changes=left), files, base, templates), kept
@@ -363,7 +367,8 @@ def _proposal(
 
 def _act(job: Job, one: Settled, *, partial: bool) -> tuple[list[Action], list[Failure]]:
     repository, past = one.site.repository, one.site.past
-    planned = plan(one.proposals, past, judged(one.decisions, partial))
+    hidden = any(unit.refused is not None for unit in one.site.discovery.units)
+    planned = plan(one.proposals, past, judged(one.decisions, partial, hidden))
     try:
         writer = repository.write() if job.write else None
         if writer is None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pygit2
 import pytest
 from rendered_world import FILES, application, lay_out, put_tools_on_path
 from world import Used, World
@@ -413,3 +415,51 @@ def test_only_means_units_folders_and_names(world: World, only: str) -> None:
             "prod/deploy/web-*": {"dev", "prod"},
         }[only]
     )
+
+
+def test_what_cannot_be_rendered_this_time_keeps_its_merge_requests(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A machine without helm, or a chart repository that is down, must not close anything."""
+    opened = {action.branch for action in world.run().actions if action.do == "open"}
+    assert len(opened) == 3
+    git = shutil.which("git")
+    assert git is not None
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/git").symlink_to(git)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    told = world.run(write=False)
+    assert {unit for note in told.notes for unit in [note.what]} == {"unit"}
+    assert {action.branch: action.do for action in told.actions} == dict.fromkeys(opened, "leave")
+    assert {action.do for action in world.run().actions} == {"leave"}
+    assert len(world.requests()) == 3
+
+
+# -- a part of a clone ------------------------------------------------------------------------
+
+
+def test_a_folder_of_a_clone_is_seen_with_all_that_it_is_part_of(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Paths in Applications and overlays begin at the clone's root, and so do those who share a line."""
+    pygit2.init_repository(str(folder))
+    found = rows(folder / "overlays/prod", capsys)
+    assert {one["namespace"] for one in found} == {"k-prod"}
+    cpu = row(found, "k-prod/api/api", "requests.cpu")
+    assert cpu["path"] == "../../base/deployment.yaml"
+    assert [one["namespace"] for one in cpu["shared_with"]] == ["k-dev"]  # type: ignore[index, attr-defined]
+    found = rows(folder / "apps", capsys)
+    assert {one["unit"] for one in found} == {"web-dev", "web-prod"}
+
+
+def test_set_in_a_folder_of_a_clone_writes_where_the_value_stands(folder: Path) -> None:
+    pygit2.init_repository(str(folder))
+    assert ended(["set", str(folder / "apps"), "prod/deploy/web-prod/app", "cpu=750m"]) == 0
+    assert changed(folder).keys() == {"charts/web/prod.yaml"}
+    assert ended(["set", str(folder / "base"), "k-dev/deploy/api", "cpu=300m"]) == 1  # its overlays share it
+
+
+def test_what_git_ignores_is_not_looked_at(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pygit2.init_repository(str(folder))
+    lay_out(folder, {".gitignore": "built/\n", "built/deployment.yaml": FILES["base/deployment.yaml"]})
+    assert "built" not in {one["unit"] for one in rows(folder, capsys)}

@@ -48,7 +48,7 @@ def _starter(folder: Path) -> tuple[Path, str]:
             path=str(folder),
         )
     with progress_bars() as bars:
-        found = survey_folder(clone.root, None, bars).only
+        found = survey_folder(clone.root, None, bars).found
     text = starter_settings(clone_url(clone), clone.branch, facts_of(found.workloads))
     return clone.root / FILE_NAME, text
 

@@ -12,16 +12,16 @@ from rich.text import Text
 
 from reconciler.commands.common import Config, Exit, progress_bars
 from reconciler.errors import Misconfigured
-from reconciler.model import Container, Field, FileChange, NewValue, Proof, Reason
+from reconciler.model import Container, Discovery, Field, FileChange, NewValue, Proof, Reason
 from reconciler.proposals.body import proof_words
 from reconciler.quantity import BadQuantity, read
 from reconciler.report.diffs import shown, unified
 from reconciler.report.text import console, counted, print_diff
 from reconciler.source.changing import change
-from reconciler.source.estate import Estate
 from reconciler.source.overlaying import in_overlays
 from reconciler.source.targets import Missed, find
 from reconciler.source.wishes import new_values
+from reconciler.source.within import within
 from reconciler.wiring import survey_folder
 
 _PAIRS = ((Field.CPU_REQUEST, Field.CPU_LIMIT), (Field.MEMORY_REQUEST, Field.MEMORY_LIMIT))
@@ -59,11 +59,12 @@ def set_values(
     All or nothing: when one value can't be set safely, no file is touched and the exit code is 1.
     """
     with progress_bars() as bars:
-        estate = survey_folder(folder, config, bars)
-    wanted = _found(estate, target, cluster, unit)
+        survey = survey_folder(folder, config, bars)
+    wanted = _found(survey.found, target, cluster, unit)
+    estate = survey.estate
     if overlay:
         estate = in_overlays(estate, {wanted.ref})
-        wanted = _found(estate, target, cluster, unit)
+        wanted = _found(within(estate.only, survey.inside), target, cluster, unit)
     values = tuple(value for value in new_values(wanted, wishes) if not _is_so(value))
     _check_limits(wanted, values)
     if not shared:
@@ -73,12 +74,12 @@ def set_values(
         _refuse(values[0], f"{refused[0].detail} ({refused[0].reason})")
     changed = {path: one for (_, path), one in made.files.items()}
     if not dry_run:
-        _write(folder, changed)
+        _write(survey.root, changed)
     _tell(changed, made.proofs[0])
 
 
-def _found(estate: Estate, target: str, cluster: str, unit: str) -> Container:
-    found = find(estate.only, target, cluster=cluster, unit=unit)
+def _found(discovery: Discovery, target: str, cluster: str, unit: str) -> Container:
+    found = find(discovery, target, cluster=cluster, unit=unit)
     if isinstance(found, Missed):
         raise Misconfigured(target, str(found))
     return found.container

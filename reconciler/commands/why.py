@@ -38,18 +38,18 @@ def why(
     A line with others indented below it stands for all of them; without a line, the whole file is meant.
     """
     file, number = _parsed(line)
-    root = (folder or folder_around(file)).resolve()
-    if not file.resolve().is_relative_to(root):
+    looked = (folder or folder_around(file)).resolve()
+    if not file.resolve().is_relative_to(looked):
         raise Misconfigured(
-            "PATH", f"it is not in {root}: name the folder to look through with --dir.", path=line
+            "PATH", f"it is not in {looked}: name the folder to look through with --dir.", path=line
         )
-    path = file.resolve().relative_to(root).as_posix()
     text = file.read_text(encoding="utf-8", errors="replace")
     last = max(1, len(text.splitlines()))
     if number is not None and not 1 <= number <= last:
         raise Misconfigured("LINE", f"{file} has {counted(last, 'line')}.", path=line)
     with progress_bars() as bars:
-        found = survey_folder(root, config, bars).only
+        survey = survey_folder(looked, config, bars)
+    found, path = survey.estate.only, file.resolve().relative_to(survey.root).as_posix()
     lines = range(1, last + 1) if number is None else range(number, number + 1)
     rows = controlled(found, path, lines)
     if not rows and number is not None:

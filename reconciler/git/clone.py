@@ -47,6 +47,11 @@ class Clone:
         usual = [name for name in ("main", "master") if f"refs/heads/{name}" in names]
         return tuple(dict.fromkeys(filter(None, (self.branch, default or next(iter(usual), "")))))
 
+    def ignores(self, path: str) -> bool:
+        """Whether Git leaves a folder out: what is built or installed there is nobody's source."""
+        with _readable(self.root):
+            return bool(self._store.path_is_ignored(f"{path}/"))
+
     @property
     def remotes(self) -> dict[str, str]:
         """Name and address, as they may be shown."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -24,10 +24,19 @@ class FolderSnapshot:
 
     commit = ""
 
-    def __init__(self, folder: Path, *, repository: str = "", limit: int = READ_LIMIT) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        repository: str = "",
+        limit: int = READ_LIMIT,
+        ignored: Callable[[str], bool] | None = None,
+    ) -> None:
+        """`ignored`: which folders below are left out."""
         self.repository = repository or str(folder)
         self._folder = folder
         self._limit = limit
+        self._ignored = ignored or (lambda path: False)
         self._notes: list[Note] = []
         self._found: tuple[Entry, ...] | None = None
 
@@ -67,7 +76,8 @@ class FolderSnapshot:
             if path_flaw(item.name):
                 self._note(path, "bad-path", "has a name that no file in Git can have")
             elif item.is_dir(follow_symlinks=False) and not _is_submodule(item):
-                yield from self._walk(Path(item.path), path + "/")
+                if not self._ignored(path):
+                    yield from self._walk(Path(item.path), path + "/")
             else:
                 yield from self._leaf(item, path)
 

@@ -4,10 +4,11 @@ from reconciler.wiring.jobs import Asked, job
 from reconciler.wiring.metrics import open_source
 from reconciler.wiring.places import clone_url, found_settings
 from reconciler.wiring.repositories import access_of, forge_of, local_repository
-from reconciler.wiring.surveys import folder_around, survey_folder
+from reconciler.wiring.surveys import FolderSurvey, folder_around, survey_folder
 
 __all__ = [
     "Asked",
+    "FolderSurvey",
     "access_of",
     "clone_url",
     "folder_around",

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
+from typing import NamedTuple
 
 from reconciler.argocd import Access, ArgoCD, Servers
 from reconciler.config import Settings, load_policies, load_settings, repository_of
@@ -17,7 +18,7 @@ from reconciler.deployments import (
 from reconciler.errors import Misconfigured, Problem
 from reconciler.git.clone import Clone, open_clone
 from reconciler.git.folder import FolderSnapshot
-from reconciler.model import Failure, Refused
+from reconciler.model import Discovery, Failure, Refused
 from reconciler.ports import Progress
 from reconciler.rendering.fetch import ChartFetcher
 from reconciler.rendering.room import workers_here
@@ -27,6 +28,7 @@ from reconciler.rendering.web import Login, Web
 from reconciler.source.estate import Estate, Land, Means, survey
 from reconciler.source.render import Rendered, Renderer, Request
 from reconciler.source.settings import ChartSetting, Cluster, UnitSettings
+from reconciler.source.within import within
 from reconciler.wiring.places import cache_folder, found_settings
 from reconciler.wiring.remotes import FetchedCharts, GitRemotes
 from reconciler.wiring.repositories import is_clone_of, layout_of
@@ -155,29 +157,44 @@ def _exported(settings: Settings, servers: Servers | None) -> bytes | None:
         raise Misconfigured("applications", words, path=str(settings.applications)) from error
 
 
-def survey_folder(folder: Path, config: Path | None, progress: Progress) -> Estate:
-    """What a folder holds, as it lies there; settings give it namespaces, clusters and charts."""
+class FolderSurvey(NamedTuple):
+    """What a folder holds. In a clone the whole of it is looked at: its paths begin at the root, and
+    whoever shares a line may lie beside the folder.
+    """
+
+    estate: Estate
+    root: Path  # that paths begin at
+    inside: str  # the folder, as it is called from there; "." is the root itself
+
+    @property
+    def found(self) -> Discovery:
+        return within(self.estate.only, self.inside)
+
+
+def survey_folder(folder: Path, config: Path | None, progress: Progress) -> FolderSurvey:
+    """What lies in a folder, committed or not; settings give it namespaces, clusters and charts."""
     if not folder.is_dir():
         raise Misconfigured("DIR", "it is no folder.", path=str(folder))
     found = found_settings(config, folder.resolve())
-    settings = load_settings(found) if found is not None else Settings.for_clone(str(folder.resolve()))
     clone = open_clone(folder)
+    root = clone.root if clone is not None else folder.resolve()
+    settings = load_settings(found) if found is not None else Settings.for_clone(str(root))
     remotes = tuple(clone.remotes.values()) if clone is not None else ()
-    branches = clone.followed if clone is not None else ()
     chosen = _configured(settings, clone) if found is not None else None
-    inside = folder.resolve().relative_to(clone.root).as_posix() if clone is not None else "."
     layout = layout_of(settings, chosen) if chosen is not None else Layout()
-    layout = layout._replace(
-        units=tuple(unit._replace(path=_seen_from(inside, unit.path)) for unit in layout.units),
-        cache=None,
-        addresses=(*layout.addresses, *remotes),
+    layout = layout._replace(cache=None, addresses=(*layout.addresses, *remotes))
+    name = str(folder) if root == folder.resolve() else str(root)
+    ignored = clone.ignores if clone is not None else None
+    files = SnapshotFiles(
+        FolderSnapshot(root, repository=name, ignored=ignored),
+        layout,
+        branches=clone.followed if clone is not None else (),
     )
-    snapshot = FolderSnapshot(folder.resolve(), repository=str(folder))
-    land = SnapshotFiles(snapshot, layout, branches=branches).land()
     book = load_policies(settings.policies, settings.proposals.group)
+    land = files.land()
     land = land._replace(known=land.known._replace(remote=bool(remotes)), mappings=book.mappings)
-    wanted = _units_of_folder(settings, chosen, inside, str(folder))
-    return surveyor(settings, wanted)([land], progress)
+    estate = surveyor(settings, _units_of_folder(settings, chosen, name))([land], progress)
+    return FolderSurvey(estate, root, folder.resolve().relative_to(root).as_posix())
 
 
 def folder_around(file: Path) -> Path:
@@ -195,23 +212,11 @@ def _configured(settings: Settings, clone: Clone | None) -> written.Repository |
     return chosen[0] if chosen else None
 
 
-def _units_of_folder(
-    settings: Settings, chosen: written.Repository | None, inside: str, name: str
-) -> UnitSettings:
-    """The units of the settings that lie in the folder, as they are called from there."""
+def _units_of_folder(settings: Settings, chosen: written.Repository | None, name: str) -> UnitSettings:
+    """The units of the settings that lie in the folder's repository."""
     mine = tuple(
-        chart._replace(repository=name, path=_seen_from(inside, chart.path))
+        chart._replace(repository=name)
         for unit, chart in zip(settings.units, charts_of(settings), strict=True)
         if chosen is not None and repository_of(settings, unit) is chosen
     )
     return unit_settings(settings)._replace(charts=mine)
-
-
-def _seen_from(inside: str, unit: str) -> str:
-    """A unit's folder as it is called from a folder within the repository."""
-    if inside == ".":
-        return unit
-    path = unit.strip("/")
-    if path in ("", ".") or f"{inside}/".startswith(f"{path}/"):
-        return ""
-    return path.removeprefix(f"{inside}/") if path.startswith(f"{inside}/") else path
