@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,8 @@ from reconciler.report.tree import kept_whole, print_tree
 from reconciler.source.counts import count_rows, counts
 from reconciler.source.rows import scan_rows, unit_row
 from reconciler.source.telling import UNIT
-from reconciler.wiring import survey_folder
+from reconciler.source.within import seen_from
+from reconciler.wiring import FolderSurvey, survey_folder
 
 
 def scan(
@@ -35,9 +37,16 @@ def scan(
     container. The other way round: `reconcile why PATH:LINE`.
     """
     with progress_bars() as bars:
-        estate = survey_folder(folder, config, bars)
-    found = estate.only
-    rows = [*scan_rows(found), *(count_rows(counts(estate)) if all_fields else ())]
+        survey = survey_folder(folder, config, bars)
+    found, inside = survey.found, survey.inside
+    rows = [*scan_rows(found), *(_count_rows(survey) if all_fields else ())]
+    rows = [row | {"path": seen_from(row["path"], inside)} for row in rows]
+    found = replace(
+        found,
+        failures=tuple(replace(one, path=seen_from(one.path, inside)) for one in found.failures),
+        notes=tuple(replace(one, path=seen_from(one.path, inside)) for one in found.notes),
+        units=tuple(one._replace(path=seen_from(one.path, inside)) for one in found.units),
+    )
     if output is Output.JSON:
         print_json(
             {
@@ -51,6 +60,11 @@ def scan(
     else:
         _print(found, rows)
     raise typer.Exit(Exit.SOME_FAILED if found.failures else Exit.DONE)
+
+
+def _count_rows(survey: FolderSurvey) -> list[dict[str, Any]]:
+    units = {workload.unit for workload in survey.found.workloads}
+    return [row for row in count_rows(counts(survey.estate)) if row["unit"] in units]
 
 
 def _print(found: Discovery, rows: Sequence[dict[str, Any]]) -> None:
