@@ -216,8 +216,8 @@ def _units(lines: Sequence[str]) -> list[str]:
     heads = [number for number, line in enumerate(lines) if _is_head(line)]
     for begin, end in zip(heads, [*heads[1:], len(lines)], strict=True):
         told = Text.from_ansi(lines[begin]).plain
-        kept = told.startswith("note: ") and "(missing-tool)" in told
-        if told in _UNITS or kept or end == len(lines):
+        kept = "  missing-tool: " in told
+        if told.partition("  ")[0] in _UNITS or kept or end == len(lines):
             found += lines[begin:end]
         else:
             found.append(_GAP)

@@ -102,6 +102,10 @@ def _print(found: Discovery, rows: list[Controlled], path: str, number: int | No
         near = nearest(found, path, number or 1)[:_MOST_NEAR]
         if near:
             out.print(f"Lines of this file that do: {', '.join(map(str, sorted(near)))}")
+        unknown = [unit for unit in found.units if unit.refused is not None]
+        if unknown:
+            named = ", ".join(f"{unit.name} ({unit.refused.reason})" for unit in unknown if unit.refused)
+            out.print(Text(f"Nothing is known of {counted(len(unknown), 'unit')}: {shown(named)}"))
     print_failures(out, found.failures)
 
 

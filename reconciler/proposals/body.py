@@ -184,20 +184,22 @@ def _listed(words: Sequence[str], most: int = 6) -> str:
 
 
 def _evidence(changes: Sequence[Change]) -> str:
-    lines = ["<details><summary>Evidence</summary>", ""]
+    told: dict[str, None] = {}  # the changes of one container have the same evidence
     for change in changes[:MOST_ROWS]:
         usage = _largest(change.evidence.consumers)
-        if usage is not None:
-            lines.append(f"- {code(str(first_consumer(change)))}: {evidence_words(usage)}")
+        seen = evidence_words(usage) if usage is not None else "nothing is known of its use"
         policies = ", ".join(code(name) for name in change.evidence.policy.names)
-        lines.append(f"  evidence {code(fingerprint(change.evidence)[:16])}, policies {policies}")
-    return "\n".join([*lines, "", "</details>"])
+        digest = code(fingerprint(change.evidence)[:16])
+        told[f"- {code(str(first_consumer(change)))}: {seen}\n  evidence {digest}, policies {policies}"] = (
+            None
+        )
+    return "\n".join(["<details><summary>Evidence</summary>", "", *told, "", "</details>"])
 
 
 def evidence_words(usage: Usage) -> str:
     days = len(usage.days)
     told = [
-        f"{usage.samples:,} samples of {usage.pods} pods on {days} days "
+        f"{usage.samples:,} samples of {usage.pods} pod{'' if usage.pods == 1 else 's'} on {days} days "
         f"({usage.coverage_permille / 10:.0f} % of those expected)"
     ]
     killed = sum(kill.kills for kill in usage.oom_kills)

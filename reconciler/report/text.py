@@ -93,7 +93,8 @@ def _print_changes(out: Console, changes: Sequence[Change]) -> None:
                 shown(cell).ljust(width)
                 for cell, width in zip((slot.field, slot.value or "unset", new), widths, strict=True)
             )
-            others = f" (+{len(slot.consumers) - 1} more containers)" if len(slot.consumers) > 1 else ""
+            more = len(slot.consumers) - 1
+            others = f" (+{counted(more, 'more container')})" if more else ""
             where = f"  {slot.place.path}:{slot.line}{others}"
             out.print(Text.assemble(f"  {field}  {now} → ", (then, "bold"), (shown(where), "cyan")))
         out.print(Padding(Text(shown(change.because), style="dim"), (0, 0, 0, 2), expand=False))

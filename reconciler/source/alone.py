@@ -13,7 +13,10 @@ from reconciler.source.trees import Tree, inside
 from reconciler.source.typed import Table, items, table, text
 from reconciler.source.units import Unit
 
-_WORDS: Final = "nothing here deploys it: name it under `units` in the settings to have it looked at"
+_WORDS: Final = (
+    "nothing here deploys it: name it in the settings to have it looked at, as in "
+    "`units: [{path: FOLDER, releaseName: NAME, namespace: NAMESPACE}]`"
+)
 
 
 def tell(units: Iterable[Unit], context: Context) -> None:

@@ -115,7 +115,7 @@ def as_rendered(folder: Path) -> dict[ContainerRef, Resources]:
     settings = folder / "reconcile.yaml"
     text = settings_text(str(folder / "deploy"), "usage")
     settings.write_text(f"{text}cache: {folder / 'cache'}\n", encoding="utf-8")
-    found = survey_folder(folder / "deploy", settings, Bars(None)).only
+    found = survey_folder(folder / "deploy", settings, Bars(None)).found
     assert found.failures == ()
     held = [container for _, container in containers(found.workloads) if is_rendered(container.ref)]
     return {container.ref: Resources(*(amount(container, field) for field in FIELDS)) for container in held}

@@ -143,7 +143,7 @@ def test_a_chart_that_nothing_deploys_is_told() -> None:
     library = {"lib/Chart.yaml": CHART + "type: library\n"}
     result = found(WEB | lonely | library)
     assert chart_notes(result) == ["charts/web/Chart.yaml", "lonely/Chart.yaml"]
-    assert "`units`" in next(note.detail for note in result.notes if note.what == "chart")
+    assert "`units: [" in next(note.detail for note in result.notes if note.what == "chart")
 
 
 def test_a_chart_that_is_deployed_named_or_inflated_is_not_told() -> None:
