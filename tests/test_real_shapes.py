@@ -281,6 +281,47 @@ def test_the_tree_names_each_unit_and_the_last_line_sums_up_what_is_kept(
     assert told[0].endswith("gone-0, gone-2, gone-4 and 2 more")
 
 
+READING = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: {{ .Release.Name }}}
+data:
+  dev: {{ .Files.Get "envs/dev.yaml" | quote }}
+"""
+BY_TPL = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: {{ .Release.Name }}}
+data:
+  text: {{ tpl (.Values.text | default "none") . | quote }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("template", "more", "code"),
+    [
+        ("", "", 0),
+        (READING, "", 1),
+        (BY_TPL, "", 0),
+        (BY_TPL, """      values: 'text: "{{ .Files.Get `envs/dev.yaml` }}"'\n""", 1),
+    ],
+)
+def test_a_value_file_within_the_chart_is_of_others_only_where_their_templates_read_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], template: str, more: str, code: int
+) -> None:
+    files = CHART | {
+        "charts/web/templates/config.yaml": template,
+        "charts/web/envs/dev.yaml": "resources: {requests: {cpu: 100m}}\n",
+        "charts/web/envs/prod.yaml": "resources: {requests: {cpu: 200m}}\n",
+        "apps/dev.yaml": application("dev", "dev", "envs/dev.yaml"),
+        "apps/prod.yaml": application("prod", "prod", "envs/prod.yaml", more),
+    }
+    folder = lay_out(tmp_path / "apps", files)
+    ended_with, said = printed(capsys, "set", str(folder), "dev/deploy/dev/app", "cpu=150m")
+    assert (ended_with, said.count("Proven:")) == (code, 1 - code), said
+    assert ("side-effect" in said) == bool(code)
+
+
 # -- What can't be rendered, and how that is told ---------------------------------------------
 
 

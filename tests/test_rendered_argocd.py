@@ -125,7 +125,8 @@ def test_what_it_renders_differently_is_kept(
     assert "renders-differently" in words
     changed = {(row["namespace"], row["workload"]) for row in told["changes"]}
     assert ("prod", "web-prod") not in changed
-    assert changed == {("plain", "plain"), ("alone", "alone")}
+    assert changed == {("plain", "plain"), ("alone", "alone"), ("dev", "web-dev")}
+    assert {row["path"] for row in told["changes"] if row["workload"] == "web-dev"} == {"charts/web/dev.yaml"}
     why = {
         row["detail"] for row in told["kept"] if row["workload"] == "web-dev" and row["reason"] == "unproven"
     }

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from reconciler.model import ContainerRef
 from reconciler.report.text import console
 from reconciler.source.targets import malformed, matches
 
+_PIECES = 10_000  # of JSON, written at once
 _FAR = 7_258_118_400  # the year 2200; milliseconds are always beyond
 
 
@@ -91,8 +93,12 @@ OutputOption = Annotated[
 
 
 def print_json(document: dict[str, Any]) -> None:
+    """Piece by piece: thousands of rows may each name hundreds of others."""
     if sys.stdout is not None:  # closed by whoever started us
-        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=not _speaks_unicode()) + "\n")
+        pieces = json.JSONEncoder(indent=2, ensure_ascii=not _speaks_unicode()).iterencode(document)
+        while batch := "".join(islice(pieces, _PIECES)):
+            sys.stdout.write(batch)
+        sys.stdout.write("\n")
 
 
 def _speaks_unicode() -> bool:

@@ -323,7 +323,8 @@ def _edited(
         return _Edited({(one.repository, one.change.path): one.change.after for one in patched.files})
     if traced is None:
         return known.refused or Refused(Reason.NOT_TRACED, f"nothing is known of how {unit.name} is rendered")
-    overlay = all(value.slot.how_traced.startswith(IN_OVERLAY) for value in values)
+    # one that was not moved to the unit's last file stands there already
+    overlay = any(value.slot.how_traced.startswith(IN_OVERLAY) for value in values)
     made = edits.edit(traced, values, renderer, read, derived=lenient, overlay=overlay)
     if isinstance(made, Refused):
         return made

@@ -11,6 +11,7 @@ from reconciler.source.catalog import Catalog
 from reconciler.source.charts import ChartSource
 from reconciler.source.context import Context
 from reconciler.source.deployments import Deployments
+from reconciler.source.leaner import Leaner
 from reconciler.source.memo import Memo
 from reconciler.source.remotes import GitSource
 from reconciler.source.render import Renderer
@@ -47,9 +48,11 @@ def find_units(
     deployments = Deployments(Catalog(context), context)
     named = chartunits.units_of(settings.charts, context)
     units: list[Unit] = []
+    leaner = Leaner()
     for _ in range(_DEEPEST):
         units = [*deployments.units(), *named]
         units += rest.units_of(units, context)
+        units = list(map(leaner.unit, units))
         if deployments.forget_orphans(units):
             continue
         news = [unit for unit in units if deployments.bring_forth(unit)]

@@ -11,8 +11,11 @@ from reconciler.source.mapping import via
 
 def scan_rows(discovery: Discovery) -> list[dict[str, Any]]:
     """Every field of every container, ready for JSON."""
+    named = _Named()
     return [
-        row for workload, container in containers(discovery.workloads) for row in _rows(workload, container)
+        row
+        for workload, container in containers(discovery.workloads)
+        for row in _rows(workload, container, named)
     ]
 
 
@@ -32,11 +35,11 @@ def unit_row(unit: UnitSeen) -> dict[str, Any]:
     }
 
 
-def _rows(workload: Workload, container: Container) -> Iterator[dict[str, Any]]:
+def _rows(workload: Workload, container: Container, named: _Named) -> Iterator[dict[str, Any]]:
     for slot in container.slots:
         yield {
             "unit": workload.unit,
-            **_identity(container.ref),
+            **named[container.ref],
             "init": container.init,
             "field": slot.field.value,
             "value": slot.value,
@@ -46,7 +49,7 @@ def _rows(workload: Workload, container: Container) -> Iterator[dict[str, Any]]:
             "keys": [*slot.place.keys, *slot.place.inner],
             "via": via(slot.how_traced),
             "traced": slot.refused is None,
-            "shared_with": [_identity(other) for other in _others(slot, container.ref)],
+            "shared_with": [named[other] for other in _others(slot, container.ref)],
             "reason": slot.refused.reason.value if slot.refused else None,
         }
 
@@ -58,11 +61,9 @@ def _others(slot: Slot, ref: ContainerRef) -> list[ContainerRef]:
     return others
 
 
-def _identity(ref: ContainerRef) -> dict[str, object]:
-    return {
-        "cluster": ref.cluster,
-        "namespace": ref.namespace,
-        "kind": ref.kind,
-        "workload": ref.workload,
-        "container": ref.container,
-    }
+class _Named(dict[ContainerRef, dict[str, str]]):
+    """Each container's identity once: a base of hundreds of overlays is named by each of them."""
+
+    def __missing__(self, ref: ContainerRef) -> dict[str, str]:
+        self[ref] = named = ref._asdict()
+        return named

@@ -367,7 +367,6 @@ def test_the_files_decide_which_tool_renders() -> None:
         "Chart.yaml",
         "values.yaml",
         "templates/all.yaml",
-        "values-prod.yaml",
     }
     assert overlay(unit(result, "k")).files.keys() == {"k/kustomization.yaml", "k/cm.yaml"}
     assert unit(result, "d").manifests == ("d/cm.yaml",)

@@ -54,7 +54,7 @@ def test_the_inputs_of_a_chart() -> None:
 
 def test_linked_files_are_inputs_where_they_lie() -> None:
     files = WEB | {"apps/web.yaml": application("web", "path: charts/web"), "shared/more.yaml": "x: 1\n"}
-    result = found(files, links={"charts/web/linked.yaml": "../../shared/more.yaml"})
+    result = found(files, links={"charts/web/templates/linked.yaml": "../../../shared/more.yaml"})
     assert "shared/more.yaml" in paths(result, "web")
 
 
