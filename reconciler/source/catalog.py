@@ -21,6 +21,7 @@ _WANTED: Final = re.compile(
     rb"\b(?:argoproj\.io|(?:helm|kustomize|source)\.(?:toolkit\.)?fluxcd\.io)/|\bAplTeamWorkload\b"
 )
 _CONFIG_MAP: Final = re.compile(rb"\bkind\b[\"']?\s*:\s*[\"']?ConfigMap\b")
+_TELLING: Final = re.compile(f"{_WANTED.pattern.decode()}|{_CONFIG_MAP.pattern.decode()}")
 _MOST_THINGS: Final = 50_000
 _MOST_BROKEN: Final = 20
 
@@ -83,7 +84,7 @@ def _read(data: bytes) -> Defined:
     text = decode(data)
     if isinstance(text, Refused):
         return Defined(refused=text)
-    found, broken = things("", "", text)
+    found, broken = things("", "", text, _TELLING)
     telling = [
         each
         for each in broken[:_MOST_BROKEN]

@@ -20,7 +20,7 @@ _MOST: Final = 50_000
 _MARK: Final = re.compile(
     rb"\bkind[\"']?\s*:\s*[\"']?Application(?:Set)?\b|\b(?:helm|kustomize)\.toolkit\.fluxcd\.io/"
 )
-
+_MARKED: Final = re.compile(_MARK.pattern.decode())
 
 _Key = tuple[str, ...]
 _Spot = tuple[str, str, int, tuple[Key, ...]]  # of an object in a file
@@ -64,7 +64,7 @@ class Deployments:
         answer = renderer.render(request)
         if not isinstance(answer, Rendered):
             return False
-        held, _ = things(unit.repository, unit.path, answer.text)
+        held, _ = things(unit.repository, unit.path, answer.text, _MARKED)
         new = self._flux.take_rendered(unit, held)
         if self._context.settings.exported is None:
             new |= self._take_rendered(unit, held)

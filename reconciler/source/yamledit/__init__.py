@@ -6,8 +6,9 @@ edits and proves. docs/yaml.md says what is kept and what is refused.
 
 from reconciler.source.yamledit.edits import Assignment, apply, plan
 from reconciler.source.yamledit.places import Where, where
-from reconciler.source.yamledit.reading import parse
+from reconciler.source.yamledit.reading import parse, parse_some
 from reconciler.source.yamledit.rewrite import rewrite
+from reconciler.source.yamledit.splitting import split
 from reconciler.source.yamledit.templates import untemplated
 from reconciler.source.yamledit.tree import (
     Alias,
@@ -31,8 +32,10 @@ __all__ = [
     "apply",
     "decode",
     "parse",
+    "parse_some",
     "plan",
     "rewrite",
+    "split",
     "untemplated",
     "where",
 ]
