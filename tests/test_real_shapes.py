@@ -281,6 +281,37 @@ def test_the_tree_names_each_unit_and_the_last_line_sums_up_what_is_kept(
     assert told[0].endswith("gone-0, gone-2, gone-4 and 2 more")
 
 
+def test_an_application_that_a_kustomization_renames_is_one_and_edited_where_it_stands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inline = "      valuesObject:\n        resources: {requests: {cpu: 200m}}\n"
+    files = CHART | {
+        "apps/base/web.yaml": application("web", "shop", "values.yaml", inline),
+        "apps/base/gone.yaml": application("gone", "shop", "values.yaml"),
+        "apps/base/kustomization.yaml": "resources: [web.yaml, gone.yaml]\n",
+        "apps/eu/kustomization.yaml": """\
+resources: [../base]
+nameSuffix: -eu
+patches:
+- patch: |
+    apiVersion: argoproj.io/v1alpha1
+    kind: Application
+    metadata: {name: gone, namespace: argocd}
+    $patch: delete
+""",
+    }
+    folder = lay_out(tmp_path / "apps", files)
+    found = scanned(folder, capsys)
+    assert sorted((one["unit"], one["path"]) for one in found["units"]) == [
+        ("apps/eu", "apps/eu/kustomization.yaml"),
+        ("web-eu", "apps/base/web.yaml"),
+    ]
+    assert found["notes"] == []
+    code, said = printed(capsys, "set", str(folder), "shop/deploy/web-eu/app", "cpu=250m")
+    assert (code, said.count("Proven:")) == (0, 1), said
+    assert "cpu: 250m" in (folder / "apps/base/web.yaml").read_text()
+
+
 READING = """\
 apiVersion: v1
 kind: ConfigMap

@@ -81,8 +81,17 @@ def rendered(
         elif same:
             words = "what is deployed differs from this Application as it is written here"
             yield new._replace(origin=same[0].origin._replace(refused=Refused(Reason.RENDERED, words)))
+        elif (other := _renamed(new, found)) is not None:
+            yield new._replace(origin=other.origin, template=other.template, read=other.read)
         else:
             yield new
+
+
+def _renamed(new: Application, found: Sequence[Application]) -> Application | None:
+    """The one that says the same under a name that `namePrefix` or `nameSuffix` only made longer."""
+    return next(
+        (each for each in found if each.name in new.name and _meant(each.spec) == _meant(new.spec)), None
+    )
 
 
 def _spot(origin: Origin) -> Spot:

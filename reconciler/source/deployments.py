@@ -153,12 +153,13 @@ class Deployments:
             key = (unit.name, unit.path, *_key(app))
             self._apps[key] = app
             self._parents[key] = unit
-        changed = {app.name for app in news}
-        for app in own:
-            if app.name in changed and _key(app) not in self._confirmed:
-                self._apps.pop(_key(app), None)
-                self._made.pop(_key(app), None)
-        return bool(news)
+        kept = {app.name for app in found} - {app.name for app in news}
+        gone = [_key(app) for app in own if app.name not in kept and _key(app) not in self._confirmed]
+        gone = [key for key in gone if key in self._apps]
+        for key in gone:  # by another name, with other words, or not at all
+            del self._apps[key]
+            self._made.pop(key, None)
+        return bool(news or gone)
 
 
 def _key(app: Application) -> _Key:
