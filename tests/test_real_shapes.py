@@ -157,6 +157,8 @@ def test_variables_of_flux_keep_a_unit_only_where_pods_may_have_them(
     files = dict(HOME)
     files["apps/shop/web/ks.yaml"] += "  postBuild: {substitute: {SIZE: 5Gi}}\n"
     files["apps/shop/web/app/claim.yaml"] += "spec: {resources: {requests: {storage: '${SIZE}'}}}\n"
+    files["apps/shop/web/app/kustomization.yaml"] += "configMapGenerator: [{name: a, files: [start.sh]}]\n"
+    files["apps/shop/web/app/start.sh"] = 'echo "${HOME}"\n'
     assert scanned(lay_out(tmp_path / "one", files), capsys)["notes"] == []
     spec = "spec: {containers: [{name: a, image: 'a:${SIZE}'}]}\n"
     files["apps/shop/web/app/claim.yaml"] = "kind: Pod\napiVersion: v1\nmetadata: {name: a}\n" + spec

@@ -32,6 +32,7 @@ from reconciler.source.typed import (
 from reconciler.source.units import Layer, Unit
 
 _TOP_KIND: Final = re.compile(rb"(?m)^kind:[ \t]*[\"']?([A-Za-z]+)")
+_SAYING: Final = (".yaml", ".yml", ".json", ".env", ".properties", "")
 _BUILDING: Final = (b"Kustomization", b"Component", b"List")
 _VARIABLE: Final = re.compile(rb"\$\{[A-Za-z_][A-Za-z0-9_]*[^}\n]*\}")
 
@@ -329,15 +330,17 @@ class _Kustomization(_Base):
     def _substituted(self, files: Mapping[str, bytes]) -> Refused | None:
         if not self._substitutes():
             return None
-        used = sorted(path for path, data in files.items() if _VARIABLE.search(data) and _matters(data))
+        used = sorted(path for path, data in files.items() if _VARIABLE.search(data) and _matters(path, data))
         if not used:
             return None
         words = f"its postBuild fills in variables of {posixpath.basename(used[0])}"
         return Refused(Reason.UNSUPPORTED, words)
 
 
-def _matters(data: bytes) -> bool:
-    """Whether a file may have a say in pods; a claim for a volume, or a release, has none."""
+def _matters(path: str, data: bytes) -> bool:
+    """Whether a file may have a say in pods; a claim for a volume, a release, or a script has none."""
+    if posixpath.splitext(path)[1] not in _SAYING:
+        return False
     kinds = _TOP_KIND.findall(data)
     return not kinds or any(kind in _BUILDING or kind.decode() in KINDS for kind in kinds)
 
