@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rendered_world import DEPLOYMENT, VALUES, application, lay_out, put_tools_on_path
+from rendered_world import BASE, DEPLOYMENT, VALUES, application, lay_out, put_tools_on_path
 
 from reconciler.cli import ended
 
@@ -312,6 +312,19 @@ patches:
     code, said = printed(capsys, "set", str(folder), "shop/deploy/web-eu/app", "cpu=250m")
     assert (code, said.count("Proven:")) == (0, 1), said
     assert "cpu: 250m" in (folder / "apps/base/web.yaml").read_text()
+
+
+def test_each_of_two_units_that_render_the_same_gets_a_patch_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = BASE.partition("        resources:")[0].replace("{name: api}", "{name: api, namespace: shop}")
+    files = {"base/kustomization.yaml": "resources: [api.yaml]\n", "base/api.yaml": bare}
+    files |= {f"{name}/kustomization.yaml": "resources: [../base]\n" for name in ("eu", "us")}
+    folder = lay_out(tmp_path / "two", files)
+    code, said = printed(capsys, "set", str(folder), "deploy/api", "cpu=50m", "--unit", "eu")
+    assert (code, said.count("Proven: eu")) == (0, 1), said
+    assert "cpu: 50m" in (folder / "eu/kustomization.yaml").read_text()
+    assert (folder / "us/kustomization.yaml").read_text() == files["us/kustomization.yaml"]
 
 
 READING = """\

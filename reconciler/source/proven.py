@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
-from reconciler.model import ContainerRef, Entry, Field, NewValue, Reason, Refused
+from reconciler.model import Container, ContainerRef, Entry, Field, NewValue, Reason, Refused
 from reconciler.source.estate import Estate, Land
 from reconciler.source.finding import find_units
 from reconciler.source.inputs import inputs
@@ -150,10 +150,26 @@ class _Definitions:
 
 
 def _meant_in(known: Look, consumers: Mapping[ContainerRef, list[NewValue]], case: Case) -> list[NewValue]:
-    """The values that the unit's own containers take; of mapped ones no render tells whose they are."""
-    mine = [value for one in known.containers for value in consumers.get(one.ref, ())]
+    """The values that the unit's own containers take; of mapped ones no render tells whose they are.
+
+    Where two units render a container of one name, it is meant in those that take it from this place.
+    """
+    mine = [
+        value
+        for one in known.containers
+        for value in consumers.get(one.ref, ())
+        if _takes(one, value) or not _anyone_takes(case.estate.looks, one.ref, value)
+    ]
     mapped = [value for value in case.values if how(value.slot) is not None]
     return list(dict.fromkeys([*mine, *mapped]))
+
+
+def _takes(one: Container, value: NewValue) -> bool:
+    return any((slot.place, slot.field) == (value.slot.place, value.slot.field) for slot in one.slots)
+
+
+def _anyone_takes(looks: Iterable[Look], ref: ContainerRef, value: NewValue) -> bool:
+    return any(one.ref == ref and _takes(one, value) for look in looks for one in look.containers)
 
 
 # -- units that come and go -----------------------------------------------------------------------
