@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 import time
@@ -186,8 +187,12 @@ def test_what_a_secret_holds_is_not_told() -> None:
 
 
 def packed(files: dict[str, bytes]) -> bytes:
+    """Equal files give equal bytes: gzip would write the time into them."""
     made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w:gz") as archive:
+    with (
+        gzip.GzipFile(fileobj=made, mode="wb", mtime=0) as packing,
+        tarfile.open(fileobj=packing, mode="w") as archive,
+    ):
         for path, data in files.items():
             member = tarfile.TarInfo(path)
             member.size = len(data)
@@ -209,7 +214,9 @@ def test_dependencies_as_archives_and_under_aliases() -> None:
 
 
 @pytest.mark.parametrize(
-    "archive", [b"", b"no archive", packed({"../x/Chart.yaml": b"name: x\n"})[:40], b"\x1f\x8b\x08"]
+    "archive",
+    [b"", b"no archive", packed({"../x/Chart.yaml": b"name: x\n"})[:40], b"\x1f\x8b\x08"],
+    ids=["empty", "text", "cut short", "the first bytes"],
 )
 def test_archives_that_are_none(archive: bytes) -> None:
     assert len(charts({"Chart.yaml": b"name: web\n", "charts/x.tgz": archive})) == 1
