@@ -1,7 +1,5 @@
 """What every test has: fixtures that several rooms share, and names that are the same in every process."""
 
-import pytest
-
 pytest_plugins = ["servers.fixtures"]
 
 
