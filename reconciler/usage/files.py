@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,12 @@ _PLAIN = {
 
 
 def write_days(
-    path: Path, days: Iterable[ContainerDay], query: Query, now: int, covers: tuple[int, int] | None = None
+    path: Path,
+    days: Iterable[ContainerDay],
+    query: Query,
+    now: int,
+    covers: tuple[int, int] | None = None,
+    more_metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Write a recording. Equal input gives equal bytes.
 
@@ -57,6 +62,7 @@ def write_days(
         "reconciler.writer": f"reconciler {__version__}",
         "reconciler.created": str(now),
         "reconciler.days": f"{iso_day(first)}/{iso_day(last)}",
+        **(more_metadata or {}),
     }
     write_table(path, _columns(ordered, query_hash(query)), metadata)
 

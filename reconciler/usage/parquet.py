@@ -91,6 +91,13 @@ def open_footer(path: Path) -> Footer:
         return Footer(path, file.metadata.num_rows, query, created, *days, _stamp(handle))
 
 
+def metadata_of(path: Path) -> dict[str, str]:
+    """Every key and value that the file says of itself, whatever it is a file of."""
+    with _opened(path) as (file, _):
+        found = file.metadata.metadata or {}
+        return {key.decode("utf-8", "replace"): _text_of(found, key) or "" for key in found}
+
+
 def read_columns(footer: Footer, names: Sequence[str]) -> Columns:
     """These columns of all rows."""
     with _reopened(footer) as file:
