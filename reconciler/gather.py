@@ -10,6 +10,7 @@ from reconciler.model import (
     Consumer,
     Container,
     ContainerRef,
+    Cost,
     Discovery,
     Evidence,
     Failure,
@@ -70,6 +71,7 @@ def measure(wanted: Sequence[Subject], sources: Sources, now: int, progress: Pro
     """What every container used, within the window of its own policy."""
     measured: dict[ContainerRef, Usage | NoUsage] = {}
     failures: dict[Failure, None] = {}
+    costs: list[Cost] = []
     windows = {
         ref: subject.policy.sizing.window_days for subject in wanted for ref in _consumers(subject.container)
     }
@@ -81,12 +83,13 @@ def measure(wanted: Sequence[Subject], sources: Sources, now: int, progress: Pro
             continue
         for days in sorted({windows[ref] for ref in refs}):
             # All of them are named each time: only so can the source see which it can't tell apart.
-            reading = source.read(refs, now - days * DAY, now)
+            reading = source.read(refs, now - days * DAY, now, told=progress)
             chosen = {ref: found for ref, found in reading.usage.items() if windows[ref] == days}
-            measured.update(_flagged(chosen, reading.failures))
+            measured.update(chosen)
             failures.update(dict.fromkeys(reading.failures))
+            costs += reading.costs
             advance(len(chosen))
-    return Reading(measured, tuple(failures))
+    return Reading(measured, tuple(failures), _summed(costs))
 
 
 def _by_source(
@@ -99,17 +102,14 @@ def _by_source(
     return list(batches.values())
 
 
-def _flagged(
-    usage: Mapping[ContainerRef, Usage | NoUsage], failures: Sequence[Failure]
-) -> Mapping[ContainerRef, Usage | NoUsage]:
-    """Where a part could not be read, nobody knows whose part it was."""
-    if not failures:
-        return usage
-    why = f"{failures[0].path or failures[0].what} could not be read"
-    return {
-        ref: found._replace(incomplete=why) if isinstance(found, Usage) else found
-        for ref, found in usage.items()
-    }
+def _summed(costs: Iterable[Cost]) -> tuple[Cost, ...]:
+    """One a source, however often it was asked."""
+    sums: dict[str, Cost] = {}
+    for cost in costs:
+        before = sums.get(cost.source)
+        added = cost if before is None else [cost.source, *map(sum, zip(before[1:], cost[1:], strict=True))]
+        sums[cost.source] = Cost._make(added)
+    return tuple(sums.values())
 
 
 class Known(NamedTuple):

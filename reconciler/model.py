@@ -249,6 +249,7 @@ class Reason(StrEnum):
     GUESSED_OWNER = "guessed-owner"
     AMBIGUOUS_CLUSTER = "ambiguous-cluster"
     CONSUMER_WITHOUT_METRICS = "consumer-without-metrics"
+    PEER_WITHOUT_METRICS = "peer-without-metrics"
     # other owners of the value
     SCALED_BY_HPA = "scaled-by-hpa"
     SCALED_BY_VPA = "scaled-by-vpa"
@@ -370,6 +371,7 @@ class Usage(NamedTuple):
     restarts: int
     owner_guessed: bool = False
     incomplete: str = ""  # what of the source could not be read; then nothing is lowered
+    scaled_on: tuple[str, ...] = ()  # of "cpu", "memory": a HorizontalPodAutoscaler was seen to scale on them
 
     @property
     def coverage_permille(self) -> int:
@@ -381,6 +383,21 @@ class NoUsage(NamedTuple):
 
     reason: Reason
     detail: str
+
+
+class Cost(NamedTuple):
+    """What one source of utilization was asked for, and what its server had to do."""
+
+    source: str
+    series: int
+    points: int
+    queries: int
+    bytes: int
+    samples: int  # that the server looked at, as far as it tells; else 0
+    seconds: float
+    days_read: int
+    days_known: int  # from earlier: they were not asked for again
+    estimated_seconds: float
 
 
 # ---------------------------------------------------------------------------------------------
@@ -430,6 +447,15 @@ class Freeze(NamedTuple):
     why: str
 
 
+class PeerRule(NamedTuple):
+    """In what containers may differ and are peers still: each a list of patterns, () for in nothing."""
+
+    clusters: tuple[str, ...]
+    namespaces: tuple[str, ...]
+    names: tuple[str, ...]
+    within: tuple[str, ...] = ()  # only among the workloads that these policies, of a team, are about
+
+
 class Policy(NamedTuple):
     """Everything that policies say about one container, and which of them said it."""
 
@@ -442,6 +468,7 @@ class Policy(NamedTuple):
     labels: tuple[str, ...]
     place: str = "source"  # source | overlay: where a value is written that several layers could hold
     derived: str = "refuse"  # refuse | allow: what a chart works out from a changed value
+    peers: PeerRule | None = None
 
 
 # ---------------------------------------------------------------------------------------------
@@ -507,8 +534,16 @@ class ChangeClass(StrEnum):
     IMAGE = "image"
 
 
+class Peer(NamedTuple):
+    """That a container's needs count for others, and what must be known of one that has lines of its own."""
+
+    of: tuple[ContainerRef, ...]
+    cpu_limit: int  # 0 where there is none
+    memory_limit: int
+
+
 class Consumer(NamedTuple):
-    """One container that a slot feeds, with all that sizing must know of it."""
+    """One container that a slot feeds, or a peer of one, with all that sizing must know of it."""
 
     ref: ContainerRef
     usage: Usage | NoUsage
@@ -516,6 +551,7 @@ class Consumer(NamedTuple):
     init: bool
     sidecar: bool
     scalers: tuple[Scaler, ...]
+    peer: Peer | None = None
 
 
 class LastChange(NamedTuple):
@@ -535,10 +571,22 @@ class Evidence(NamedTuple):
     commit: str
     blob: str
     slots: tuple[Slot, ...]  # the four resource slots that one container's `resources` has
-    consumers: tuple[Consumer, ...]  # everyone they feed
+    consumers: tuple[Consumer, ...]  # everyone they feed, and then their peers
     policy: Policy
     last_changes: tuple[LastChange, ...]
     opted_out: str = ""  # the annotation that opts out, or ""
+
+    @property
+    def fed(self) -> tuple[Consumer, ...]:
+        """Everyone that gets a value from one of the lines."""
+        refs = {ref for slot in self.slots for ref in slot.consumers}
+        return tuple(one for one in self.consumers if one.peer is None or one.ref in refs)
+
+    @property
+    def peers(self) -> tuple[Consumer, ...]:
+        """Those with lines of their own, whose needs count as well."""
+        fed = self.fed
+        return tuple(one for one in self.consumers if one not in fed)
 
 
 class NewValue(NamedTuple):
@@ -705,6 +753,7 @@ class Report:
     failed: tuple[Failure, ...] = ()
     notes: tuple[Note, ...] = ()
     stats: dict[str, int] = field(default_factory=dict)
+    costs: tuple[Cost, ...] = ()
 
 
 def containers(workloads: tuple[Workload, ...]) -> Iterator[tuple[Workload, Container]]:

@@ -90,7 +90,7 @@ class Settled(NamedTuple):
 
 def reconcile(job: Job) -> Report:
     sites, failed, notes = _discover(job)
-    usage, unread = _measure(job, sites)
+    usage, unread, costs = _measure(job, sites)
     failed += unread
     decided = _routed(sites, [_decide(job, site, usage) for site in sites])
     settled = [_propose(job, site, mine) for site, mine in zip(sites, decided, strict=True)]
@@ -109,6 +109,7 @@ def reconcile(job: Job) -> Report:
         failed=tuple(dict.fromkeys([*job.failed, *failed])),  # one cause is one row
         notes=(*job.notes, *notes),
         stats=_stats(sites, settled),
+        costs=costs,
     )
 
 
@@ -247,15 +248,15 @@ def _with_people(
 
 def _measure(job: Job, sites: Sequence[Site]) -> Reading:
     wanted = [subject for site in sites for subject in site.subjects]
-    usage, failures = gather.measure(wanted, job.sources, job.now, job.progress)
+    found = gather.measure(wanted, job.sources, job.now, job.progress)
     doubtful = gather.defined_by_several(site.subjects for site in sites)
-    return Reading({**usage, **doubtful}, failures)
+    return found._replace(usage={**found.usage, **doubtful})
 
 
 def weigh(job: Job) -> tuple[list[Evidence], list[Failure]]:
     """The evidence alone, of every container that `only` lets through: what `explain` tells."""
     sites, failed, _ = _discover(job)
-    usage, unread = _measure(job, sites)
+    usage, unread, _ = _measure(job, sites)
     found = [seen for site in sites for _, seen in _evidence(job, site, usage)]
     return found, [*job.failed, *failed, *unread]
 

@@ -1,18 +1,54 @@
-"""The question that every source of utilization answers."""
+"""The questions that every source of utilization answers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
 
 from reconciler.model import ContainerRef, Failure, NoUsage, Usage
+from reconciler.model import Cost as Cost  # part of every answer
+
+Namespaces = Callable[[str], bool]  # whether a namespace, by its name, is meant
+
+
+def every(namespace: str) -> bool:
+    """All namespaces are meant."""
+    return True
+
+
+class Telling(Protocol):
+    """Told how far the reading is; a terminal shows it when it takes long."""
+
+    def step(self, words: str, total: int = 0) -> Callable[[int], None]: ...
+
+
+class _Silent:
+    def step(self, words: str, total: int = 0) -> Callable[[int], None]:
+        return lambda amount: None
+
+
+silent: Final[Telling] = _Silent()
 
 
 class Reading(NamedTuple):
-    """One answer for each container that was asked for, and what could not be read on the way."""
+    """One answer for each container, what could not be read on the way, and what the answers cost.
+
+    A usage that lacks a part that could not be read says so itself, in `incomplete`: only the source
+    knows whose part it was.
+    """
 
     usage: Mapping[ContainerRef, Usage | NoUsage]
     failures: tuple[Failure, ...] = ()
+    costs: tuple[Cost, ...] = ()
+
+
+class Recorded(NamedTuple):
+    """Files of a recording that hold what was asked for, and may hold more: other days, other namespaces."""
+
+    paths: Sequence[Path]
+    failures: tuple[Failure, ...] = ()
+    costs: tuple[Cost, ...] = ()
 
 
 class UsageSource(Protocol):
@@ -20,7 +56,7 @@ class UsageSource(Protocol):
 
     It is asked for all containers at once, so that it can choose its own batches. `Usage.start`
     and `Usage.end` are the first and the last sample it found for a container, `Usage.days` the
-    UTC days that have something to say about it.
+    UTC days that have something to say about it. Nothing later than `end` is looked at.
     """
 
     @property
@@ -30,6 +66,23 @@ class UsageSource(Protocol):
         """When the newest sample was taken; None where there is none at all."""
         ...
 
-    def read(self, wanted: Sequence[ContainerRef], start: int, end: int) -> Reading:
-        """What they used between two Unix times. Nothing later than `end` is looked at."""
+    def read(
+        self, wanted: Sequence[ContainerRef], start: int, end: int, *, told: Telling = silent
+    ) -> Reading:
+        """What these used between two Unix times: one answer for each."""
+        ...
+
+    def everything(
+        self, start: int, end: int, namespaces: Namespaces = every, *, told: Telling = silent
+    ) -> Reading:
+        """What all containers in these namespaces used that the source knows of, without being told of any.
+
+        One that had pods in that time but not a single sample is an answer too, without usage.
+        """
+        ...
+
+    def recorded(
+        self, start: int, end: int, namespaces: Namespaces = every, *, told: Telling = silent
+    ) -> Recorded:
+        """The same as files of a recording, for whoever wants to keep them."""
         ...

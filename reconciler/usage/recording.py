@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from reconciler.errors import Misconfigured
 from reconciler.model import ContainerRef, Failure, NoUsage, Reason, Usage
@@ -13,7 +14,7 @@ from reconciler.usage.gather import gather
 from reconciler.usage.index import Index, Window, build_index, holes, rows_that_count
 from reconciler.usage.merge import merge_days
 from reconciler.usage.parquet import WHAT
-from reconciler.usage.port import Reading
+from reconciler.usage.port import Namespaces, Reading, Recorded, Telling, every, silent
 
 # A container as a recording without cluster names knows it.
 _Local = tuple[str, str, str, str]
@@ -32,24 +33,64 @@ class RecordingSource:
     def last_sample(self) -> int | None:
         return self.index.last_sample()
 
-    def read(self, wanted: Sequence[ContainerRef], start: int, end: int) -> Reading:
+    def read(
+        self, wanted: Sequence[ContainerRef], start: int, end: int, *, told: Telling = silent
+    ) -> Reading:
         """Days count whole, as many as fit between the two times, and none that ends after `end`."""
         window = Window.between(start, end)
         found = _identify(wanted, self.index.refs)
+        merged = self._merged(sorted({number for number, _ in found.known.values()}), window)
+        answers: dict[ContainerRef, Usage | NoUsage] = dict(found.refused)
+        for ref, (number, guessed) in found.known.items():
+            usage = merged.usages.get(number)
+            answers[ref] = _none_in_window(window) if usage is None else _as_asked(usage, guessed)
+        return Reading({ref: answers[ref] for ref in wanted}, merged.failures)
+
+    def everything(
+        self, start: int, end: int, namespaces: Namespaces = every, *, told: Telling = silent
+    ) -> Reading:
+        window = Window.between(start, end)
+        refs = self.index.refs
+        merged = self._merged(
+            [number for number, ref in enumerate(refs) if namespaces(ref.namespace)], window
+        )
+        lived = sorted((refs[number], number) for number in merged.lived)
+        none = NoUsage(Reason.NO_METRICS, "the recording has pods of it in the window, but no samples")
+        return Reading({ref: merged.usages.get(number, none) for ref, number in lived}, merged.failures)
+
+    def recorded(
+        self, start: int, end: int, namespaces: Namespaces = every, *, told: Telling = silent
+    ) -> Recorded:
+        """All files that speak for one of the days: one without rows says that nobody lived."""
+        window = Window.between(start, end)
+        paths = [
+            footer.path
+            for footer in self.index.footers
+            if footer.first_day <= window.last and footer.last_day >= window.first
+        ]
+        return Recorded(paths, self.failures)
+
+    def _merged(self, known: Sequence[int], window: Window) -> _Merged:
         index, failures = self.index, self.failures
         while True:
-            known = sorted({number for number, _ in found.known.values()})
             gathered, broken = gather(index, rows_that_count(index, known, window))
             if not broken:
                 break
             # Their rows may stand in another file too, so choose again without them.
             index, failures = index.without(broken), failures + tuple(broken.values())
         usages = merge_days(self.name, index, gathered, holes(index, window))
-        answers: dict[ContainerRef, Usage | NoUsage] = dict(found.refused)
-        for ref, (number, guessed) in found.known.items():
-            usage = usages.get(number)
-            answers[ref] = _none_in_window(window) if usage is None else _as_asked(usage, guessed)
-        return Reading({ref: answers[ref] for ref in wanted}, failures)
+        if failures:  # whose part it was that could not be read, nobody knows
+            why = f"{failures[0].path or failures[0].what} could not be read"
+            usages = {number: usage._replace(incomplete=why) for number, usage in usages.items()}
+        return _Merged(usages, frozenset(gathered.rows.ref.tolist()), failures)
+
+
+class _Merged(NamedTuple):
+    """By their number in the index what containers used, and which of them had a row at all."""
+
+    usages: Mapping[int, Usage]
+    lived: frozenset[int]
+    failures: tuple[Failure, ...]
 
 
 def open_recording(folder: Path, name: str) -> RecordingSource:
