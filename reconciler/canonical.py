@@ -13,9 +13,13 @@ import typing
 from collections.abc import Mapping
 from enum import Enum
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 R = TypeVar("R")
+
+# Fields that came later stand in the text only where they say something: what is as it was before
+# them has the text, and the hash, that it had.
+_LATER: Final = frozenset({"peer", "peers", "scaled_on"})
 
 
 def plain(value: Any) -> Any:
@@ -25,7 +29,13 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, str | int):
         return value
     if hasattr(value, "_fields"):
-        return {name: plain(getattr(value, name)) for name in value._fields}
+        kind: Any = type(value)
+        silent = _silent(kind)
+        return {
+            name: plain(item)
+            for name, item in zip(value._fields, value, strict=True)
+            if name not in silent or item != silent[name]
+        }
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -70,7 +80,7 @@ def _load(kind: Any, value: Any) -> Any:
 
 def _load_union(kinds: tuple[Any, ...], value: Any) -> Any:
     for kind in kinds:
-        if hasattr(kind, "_fields") and not (isinstance(value, dict) and set(value) == set(kind._fields)):
+        if hasattr(kind, "_fields") and not _has_fields_of(kind, value):
             continue
         try:
             return _load(kind, value)
@@ -95,6 +105,18 @@ def _load_record(kind: Any, value: Any) -> Any:
     if missing:
         raise ValueError(f"a {kind.__name__} without {', '.join(sorted(missing))}")
     return kind(**{name: _load(hints[name], item) for name, item in value.items()})
+
+
+def _has_fields_of(kind: Any, value: Any) -> bool:
+    return isinstance(value, dict) and (
+        set(kind._fields) - set(kind._field_defaults) <= set(value) <= set(kind._fields)
+    )
+
+
+@cache
+def _silent(kind: Any) -> Mapping[str, Any]:
+    """Of each field that may be left out the value that says nothing."""
+    return {name: value for name, value in kind._field_defaults.items() if name in _LATER}
 
 
 @cache

@@ -585,8 +585,8 @@ class Evidence(NamedTuple):
     @property
     def peers(self) -> tuple[Consumer, ...]:
         """Those with lines of their own, whose needs count as well."""
-        fed = self.fed
-        return tuple(one for one in self.consumers if one not in fed)
+        fed = {one.ref for one in self.fed}
+        return tuple(one for one in self.consumers if one.ref not in fed)
 
 
 class NewValue(NamedTuple):

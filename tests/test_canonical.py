@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 
 from reconciler import canonical
 from reconciler.model import (
+    Consumer,
     ContainerRef,
     Field,
     NoUsage,
+    Peer,
     Place,
     Reason,
     Refused,
@@ -66,3 +68,19 @@ def test_what_is_no_such_record_is_refused(kind: type, value: object) -> None:
 
 def test_the_text_has_one_form() -> None:
     assert canonical.dump({"b": (1, None), "a": Field.IMAGE}) == '{"a":"image","b":[1,null]}'
+
+
+def test_a_field_that_came_later_changes_no_text_where_it_says_nothing() -> None:
+    usage = Usage("m", "q", 0, 1, 60, 1, 1, 1, 1, *[Sketch((1,), (1,))] * 4, 5, (), (), None, 0)
+    consumer = Consumer(ContainerRef("", "shop", "Deployment", "web", "app"), usage, 1, False, False, ())
+    known = set(canonical.plain(consumer)) | set(canonical.plain(usage))
+
+    assert not known & {"peer", "scaled_on"}
+    assert {"owner_guessed", "incomplete"} <= known  # those that were always written still are
+    for more in (
+        consumer._replace(peer=Peer((consumer.ref,), 0, 5)),
+        consumer._replace(usage=usage._replace(scaled_on=("cpu",))),
+    ):
+        assert canonical.digest(more) != canonical.digest(consumer)
+        for one in (consumer, more):
+            assert canonical.load(Consumer, canonical.plain(one)) == one
