@@ -17,6 +17,7 @@ from reconciler.usage.checks import check_numbers, check_sketches, lasts
 from reconciler.usage.days import COLUMNS, SKETCHES
 from reconciler.usage.index import Index, Rows
 from reconciler.usage.parquet import Columns, Footer, Lists, read_groups
+from reconciler.usage.rows import take_lists
 from reconciler.usage.sketch import Ints
 
 # Names were read with the index. Hours are for later questions.
@@ -112,7 +113,9 @@ def _add(rows: Rows, footer: Footer, columns: Columns, sums: dict[str, Sums]) ->
     here = here.take(np.argsort(here.ref, kind="stable"))
     at = here.row - footer.before
     for name, (values, counts) in SKETCHES.items():
-        sums[name].add(here.ref, _take(columns.lists[values], at), _take(columns.lists[counts], at).values)
+        sums[name].add(
+            here.ref, take_lists(columns.lists[values], at), take_lists(columns.lists[counts], at).values
+        )
     return here, _numbers(columns, at)
 
 
@@ -143,13 +146,3 @@ def quantiles(values: Lists, counts: Lists, permille: int) -> Ints:
     wanted = np.maximum(1, -(-total * permille // 1000))
     found[full] = values.values[np.searchsorted(running, before + wanted, side="left") - 1]
     return found
-
-
-def _take(lists: Lists, rows: Ints) -> Lists:
-    """These rows, in this order."""
-    lengths = np.diff(lists.offsets)[rows]
-    offsets = np.concatenate(([0], np.cumsum(lengths)))
-    if np.array_equal(rows, np.arange(len(lists.offsets) - 1)):
-        return lists
-    entries = np.arange(offsets[-1]) + np.repeat(lists.offsets[:-1][rows] - offsets[:-1], lengths)
-    return Lists(offsets, lists.values[entries])

@@ -6,10 +6,11 @@ spends memory on it. A null becomes `NONE`, which no real number in a recording 
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple, NoReturn
@@ -317,15 +318,22 @@ def _refuse_negative(path: Path, column: Column, numbers: Ints, nulls: int) -> N
 # ---------------------------------------------------------------------------------------------
 
 
-def write_table(path: Path, columns: dict[str, list[Any]], metadata: dict[str, str]) -> None:
-    """Write the file beside its place and move it there: readers see all of it or nothing."""
+def encode_table(columns: Columns, metadata: Mapping[str, str]) -> bytes:
+    """The file as bytes; equal columns give equal bytes."""
     fields = [pyarrow.field(column.name, _arrow_type(column), _may_be_null(column)) for column in COLUMNS]
-    arrays = [_arrow(column, columns[column.name]) for column in COLUMNS]
-    table = pyarrow.Table.from_arrays(arrays, schema=pyarrow.schema(fields, metadata))
+    arrays = [_arrow(column, columns) for column in COLUMNS]
+    table = pyarrow.Table.from_arrays(arrays, schema=pyarrow.schema(fields, dict(metadata)))
+    buffer = io.BytesIO()
+    parquet.write_table(table, buffer, compression="zstd", row_group_size=GROUP)
+    return buffer.getvalue()
+
+
+def put_file(path: Path, content: bytes) -> None:
+    """Write the file beside its place and move it there: readers see all of it or nothing."""
     waiting = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
         with waiting.open("xb") as handle:
-            parquet.write_table(table, handle, compression="zstd", row_group_size=GROUP)
+            handle.write(content)
             handle.flush()
             os.fsync(handle.fileno())
         waiting.replace(path)
@@ -339,20 +347,33 @@ def _may_be_null(column: Column) -> bool:
     return column.nullable and not column.is_list
 
 
+_PLAIN_TYPES = {
+    "text": pyarrow.string(),
+    "date": pyarrow.date32(),
+    "int": pyarrow.int64(),
+    "flag": pyarrow.bool_(),
+}
+
+
 def _arrow_type(column: Column) -> Any:
-    plain = {
-        "text": pyarrow.string(),
-        "date": pyarrow.date32(),
-        "int": pyarrow.int64(),
-        "flag": pyarrow.bool_(),
-    }
     if not column.is_list:
-        return plain[column.kind]
+        return _PLAIN_TYPES[column.kind]
     number = pyarrow.int64() if column.kind.endswith("64s") else pyarrow.int32()
     return pyarrow.list_(pyarrow.field("element", number, column.nullable))
 
 
-def _arrow(column: Column, values: list[Any]) -> Any:
-    if column.kind == "date":
-        return pyarrow.array(values, pyarrow.int32()).cast(pyarrow.date32())
-    return pyarrow.array(values, _arrow_type(column))
+def _arrow(column: Column, columns: Columns) -> Any:
+    if column.kind == "text":
+        codes, strings = columns.texts[column.name]
+        return pyarrow.array(strings, pyarrow.string()).take(pyarrow.array(codes))
+    if column.is_list:
+        kind = _arrow_type(column)
+        offsets, values = columns.lists[column.name]
+        flat = _numbers(column, values, kind.value_type)
+        return pyarrow.ListArray.from_arrays(pyarrow.array(offsets, pyarrow.int32()), flat, type=kind)
+    plain = pyarrow.int32() if column.kind == "date" else pyarrow.int64()
+    return _numbers(column, columns.ints[column.name], plain).cast(_arrow_type(column))
+
+
+def _numbers(column: Column, values: Ints, kind: Any) -> Any:
+    return pyarrow.array(values, kind, mask=values == NONE if column.nullable else None)

@@ -10,7 +10,8 @@ the buckets that have samples. Its last value is the exact maximum, so what a sk
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from math import ceil
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,9 +44,33 @@ BUCKETS = len(REPRESENTATIVES)
 _SHARED: NDArray[Any] = np.array(REPRESENTATIVES.tolist(), dtype=object)
 
 
+# Where a number lies is told by its first bits as a float: its power of two, and which 128th from
+# there to the next one. Such a cell is narrower than any bucket, so at most one bucket ends within.
+_CELLS_A_POWER = 7
+_DROPPED = 52 - _CELLS_A_POWER
+_FIRST_CELL = 1023 << _CELLS_A_POWER  # the cell of 1.0
+
+
+def _guesses() -> Ints:
+    """For each cell the bucket of the smallest value in it; before them, -1 for what is negative."""
+    powers = LARGEST.bit_length() - 1
+    cells = np.arange((powers << _CELLS_A_POWER) + 1, dtype=np.int64)
+    begins = [ceil(begin) - 1 for begin in ((cells + _FIRST_CELL) << _DROPPED).view(np.float64).tolist()]
+    # Large numbers are rounded on their way to a float, some of them up into the cell.
+    lowest = np.array([begin - (begin >> 52) for begin in begins], np.int64)
+    return np.concatenate(([-1], np.searchsorted(_TOPS, lowest)))
+
+
+_GUESSES = _guesses()
+
+
 def buckets_of(values: Ints) -> Ints:
-    """The bucket of each value; they must lie in 0 … LARGEST."""
-    return np.searchsorted(_TOPS, values).astype(np.int64)
+    """The bucket of each value; they must lie in 0 … LARGEST, but a negative one gives -1."""
+    # One more than the value, so that 0 has a power of two as well.
+    cells = np.add(values, 1.0, dtype=np.float64).view(np.int64) >> _DROPPED
+    found: Ints = _GUESSES.take(cells - (_FIRST_CELL - 1), mode="clip")
+    found += values > _TOPS.take(found, mode="wrap")
+    return found
 
 
 def build(values: Ints) -> Sketch:
@@ -57,6 +82,45 @@ def build(values: Ints) -> Sketch:
         raise ValueError(f"a sketch holds values from 0 to {LARGEST}")
     buckets, counts = np.unique(buckets_of(values), return_counts=True)
     return of_buckets(buckets.astype(np.int64), counts.astype(np.int64), top)
+
+
+class Many(NamedTuple):
+    """Many sketches: number `i` has values[offsets[i] : offsets[i + 1]], and the same of `counts`."""
+
+    offsets: Ints
+    values: Ints
+    counts: Ints
+
+
+def build_many(owners: Ints, buckets: Ints, tops: Ints) -> Many:
+    """A sketch for each entry of `tops`, the exact maxima, all at once.
+
+    `buckets` has a line of samples for each entry of `owners`, which says whose they are; -1 is
+    no sample.
+    """
+    width = BUCKETS + 1
+    keys = buckets + (owners * width + 1)[:, None]
+    table = np.bincount(keys.ravel(), minlength=len(tops) * width)
+    table[::width] = 0
+    used = np.flatnonzero(table)
+    owner, bucket = np.divmod(used, width)
+    return _finished(owner, bucket - 1, table[used], tops)
+
+
+def _finished(owners: Ints, buckets: Ints, counts: Ints, tops: Ints) -> Many:
+    """What `of_buckets` does, of many sketches; owners ascend, and buckets within them."""
+    lengths = np.bincount(owners, minlength=len(tops))
+    full = np.flatnonzero(lengths)
+    last = np.cumsum(lengths)[full] - 1
+    values = REPRESENTATIVES[buckets]
+    top = tops[full]
+    replaced = (values[last] >= top) | (counts[last] == 1)
+    values[last[replaced]] = top[replaced]
+    split, added = last[~replaced], full[~replaced]
+    counts[split] -= 1
+    lengths[added] += 1
+    offsets = np.concatenate(([0], np.cumsum(lengths)))
+    return Many(offsets, np.insert(values, split + 1, tops[added]), np.insert(counts, split + 1, 1))
 
 
 def merge(sketches: Iterable[Sketch]) -> Sketch:
