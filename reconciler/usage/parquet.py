@@ -41,6 +41,7 @@ class Footer(NamedTuple):
     last_day: int
     stamp: tuple[int, int, int]  # to notice that another file took its place
     before: int = 0  # rows of the file that come before the ones at hand
+    said: Mapping[str, str] = {}  # all of its metadata, a writer's own keys too
 
 
 class Texts(NamedTuple):
@@ -89,14 +90,8 @@ def open_footer(path: Path) -> Footer:
         _check_size(path, file.metadata)
         query = query_hash(_query_of(path, metadata))
         created, days = _created_of(path, metadata), _days_of(path, metadata)
-        return Footer(path, file.metadata.num_rows, query, created, *days, _stamp(handle))
-
-
-def metadata_of(path: Path) -> dict[str, str]:
-    """Every key and value that the file says of itself, whatever it is a file of."""
-    with _opened(path) as (file, _):
-        found = file.metadata.metadata or {}
-        return {key.decode("utf-8", "replace"): _text_of(found, key) or "" for key in found}
+        said = {str(key, "utf-8", "replace"): str(metadata[key], "utf-8", "replace") for key in metadata}
+        return Footer(path, file.metadata.num_rows, query, created, *days, _stamp(handle), said=said)
 
 
 def read_columns(footer: Footer, names: Sequence[str]) -> Columns:
