@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from reconciler.usage.days import DAY, days_since_1970
-from reconciler.usage.series import NO_SAMPLE, Series
+from reconciler.usage.samples import NO_SAMPLE
+from reconciler.usage.series import Series
 from reconciler.usage.sketch import Ints
 
 START = days_since_1970("2026-02-01") * DAY  # a Sunday

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from reconciler.model import ContainerRef
-from reconciler.usage import sketch
-from reconciler.usage.days import DAY, HOURS, ContainerDay, Hourly, Resources, Trouble
+from reconciler.usage.days import DAY, HOURS, ContainerDay, Resources, Trouble
+from reconciler.usage.rows import days_of, fields_of, texts_of
+from reconciler.usage.samples import NO_SAMPLE, PodDays, begins_of, measured
 from reconciler.usage.sketch import Ints
-
-NO_SAMPLE = -1
-WORST_PERMILLE = 950
 
 
 class Series(NamedTuple):
@@ -63,18 +60,23 @@ def days_of_series(
     lived = lifetimes or _lifetimes(series)
     if not len(lived.start):
         return ()
-    order = np.argsort(series.time, kind="stable")
-    series = Series(*(column[order] for column in series))
     first, last = int(lived.start.min()) // DAY, int(lived.end.max()) // DAY
-    cuts = np.searchsorted(series.time, np.arange(first, last + 2) * DAY)
-    rows = []
-    for day in range(first, last + 1):
-        alive = _alive(lived, day, step)
-        if alive.any():
-            part = slice(int(cuts[day - first]), int(cuts[day - first + 1]))
-            one = Series(*(column[part] for column in series))
-            rows.append(_one_day(ref, day, step, one, lived, alive, events))
-    return tuple(rows)
+    every = ((day, _alive(lived, day, step)) for day in range(first, last + 1))
+    found = [(day, alive) for day, alive in every if alive.any()]
+    if not found:
+        return ()
+    days = np.array([day for day, _ in found], np.int64)
+    row = np.minimum(np.searchsorted(days, series.time // DAY), len(days) - 1)
+    inside = days[row] == series.time // DAY
+    series, row = Series(*(column[inside] for column in series)), row[inside]
+    rows = measured(_pod_days(series, row, days))
+    rows.texts.update(texts_of([ref] * len(days)))
+    rows.ints.update(_told(series, row, days, step))
+    rows.ints.update(_lived(lived, found, step))
+    rows.ints.update(fields_of(Trouble._fields, [_trouble(events, day * DAY) for day, _ in found]))
+    rows.ints.update(fields_of(Resources._fields, [_in_force(events, (day + 1) * DAY) for day, _ in found]))
+    rows.ints["owner_guessed"] = np.full(len(days), events.owner_guessed, np.int64)
+    return tuple(days_of(rows))
 
 
 def _lifetimes(series: Series) -> Lifetimes:
@@ -94,68 +96,53 @@ def _alive(lived: Lifetimes, day: int, step: int) -> Ints:
     return np.where(end >= begin, np.maximum(found, 0), 0)
 
 
-def _one_day(
-    ref: ContainerRef, day: int, step: int, series: Series, lived: Lifetimes, alive: Ints, events: Events
-) -> ContainerDay:
-    midnight = day * DAY
-    cpu, memory = series.cpu[series.cpu >= 0], series.memory[series.memory >= 0]
-    measured = series.time[(series.cpu >= 0) | (series.memory >= 0)]
-    last = int(measured[-1]) if len(measured) else midnight
-    late = lived.start > midnight + step
-    recent = series.time > last - step
-    rss = int(series.rss.max(initial=NO_SAMPLE))
-    return ContainerDay(
-        ref=ref,
-        day=day,
-        step=step,
-        samples=min(len(cpu), len(memory)),
-        expected=int(alive.sum()),
-        pods=int(np.count_nonzero(alive)),
-        pods_started=int(np.count_nonzero(late & (alive > 0))),
-        replicas_last=len(np.unique(series.pod[recent])),
-        first_sample=int(measured[0]) if len(measured) else midnight,
-        last_sample=last,
-        cpu=sketch.build(cpu),
-        worst_cpu=sketch.build(_worst(series.pod, series.cpu, WORST_PERMILLE)),
-        memory=sketch.build(memory),
-        worst_memory=sketch.build(_worst(series.pod, series.memory, 1000)),
-        rss_max=None if rss < 0 else rss,
-        hours=_hours(series, midnight),
-        trouble=_trouble(events, midnight),
-        resources=_in_force(events, midnight + DAY),
-        owner_guessed=events.owner_guessed,
-    )
+def _pod_days(series: Series, row: Ints, days: Ints) -> PodDays:
+    """The samples by pod, day and hour; a row without any has a pod without any."""
+    _, pod = np.unique(series.pod, return_inverse=True)
+    pods = int(pod.max(initial=0)) + 1
+    empty = np.setdiff1d(np.arange(len(days)), row)
+    keys, entry = np.unique(np.concatenate((row * pods + pod, empty * pods)), return_inverse=True)
+    entry = entry[: len(row)]
+    hour = entry * HOURS + series.time % DAY // 3600
+    order = np.argsort(hour, kind="stable")
+    hour = hour[order]
+    begins = begins_of(hour)
+    sizes = np.diff(begins, append=len(hour))
+    place = np.arange(len(hour)) - np.repeat(begins, sizes)
+    shape = (len(keys) * HOURS, int(sizes.max(initial=1)))
+    cpu, memory = np.full(shape, NO_SAMPLE, np.int64), np.full(shape, NO_SAMPLE, np.int64)
+    cpu[hour, place], memory[hour, place] = series.cpu[order], series.memory[order]
+    rss = np.full(len(keys), NO_SAMPLE, np.int64)
+    np.maximum.at(rss, entry, series.rss)
+    each = (len(keys), HOURS, -1)
+    return PodDays(keys // pods, cpu.reshape(each), memory.reshape(each), rss)
 
 
-def _worst(pods: Ints, values: Ints, permille: int) -> Ints:
-    """The samples of the pod with the highest percentile.
+def _told(series: Series, row: Ints, days: Ints, step: int) -> dict[str, Ints]:
+    """What follows from when there were samples."""
+    seen = (series.cpu >= 0) | (series.memory >= 0)
+    time, pod, row = series.time[seen], series.pod[seen], row[seen]
+    first, last = (days + 1) * DAY, days * DAY
+    np.minimum.at(first, row, time)
+    np.maximum.at(last, row, time)
+    recent = time > last[row] - step
+    at_last = np.unique(np.stack((row[recent], pod[recent])), axis=1)[0]
+    return {
+        "day": days,
+        "step_seconds": np.full(len(days), step, np.int64),
+        "replicas_last": np.bincount(at_last, minlength=len(days)),
+        "first_sample": np.minimum(first, last),
+        "last_sample": last,
+    }
 
-    For a percentile, pods with less than half the samples of the longest-lived are left out:
-    the first minutes of a pod say little about its day. A maximum counts whoever had it.
-    """
-    valid = values >= 0
-    pods, values = pods[valid], values[valid]
-    if not len(values):
-        return values
-    order = np.lexsort((values, pods))
-    pods, values = pods[order], values[order]
-    parts = np.split(values, np.flatnonzero(np.diff(pods)) + 1)
-    enough = 0 if permille == 1000 else max(map(len, parts)) / 2
-    ranked = [part for part in parts if len(part) >= enough]
-    return max(ranked, key=lambda part: (sketch.nearest_rank(part, permille), int(part[-1]), len(part)))
 
-
-def _hours(series: Series, midnight: int) -> Hourly:
-    samples, p95, cpu_max, memory_max = [], [], [], []
-    cuts = np.searchsorted(series.time, midnight + np.arange(HOURS + 1) * 3600).tolist()
-    for begin, end in pairwise(cuts):
-        cpu, memory = series.cpu[begin:end], series.memory[begin:end]
-        cpu, memory = np.sort(cpu[cpu >= 0]), memory[memory >= 0]
-        samples.append(min(len(cpu), len(memory)))
-        p95.append(sketch.nearest_rank(cpu, WORST_PERMILLE) if len(cpu) else None)
-        cpu_max.append(int(cpu[-1]) if len(cpu) else None)
-        memory_max.append(int(memory.max()) if len(memory) else None)
-    return Hourly(tuple(samples), tuple(p95), tuple(cpu_max), tuple(memory_max))
+def _lived(lived: Lifetimes, found: list[tuple[int, Ints]], step: int) -> dict[str, Ints]:
+    """How many pods there were each day, and how many samples they should have."""
+    rows = [
+        (alive.sum(), (alive > 0).sum(), ((alive > 0) & (lived.start > day * DAY + step)).sum())
+        for day, alive in found
+    ]
+    return dict(zip(("expected_samples", "pods", "pods_started"), np.array(rows, np.int64).T, strict=True))
 
 
 def _trouble(events: Events, midnight: int) -> Trouble:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from reconciler.model import ContainerRef
 from reconciler.usage.days import DAY, Resources, days_since_1970
-from reconciler.usage.series import NO_SAMPLE, Events, Lifetimes, Series, days_of_series, millicores
+from reconciler.usage.samples import NO_SAMPLE
+from reconciler.usage.series import Events, Lifetimes, Series, days_of_series, millicores
 
 REF = ContainerRef("", "shop", "Deployment", "web", "app")
 MONDAY = days_since_1970("2026-02-02")
