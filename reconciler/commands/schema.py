@@ -17,6 +17,7 @@ class Wanted(StrEnum):
     POLICY = "policy"
     SCAN = "scan"
     RUN = "run"
+    USAGE = "usage"
 
 
 _SCHEMAS = {
@@ -24,13 +25,14 @@ _SCHEMAS = {
     Wanted.POLICY: policy_schema,
     Wanted.SCAN: schemas.scan,
     Wanted.RUN: schemas.run,
+    Wanted.USAGE: schemas.usage,
 }
 
 
 def schema(
-    wanted: Annotated[Wanted, typer.Argument(metavar="settings|policy|scan|run", help="Which schema.")],
+    wanted: Annotated[Wanted, typer.Argument(metavar="settings|policy|scan|run|usage", help="Which schema.")],
 ) -> None:
-    """Print a JSON Schema: of settings or policies for your editor, of scan or run for your scripts.
+    """Print a JSON Schema: of settings or policies for your editor, of what is printed for your scripts.
 
     For an editor with the YAML language server, begin a file with
     `# yaml-language-server: $schema=PATH` after `reconcile schema policy > PATH`.

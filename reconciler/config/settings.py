@@ -274,6 +274,11 @@ class Settings(Written):
         found = cls.model_validate({"apiVersion": API_VERSION, "repositories": [repository]})
         return found.with_metrics(metrics) if metrics else found
 
+    @classmethod
+    def for_metrics(cls, source: str) -> Settings:
+        """Settings that know one source of utilization and nothing else."""
+        return cls.model_validate({"apiVersion": API_VERSION, "repositories": []}).with_metrics(source)
+
     def with_metrics(self, source: str) -> Settings:
         """The same, reading all utilization from that address or folder instead."""
         return self.model_copy(

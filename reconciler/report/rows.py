@@ -18,6 +18,7 @@ from reconciler.model import (
     Report,
 )
 from reconciler.proposals.group import change_id, fingerprint, first_consumer
+from reconciler.report.costs import cost_row
 from reconciler.sizing import Explanation
 
 API_VERSION = "reconciler/v1"
@@ -33,6 +34,7 @@ def report(found: Report) -> dict[str, Any]:
         "failed": [failure_row(failure) for failure in found.failed],
         "notes": [note_row(note) for note in found.notes],
         "stats": dict(found.stats),
+        "metrics": [cost_row(cost) for cost in found.costs],
     }
 
 

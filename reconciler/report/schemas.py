@@ -9,6 +9,7 @@ from reconciler.report.rows import API_VERSION
 
 _STRING = {"type": "string"}
 _COUNT = {"type": "integer", "minimum": 0}
+_AMOUNT = {"type": "number", "minimum": 0}
 _OPTIONAL = {"type": ["string", "null"]}
 _IDENTITY = dict.fromkeys(("cluster", "namespace", "kind", "workload", "container"), _STRING)
 _FIELD = {"enum": [field.value for field in Field]}
@@ -83,8 +84,40 @@ def run() -> dict[str, Any]:
             "now": {"type": "integer"}, "changes": _rows(_object(change)), "kept": _rows(_object(kept)),
             "actions": _rows(_object(action)), "failed": _failed(), "notes": _notes(),
             "stats": {"type": "object", "additionalProperties": {"type": "integer"}},
+            "metrics": _metrics(),
         },
     )  # fmt: skip
+
+
+def usage() -> dict[str, Any]:
+    maybe = {"type": ["integer", "null"], "minimum": 0}
+    row = {
+        **_IDENTITY, "window_seconds": _COUNT, "step_seconds": _COUNT, "samples": _COUNT, "expected": _COUNT,
+        "coverage": _AMOUNT,
+        "cpu_millicores": _object(dict.fromkeys(("p50", "p90", "p95", "p99", "max"), _COUNT)),
+        "memory_bytes": _object(dict.fromkeys(("p50", "p95", "max"), _COUNT)),
+        "rss_bytes_max": maybe, "oom_kills": _COUNT,
+        "throttled_share": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
+        "restarts": _COUNT, "replicas": _COUNT, "pods": _COUNT, "first": _COUNT, "last": _COUNT,
+        "source": _STRING, "owner_guessed": {"type": "boolean"}, "incomplete": _STRING,
+    }  # fmt: skip
+    unmeasured = {**_IDENTITY, "reason": _REASON, "detail": _STRING}
+    return _document(
+        "reconcile usage",
+        {
+            "now": {"type": "integer"}, "rows": _rows(_object(row)), "unmeasured": _rows(_object(unmeasured)),
+            "failed": _failed(), "notes": _notes(), "metrics": _metrics(),
+        },
+    )  # fmt: skip
+
+
+def _metrics() -> dict[str, Any]:
+    cost = {
+        "source": _STRING, "series": _COUNT, "points": _COUNT, "queries": _COUNT, "bytes": _COUNT,
+        "samples": _COUNT, "seconds": _AMOUNT, "days_read": _COUNT, "days_known": _COUNT,
+        "estimated_seconds": _AMOUNT,
+    }  # fmt: skip
+    return _rows(_object(cost))
 
 
 def _failed() -> dict[str, Any]:

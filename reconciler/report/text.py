@@ -17,6 +17,7 @@ from rich.text import Text
 
 from reconciler.model import Action, Change, Do, Failure, Keep, Note, Report
 from reconciler.proposals.body import proof_words, verdict
+from reconciler.report.costs import print_costs
 from reconciler.report.diffs import shown, shown_lines, unified
 
 _CLASS_STYLE = {"safety": "bold red", "savings": "green", "image": "cyan"}
@@ -67,6 +68,8 @@ def print_report(out: Console, report: Report, how: Shown) -> None:
         print_notes(out, report.notes)
     print_failures(out, report.failed)
     out.print(_verdict(report), style="bold")
+    if not how.quiet:
+        print_costs(out, report.costs)
 
 
 def _print_details(out: Console, report: Report, how: Shown) -> None:

@@ -32,6 +32,7 @@ _WORDS: Final = {
     **{kind.lower(): kind for kind in _KINDS},
     **{kind.lower() + "s": kind for kind in _KINDS},
 }
+_BRIEF: Final = {kind: word for word, kind in reversed(_SHORT.items())}
 _MOST_CANDIDATES: Final = 20
 
 
@@ -63,6 +64,11 @@ class Target(NamedTuple):
 def kind_of(word: str) -> str:
     """`deploy`, `deployments.apps`, `DEPLOYMENT` -> `Deployment`; "" for an unknown word."""
     return _WORDS.get(word.lower().partition(".")[0], "")
+
+
+def short_kind(kind: str) -> str:
+    """`Deployment` -> `deploy`, as kubectl abbreviates it; a kind without a short name as it is."""
+    return _BRIEF.get(kind, kind)
 
 
 def readings(text: str, kinds: Iterable[str] = ()) -> tuple[Target, ...] | Missed:

@@ -1,6 +1,7 @@
 """From settings and flags to what a command needs: the one room that knows every adapter by name."""
 
 from reconciler.wiring.jobs import Asked, job
+from reconciler.wiring.measuring import Sources, usage_sources
 from reconciler.wiring.metrics import open_source
 from reconciler.wiring.places import clone_url, found_settings
 from reconciler.wiring.repositories import access_of, forge_of, local_repository
@@ -9,6 +10,7 @@ from reconciler.wiring.surveys import FolderSurvey, folder_around, survey_folder
 __all__ = [
     "Asked",
     "FolderSurvey",
+    "Sources",
     "access_of",
     "clone_url",
     "folder_around",
@@ -18,4 +20,5 @@ __all__ = [
     "local_repository",
     "open_source",
     "survey_folder",
+    "usage_sources",
 ]
