@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from reconciler.forges.port import Forge
@@ -15,6 +15,7 @@ from reconciler.model import (
     LedgerEntry,
     MergeRequest,
     Note,
+    PeerRule,
     Place,
     Policy,
     RefUpdate,
@@ -119,6 +120,10 @@ class Policies(Protocol):
         ...
 
     def resolve(self, workload: Workload, container: ModelContainer) -> Policy | Failure: ...
+
+    def kin(self, rule: PeerRule) -> Callable[[Workload, ModelContainer], Hashable | None]:
+        """What all peers of a container share under the rule; None for one that is nobody's peer."""
+        ...
 
     def unmatched(self, workloads: Iterable[Workload]) -> tuple[Note, ...]: ...
 

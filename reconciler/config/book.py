@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -10,8 +10,9 @@ from reconciler import model
 from reconciler.config.globs import CUSTOM_RESOURCE, is_built_in
 from reconciler.config.matching import Matcher, misspelt_kinds
 from reconciler.config.mistakes import BadFile
+from reconciler.config.peers import kin
 from reconciler.config.ranking import DEFAULT, Claim, Conflict, claims, defaults, misnamed, names, rank
-from reconciler.config.teams import LABELS, counts, joined
+from reconciler.config.teams import LABELS, PEERS, counts, joined
 from reconciler.config.written import Key, WrittenPolicy, gather_policies, ready_made, ready_mappings
 from reconciler.model import (
     Container,
@@ -19,6 +20,7 @@ from reconciler.model import (
     FieldMapping,
     LevelPolicy,
     Note,
+    PeerRule,
     Policy,
     SizingPolicy,
     Whose,
@@ -88,6 +90,19 @@ class PolicyBook:
         found = self._settled[bits]
         return found if isinstance(found, Failure) else _told_apart(found, workload.kind, container)
 
+    def kin(self, rule: PeerRule) -> Callable[[Workload, Container], tuple[str, ...] | None]:
+        """What all peers of a container share under the rule; None for one that is nobody's peer."""
+        shared = kin(rule)
+        within = sum(
+            1 << index for index, ranked in enumerate(self._ranked) if ranked.policy.name in rule.within
+        )
+
+        def found(workload: Workload, container: Container) -> tuple[str, ...] | None:
+            meant = not within or within & self._matcher.bits(workload) == within
+            return shared(container.ref) if meant else None
+
+        return found
+
     def unmatched(self, workloads: Iterable[Workload]) -> tuple[Note, ...]:
         """Policies that are about none of these workloads: often a name that was misspelt."""
         seen = 0
@@ -153,6 +168,7 @@ class PolicyBook:
             labels=tuple(held[LABELS].value),
             place=held["proposals", "place"].value,
             derived=held["proposals", "derived"].value,
+            peers=_peers(held),
         )
 
 
@@ -219,6 +235,16 @@ def _sizing(held: _Held) -> SizingPolicy:
         raised_only_kinds=value("raiseOnlyKinds"),
         manage_init=value("initContainers") == "manage",
     )
+
+
+def _peers(held: _Held) -> PeerRule | None:
+    """A team's word is about workloads that its policy is about, and about nobody else's."""
+    said = [held[*PEERS, key] for key in ("clusters", "namespaces", "names")]
+    if not any(claim.value for claim in said):
+        return None
+    teams = {claim.by.name for claim in said if claim.by.repository}
+    clusters, namespaces, names = (claim.value for claim in said)
+    return PeerRule(clusters, namespaces, names, tuple(sorted(teams)))
 
 
 def _level(held: _Held, level: str) -> LevelPolicy:

@@ -25,6 +25,7 @@ from reconciler.config.fields import (
 )
 from reconciler.config.globs import full_kind
 from reconciler.config.mappings import MappingEntry
+from reconciler.config.peers import Peers
 from reconciler.config.settings import Grouping
 from reconciler.model import Freeze, Mode
 
@@ -167,6 +168,7 @@ class Resources(Written):
     init_containers: Literal["keep", "manage"] = Field(
         default=UNSET, description="Init containers run for moments, so their use is hardly measured."
     )
+    peers: Peers = Field(default=UNSET, description="Whose needs count for each other.")
 
 
 class Images(Written):

@@ -16,6 +16,7 @@ from reconciler.config.written import TEAM_LABELS, Key, WrittenPolicy
 from reconciler.model import Mode
 
 LABELS: Final = ("proposals", "labels")
+PEERS: Final = ("resources", "peers")
 _STRENGTH: Final = {Mode.OBSERVE: 0, Mode.PROPOSE: 1, Mode.MERGE: 2}
 
 
@@ -45,6 +46,8 @@ _CAREFUL: Final[Mapping[Key, Callable[[Any, Any], Any]]] = {
 
 def counts(key: Key, ours: Mapping[Key, Claim], default: WrittenPolicy) -> bool:
     """Whether what a team says on the key can make a difference."""
+    if key[:2] == PEERS:  # one thing in several keys: nobody's word is mixed with another's
+        return all(claim.by is default for said, claim in ours.items() if said[:2] == PEERS)
     return key != TEAM_LABELS and (key in _CAREFUL or key == LABELS or ours[key].by is default)
 
 
