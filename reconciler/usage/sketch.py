@@ -98,13 +98,16 @@ def build_many(owners: Ints, buckets: Ints, tops: Ints) -> Many:
     `buckets` has a line of samples for each entry of `owners`, which says whose they are; -1 is
     no sample.
     """
-    width = BUCKETS + 1
-    keys = buckets + (owners * width + 1)[:, None]
+    # A table of only the buckets that occur, and before them a place for what is no sample, which
+    # as a number without a sign is the largest of all.
+    before = min(int(buckets.view(np.uint64).min(initial=BUCKETS)), BUCKETS) - 1
+    width = max(int(buckets.max(initial=0)) - before, 0) + 1
+    keys = np.maximum(buckets - before, 0) + (owners * width)[:, None]
     table = np.bincount(keys.ravel(), minlength=len(tops) * width)
     table[::width] = 0
     used = np.flatnonzero(table)
-    owner, bucket = np.divmod(used, width)
-    return _finished(owner, bucket - 1, table[used], tops)
+    owner, place = np.divmod(used, width)
+    return _finished(owner, place + before, table[used], tops)
 
 
 def _finished(owners: Ints, buckets: Ints, counts: Ints, tops: Ints) -> Many:
