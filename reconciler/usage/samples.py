@@ -104,7 +104,7 @@ class _Resource(NamedTuple):
     number: Ints  # of samples
 
     def flat(self) -> Ints:
-        lines: Ints = self.samples.reshape(len(self.row), -1)
+        lines: Ints = self.samples.reshape(len(self.row), HOURS * self.samples.shape[2])
         return lines
 
 

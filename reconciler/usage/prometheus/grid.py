@@ -66,7 +66,7 @@ def rows_of(grid: Grid) -> Columns:
     alive = np.flatnonzero(lived.first <= lived.last)
     lines = alive[np.argsort(grid.pods.owner[alive], kind="stable")]
     owners, row = np.unique(grid.pods.owner[lines], return_inverse=True)
-    each = (len(lines), HOURS, -1) if len(lines) else (0, HOURS, 3600 // grid.step)
+    each = (len(lines), HOURS, 3600 // grid.step)
     cpu, memory = (_lines(column, lines).reshape(each) for column in (grid.cpu, grid.memory))
     found = measured(PodDays(row, cpu, memory, grid.pods.rss[lines]))
     chosen = owners.tolist()
