@@ -23,13 +23,17 @@ LIMIT_OF = {Field.CPU_REQUEST: Field.CPU_LIMIT, Field.MEMORY_REQUEST: Field.MEMO
 
 
 class Case(NamedTuple):
-    """What is asked: the request of one resource, for everyone that its line feeds."""
+    """What is asked: the request of one resource, for everyone that its line feeds.
+
+    Their peers have lines of their own; what those need counts just the same.
+    """
 
     evidence: Evidence
     slot: Slot
     limit_slot: Slot | None
     level: LevelPolicy
     consumers: tuple[Consumer, ...]  # ordered, so that the order of the evidence doesn't matter
+    peers: tuple[Consumer, ...]
     stated: int | None  # the request as the file has it
     limit: int | None
     resource: str  # cpu | memory
@@ -41,11 +45,28 @@ class Case(NamedTuple):
 
     @property
     def measured(self) -> tuple[tuple[Consumer, Usage], ...]:
-        return tuple((one, one.usage) for one in self.consumers if isinstance(one.usage, Usage))
+        """Those on the line first: of equal needs theirs is the one that is told."""
+        return tuple(
+            (one, one.usage) for one in (*self.consumers, *self.peers) if isinstance(one.usage, Usage)
+        )
 
     @property
     def unmeasured(self) -> tuple[tuple[Consumer, NoUsage], ...]:
         return tuple((one, one.usage) for one in self.consumers if isinstance(one.usage, NoUsage))
+
+    @property
+    def unmeasured_peers(self) -> tuple[tuple[Consumer, NoUsage], ...]:
+        return tuple((one, one.usage) for one in self.peers if isinstance(one.usage, NoUsage))
+
+    def is_peer(self, consumer: Consumer) -> bool:
+        """Whether it counts for others alone, and gets nothing from the line."""
+        return consumer.ref not in {one.ref for one in self.consumers}
+
+    def limit_of(self, consumer: Consumer) -> int | None:
+        """Under which it was measured: the one beside the line, or a peer's own."""
+        if consumer.peer is None or not self.is_peer(consumer):
+            return self.limit
+        return consumer.peer.cpu_limit if self.resource == "cpu" else consumer.peer.memory_limit
 
     @property
     def last_change(self) -> LastChange | None:
@@ -69,7 +90,8 @@ def open_case(evidence: Evidence, slot: Slot) -> Case | Refused:
     sizing = evidence.policy.sizing
     level = sizing.cpu if slot.field is Field.CPU_REQUEST else sizing.memory
     consumers = _consumers(evidence, slot)
-    return Case(evidence, slot, limit_slot, level, consumers, stated, limit, slot.field.resource)
+    peers = _peers(evidence, slot, consumers)
+    return Case(evidence, slot, limit_slot, level, consumers, peers, stated, limit, slot.field.resource)
 
 
 def _read(slot: Slot) -> int | Refused | None:
@@ -86,8 +108,15 @@ def _read(slot: Slot) -> int | Refused | None:
 
 def _consumers(evidence: Evidence, slot: Slot) -> tuple[Consumer, ...]:
     known = {one.ref: one for one in evidence.consumers}
-    refs = slot.consumers or tuple(known)
+    refs = slot.consumers or tuple(one.ref for one in evidence.consumers if one.peer is None)
     return tuple(_with_samples(known.get(ref) or _stranger(ref), slot) for ref in sorted(set(refs)))
+
+
+def _peers(evidence: Evidence, slot: Slot, fed: tuple[Consumer, ...]) -> tuple[Consumer, ...]:
+    """Of those on this very line: another line of the container may feed others, with other peers."""
+    own = {one.ref for one in fed}
+    found = {one.ref: one for one in evidence.consumers if one.peer is not None and own & {*one.peer.of}}
+    return tuple(_with_samples(found[ref], slot) for ref in sorted(found.keys() - own))
 
 
 def _with_samples(one: Consumer, slot: Slot) -> Consumer:

@@ -115,7 +115,7 @@ def _move(way: Way, klass: ChangeClass, alarms: tuple[str, ...]) -> Move | Refus
 def _alarms(case: Case, need: Need) -> tuple[str, ...]:
     """What makes a raise one of safety: it hurts already, or is about to."""
     if need.kills:
-        return (guards.kills_in_words(need),)
+        return (stages.killed_in_words(need),)
     if need.usage.samples < guards.MIN_SAFETY_SAMPLES:
         return ()
     found = []

@@ -32,7 +32,7 @@ ESTIMATORS: dict[str, Callable[[Sketch, LevelPolicy], int]] = {"percentile": per
 
 
 class Need(NamedTuple):
-    """What one consumer needs, and the steps to it."""
+    """What one consumer needs, or a peer, and the steps to it."""
 
     consumer: Consumer
     usage: Usage
@@ -44,15 +44,20 @@ class Need(NamedTuple):
     kills: int
     killed_at: int  # the highest limit that a kill is known of; 0 without one
     days: int  # with samples
+    is_peer: bool
+
+    @property
+    def whose(self) -> str:
+        return f"its peer {self.consumer.ref}" if self.is_peer else str(self.consumer.ref)
 
 
 def needs_of(case: Case) -> tuple[Need, ...]:
-    """One for each consumer with metrics, in the order of their names."""
+    """One for each consumer with metrics, in the order of their names; then one for each peer."""
     return tuple(_need(case, consumer, usage) for consumer, usage in case.measured)
 
 
 def largest_of(needs: tuple[Need, ...]) -> Need:
-    """The need that decides. Of equal ones the first by name, so that the words are stable too."""
+    """The need that decides. Of equal ones the first in order, so that the words are stable too."""
     return max(needs, key=lambda need: need.wanted)
 
 
@@ -67,7 +72,10 @@ def _need(case: Case, consumer: Consumer, usage: Usage) -> Need:
     proven = _proven_by_kills(usage, top) if kills else 0
     killed_at = max((kill.limit for kill in usage.oom_kills if kill.kills), default=0) if memory else 0
     days = sum(1 for day in usage.days if day.samples > 0)
-    return Need(consumer, usage, estimated, level, roomy, max(roomy, proven), top, kills, killed_at, days)
+    return Need(
+        consumer, usage, estimated, level, roomy, max(roomy, proven), top, kills, killed_at, days,
+        case.is_peer(consumer),
+    )  # fmt: skip
 
 
 def _proven_by_kills(usage: Usage, top: int) -> int:

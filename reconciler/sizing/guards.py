@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 
-from reconciler.model import Evidence, LastChange, NoUsage, Reason, Refused, Scaler, Slot
+from reconciler.model import Evidence, LastChange, NoUsage, Reason, Refused, Scaler, Slot, Usage
 from reconciler.sizing import limits
 from reconciler.sizing.case import Case
 from reconciler.sizing.estimate import Need
@@ -34,7 +34,7 @@ def outright(evidence: Evidence, slot: Slot) -> Refused | None:
     """People's words and the place in the file come before any number."""
     if _is_opted_out(evidence.opted_out, slot.field.resource):
         return Refused(Reason.OPTED_OUT, f"the annotation {evidence.opted_out} opts it out")
-    mine = [one for one in evidence.consumers if not slot.consumers or one.ref in slot.consumers]
+    mine = [one for one in evidence.fed if not slot.consumers or one.ref in slot.consumers]
     if not evidence.policy.sizing.manage_init and any(one.init and not one.sidecar for one in mine):
         return Refused(
             Reason.INIT_CONTAINER,
@@ -77,6 +77,19 @@ def _scaled(case: Case) -> Refused | None:
                     f"{scaler.kind} {scaler.name} ({scaler.path}:{scaler.line}) acts on the {case.resource} "
                     f"of {consumer.ref}; another request would change what it does",
                 )
+    return _scaled_unseen(case)
+
+
+def _scaled_unseen(case: Case) -> Refused | None:
+    """By a scaler that only the metrics know of."""
+    fed = {one.ref for one in case.consumers}
+    for one in sorted(case.evidence.consumers, key=lambda one: one.ref):
+        if one.ref in fed and isinstance(one.usage, Usage) and case.resource in one.usage.scaled_on:
+            return Refused(
+                Reason.SCALED_BY_HPA,
+                f"the metrics show a HorizontalPodAutoscaler, which isn't in the repository, that scales "
+                f"{one.ref} on its {case.resource}; another request would change what it does",
+            )
     return None
 
 
@@ -86,7 +99,7 @@ def _scales(scaler: Scaler, resource: str, container: str) -> bool:
 
 def without_usage(case: Case) -> Refused:
     """Nobody that the line feeds has metrics: the reason they share, or else that there are none."""
-    absent = [usage for _, usage in case.unmeasured]
+    absent = [usage for _, usage in (*case.unmeasured, *case.unmeasured_peers)]
     if not absent:
         return Refused(Reason.NO_METRICS, "no container is known that gets its value from this line")
     return Refused(_shared_reason(absent), absent[0].detail)
@@ -106,13 +119,13 @@ def thin(case: Case, need: Need) -> Refused | None:
     sizing, usage = case.evidence.policy.sizing, need.usage
     if need.days < sizing.min_days:
         detail = (
-            f"the use of {need.consumer.ref} is known on {count(need.days, 'day')}, "
+            f"the use of {need.whose} is known on {count(need.days, 'day')}, "
             f"and the policy wants {sizing.min_days}"
         )
         return Refused(Reason.THIN_EVIDENCE, detail)
     if usage.samples < MIN_SAMPLES:
         detail = (
-            f"only {count(usage.samples, 'sample')} of {need.consumer.ref} within the window, "
+            f"only {count(usage.samples, 'sample')} of {need.whose} within the window, "
             f"and fewer than {MIN_SAMPLES} say little"
         )
         return Refused(Reason.THIN_EVIDENCE, detail)
@@ -125,7 +138,7 @@ def coverage(case: Case, need: Need) -> Refused | None:
         return None
     return Refused(
         Reason.LOW_COVERAGE,
-        f"{permille(found)} of the samples that {need.consumer.ref} should have are there "
+        f"{permille(found)} of the samples that {need.whose} should have are there "
         f"({need.usage.samples} of {need.usage.expected}), and the policy wants {permille(wanted)}",
     )
 
@@ -140,7 +153,7 @@ def guessed(case: Case, need: Need) -> Refused | None:
         return None
     return Refused(
         Reason.GUESSED_OWNER,
-        f"the pods of {need.consumer.ref} were found by their names alone, and could be another's",
+        f"the pods of {need.whose} were found by their names alone, and could be another's",
     )
 
 
@@ -149,14 +162,14 @@ def partial(case: Case, need: Need) -> Refused | None:
         return None
     return Refused(
         Reason.PARTIAL_METRICS,
-        f"{need.usage.incomplete}, and it may have held the highest use of {need.consumer.ref}",
+        f"{need.usage.incomplete}, and what is missing may have held the highest use of {need.whose}",
     )
 
 
 def killed(case: Case, need: Need) -> Refused | None:
     if not need.kills:
         return None
-    return Refused(Reason.OOM_KILLED, f"{need.consumer.ref} was {kills_in_words(need)} within the window")
+    return Refused(Reason.OOM_KILLED, f"{need.whose} was {kills_in_words(need)} within the window")
 
 
 def throttled(case: Case, need: Need) -> Refused | None:
@@ -165,18 +178,19 @@ def throttled(case: Case, need: Need) -> Refused | None:
         return None
     return Refused(
         Reason.THROTTLED,
-        f"{need.consumer.ref} was throttled in {permille(share)} of its periods (over {permille(most)}), "
+        f"{need.whose} was throttled in {permille(share)} of its periods (over {permille(most)}), "
         "so it would have used more than was measured",
     )
 
 
 def at_limit(case: Case, need: Need) -> Refused | None:
-    if not case.limit or need.peak * 100 < case.limit * AT_LIMIT_PERCENT:
+    limit = case.limit_of(need.consumer)
+    if not limit or need.peak * 100 < limit * AT_LIMIT_PERCENT:
         return None
     return Refused(
         Reason.AT_LIMIT,
-        f"the peak of {need.consumer.ref}, {figure(case.resource, need.peak)}, is at its limit of "
-        f"{figure(case.resource, case.limit)}, so it might have used more than was measured",
+        f"the peak of {need.whose}, {figure(case.resource, need.peak)}, is at its limit of "
+        f"{figure(case.resource, limit)}, so it might have used more than was measured",
     )
 
 
@@ -195,7 +209,7 @@ _LOWERING: tuple[_Guard, ...] = (guessed, partial, thin, coverage, killed, throt
 
 
 def lowering(way: Way) -> Refused | None:
-    """Nothing is lowered against a policy, nor on thin or censored evidence of anyone it feeds."""
+    """Nothing is lowered against a policy, nor on thin or censored evidence of anyone whose need counts."""
     refused = _only_raised(way.case) or _pair(way.case) or _unmeasured(way.case)
     if refused:
         return refused
@@ -227,10 +241,19 @@ def _pair(case: Case) -> Refused | None:
 
 
 def _unmeasured(case: Case) -> Refused | None:
+    absent = [usage for _, usage in case.unmeasured]
+    if absent and len(absent) == len(case.consumers):  # then only peers are measured
+        detail = f"{absent[0].detail}; what peers use is no reason to lower it"
+        return Refused(_shared_reason(absent), detail)
     for consumer, usage in case.unmeasured:
         return Refused(
             Reason.CONSUMER_WITHOUT_METRICS,
             f"the line also feeds {consumer.ref}, of which no use is known: {usage.detail}",
+        )
+    for consumer, usage in case.unmeasured_peers:
+        return Refused(
+            Reason.PEER_WITHOUT_METRICS,
+            f"it is sized with its peer {consumer.ref}, of which no use is known: {usage.detail}",
         )
     return None
 

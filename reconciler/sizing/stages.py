@@ -27,7 +27,7 @@ def _need_stages(way: Way) -> list[Stage]:
     told = [Stage("measured", need.level, _measured(way))]
     told.append(Stage("headroom", need.roomy, f"{case.level.headroom_percent} % over the measured level"))
     if need.kills:
-        words = f"{kills_in_words(need)}: 20 % above that, at least 100Mi"
+        words = f"{killed_in_words(need)}: 20 % above that, at least 100Mi"
         told.append(Stage("oom", need.wanted, words))
     return told
 
@@ -130,11 +130,17 @@ def _measured(way: Way) -> str:
     level = figure(case.resource, need.level)
     pods = count(need.usage.replicas or need.usage.pods, "pod")
     words = f"{_name(case, need)} over {count(need.days, 'day')} is {level} with {pods}"
-    if len(way.case.consumers) > 1:
-        words += (
-            f", of {need.consumer.ref}, the largest need of {len(way.case.consumers)} containers on this line"
-        )
-    return words
+    whose = _whose_need_counts(case)
+    return f"{words}, of {need.whose}, the largest need of {whose}" if whose else words
+
+
+def _whose_need_counts(case: Case) -> str:
+    """`""` for the one container alone."""
+    fed, peers = len(case.consumers), len(case.peers)
+    if not peers:
+        return f"{fed} containers on this line" if fed > 1 else ""
+    own = f"the {fed} containers on this line and their" if fed > 1 else "the container and its"
+    return f"{own} {count(peers, 'peer')}"
 
 
 def _name(case: Case, need: Need) -> str:
@@ -166,13 +172,23 @@ def _bound(way: Way) -> str:
     return ""
 
 
+def killed_in_words(need: Need) -> str:
+    return _of_a_peer(need) + kills_in_words(need)
+
+
 def throttled_in_words(need: Need) -> str:
-    return f"throttled in {permille(need.usage.throttled_permille or 0)} of its periods"
+    share = permille(need.usage.throttled_permille or 0)
+    return f"{_of_a_peer(need)}throttled in {share} of its periods"
+
+
+def _of_a_peer(need: Need) -> str:
+    return f"{need.whose} was " if need.is_peer else ""
 
 
 def over_in_words(case: Case, need: Need) -> str:
     what = "peak" if case.resource == "memory" else _name(case, need)
-    return f"its {what} is above the request of {figure(case.resource, case.in_force or 0)}"
+    whose = f"the {what} of {need.whose}" if need.is_peer else f"its {what}"
+    return f"{whose} is above the request of {figure(case.resource, case.in_force or 0)}"
 
 
 def in_band_in_words(way: Way) -> str:

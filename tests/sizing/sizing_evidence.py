@@ -15,6 +15,7 @@ from reconciler.model import (
     Mode,
     NoUsage,
     OomKill,
+    Peer,
     Place,
     Policy,
     Scaler,
@@ -73,6 +74,14 @@ def consumer(
     return Consumer(ref, usage, 3, other.get("init", False), other.get("sidecar", False), scalers)
 
 
+def peer(
+    usage: Usage | NoUsage, ref: ContainerRef, of: tuple[ContainerRef, ...] = (WEB,), **limits: int
+) -> Consumer:
+    """One with lines of its own, whose needs count for others."""
+    found = Peer(of, limits.get("cpu_limit", 0), limits.get("memory_limit", 0))
+    return consumer(usage, ref)._replace(peer=found)
+
+
 def evidence(
     cpu: str | None = "200m",
     memory: str | None = "480Mi",
@@ -84,7 +93,7 @@ def evidence(
 ) -> Evidence:
     """By default both requests are just what the usage asks for."""
     consumers = consumers if consumers is not None else (consumer(used()),)
-    refs = tuple(one.ref for one in consumers)
+    refs = tuple(one.ref for one in consumers if one.peer is None)
     texts = {
         Field.CPU_REQUEST: cpu,
         Field.MEMORY_REQUEST: memory,

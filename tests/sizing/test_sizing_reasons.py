@@ -17,6 +17,7 @@ from sizing_evidence import (
     flat,
     killed,
     levels,
+    peer,
     used,
     with_slot,
 )
@@ -41,6 +42,7 @@ HPA = Scaler("HorizontalPodAutoscaler", "web", ("cpu",), (), "hpa.yaml", 3)
 VPA = Scaler("VerticalPodAutoscaler", "web", ("cpu", "memory"), ("app",), "vpa.yaml", 3)
 KEDA = Scaler("ScaledObject", "web", ("memory",), (), "keda.yaml", 3)
 STATEFUL = WEB._replace(kind="StatefulSet")
+ELSEWHERE = WEB._replace(cluster="prod-us")
 
 
 class Case(NamedTuple):
@@ -183,6 +185,34 @@ CASES = (
         "the line also feeds shop/Deployment/api/app",
     ),
     Case(
+        "its peer isn't measured",
+        lowered(consumers=(consumer(used()), peer(NO_PODS, ELSEWHERE))),
+        CPU,
+        Reason.PEER_WITHOUT_METRICS,
+        "it is sized with its peer prod-us:shop/Deployment/web/app, of which no use is known: main",
+    ),
+    Case(
+        "only its peer is measured",
+        lowered(consumers=(consumer(NO_PODS), peer(used(), ELSEWHERE))),
+        CPU,
+        Reason.NO_METRICS,
+        "main knows no pod of it; what peers use is no reason to lower it",
+    ),
+    Case(
+        "its peer was killed",
+        lowered(consumers=(consumer(used()), peer(used(oom_kills=(killed(512 * MI),)), ELSEWHERE))),
+        MEMORY,
+        Reason.OOM_KILLED,
+        "its peer prod-us:shop/Deployment/web/app was OOM-killed 2 times at a limit of 512Mi",
+    ),
+    Case(
+        "its peer is at a limit of its own",
+        lowered(consumers=(consumer(used()), peer(used(cpu=400), ELSEWHERE, cpu_limit=410))),
+        CPU,
+        Reason.AT_LIMIT,
+        "the peak of its peer prod-us:shop/Deployment/web/app, 400m, is at its limit of 410m",
+    ),
+    Case(
         "it is three days old",
         lowered(consumers=one(days=3)),
         CPU,
@@ -250,7 +280,14 @@ CASES = (
         lowered(consumers=one(incomplete="usage/week.parquet could not be read")),
         CPU,
         Reason.PARTIAL_METRICS,
-        "usage/week.parquet could not be read",
+        "usage/week.parquet could not be read, and what is missing may have held the highest use of shop/",
+    ),
+    Case(
+        "an autoscaler that isn't in the repository counts in per cent of the request",
+        lowered(consumers=one(scaled_on=("cpu",))),
+        CPU,
+        Reason.SCALED_BY_HPA,
+        "the metrics show a HorizontalPodAutoscaler, which isn't in the repository, that scales shop/",
     ),
     Case(
         "an autoscaler counts in per cent of the request",
