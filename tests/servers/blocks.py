@@ -128,10 +128,10 @@ class _Piece(NamedTuple):
 
 
 def _alike(times: np.ndarray, values: np.ndarray) -> list[np.ndarray]:
-    """The rows, by how they can be packed: constant or not, and how regular their times are."""
-    bits = values.view(np.uint64)
-    constant = (bits[:, 1:] == bits[:, :1]).all(axis=1)
-    kinds = constant + 2 * _classes(times)
+    """The rows, by how they can be packed: how regular their times are, and which bits of values change."""
+    differ = _unpacked(np.bitwise_or.reduce(_xor(values), axis=1))
+    lead, trail = differ.argmax(axis=1), differ[:, ::-1].argmax(axis=1) // 4
+    kinds = np.where(differ.any(axis=1), lead * 16 + trail, -1) * len(_DOD) + _classes(times)
     return [np.flatnonzero(kinds == kind) for kind in np.unique(kinds)]
 
 
