@@ -21,7 +21,7 @@ from reconciler.usage.sketch import Ints
 
 NO_SAMPLE = -1
 WORST_PERMILLE = 950
-MOST_MILLICORES = (1 << 31) - 1  # what the format holds
+_MOST_MILLICORES = (1 << 31) - 1  # what the format holds
 _TOGETHER = 256  # pods
 
 
@@ -36,20 +36,12 @@ class PodDays(NamedTuple):
 
 def measured(pods: PodDays) -> Columns:
     """The columns that tell of samples: counts, sketches, peaks and hours."""
-    _refuse_impossible(pods)
     blocks = [_block(block) for block in _blocks(pods)] or [_block(pods)]
     return Columns(
         {},
         {name: np.concatenate([block.ints[name] for block in blocks]) for name in blocks[0].ints},
         {name: join_lists([block.lists[name] for block in blocks]) for name in blocks[0].lists},
     )
-
-
-def _refuse_impossible(pods: PodDays) -> None:
-    for name, most in (("cpu", MOST_MILLICORES), ("memory", sketch.LARGEST), ("rss", sketch.LARGEST)):
-        column = getattr(pods, name)
-        if column.min(initial=0) < NO_SAMPLE or column.max(initial=0) > most:
-            raise ValueError(f"samples of {name} lie between 0 and {most}")
 
 
 def begins_of(ascending: Ints) -> Ints:
@@ -69,7 +61,7 @@ def _blocks(pods: PodDays) -> Iterator[PodDays]:
 def _block(pods: PodDays) -> Columns:
     begins = begins_of(pods.row)
     row = pods.row - pods.row[:1]
-    pods = pods._replace(cpu=pods.cpu.astype(np.int32))  # as wide as the format has it: sorts faster
+    pods = _possible(pods)
     cpu_counts, memory_counts = ((column >= 0).sum(axis=2) for column in (pods.cpu, pods.memory))
     cpu_peaks, memory_peaks = (column.max(axis=2).astype(np.int64) for column in (pods.cpu, pods.memory))
     hour_cpu, hour_memory = (np.add.reduceat(counts, begins) for counts in (cpu_counts, memory_counts))
@@ -93,6 +85,15 @@ def _block(pods: PodDays) -> Columns:
     }
     each = np.arange(len(begins) + 1) * HOURS
     return Columns({}, ints, many | {name: Lists(each, column.ravel()) for name, column in hours.items()})
+
+
+def _possible(pods: PodDays) -> PodDays:
+    """What no container can use is cut to what a row can hold: it stays a peak, and lowers nothing."""
+    return pods._replace(
+        cpu=np.clip(pods.cpu, NO_SAMPLE, _MOST_MILLICORES).astype(np.int32),  # half as wide sorts faster
+        memory=np.clip(pods.memory, NO_SAMPLE, sketch.LARGEST),
+        rss=np.clip(pods.rss, NO_SAMPLE, sketch.LARGEST),
+    )
 
 
 class _Resource(NamedTuple):

@@ -204,11 +204,18 @@ def test_who_had_no_pod_has_no_row() -> None:
     assert count_of(rows_of(grid_of(300, 3, []))) == 0
 
 
-@pytest.mark.parametrize(("cpu", "memory"), [(1 << 31, 1), (1, (1 << 60) + 1), (-2, 1), (1, -2)])
-def test_numbers_that_no_row_can_hold_are_refused(cpu: int, memory: int) -> None:
-    odd = Pod(0, 0, 287, False, NO_SAMPLE, (cpu, *(1,) * 287), (memory, *(1,) * 287))
-    with pytest.raises(ValueError, match="samples of"):
-        rows_of(grid_of(300, 1, [odd]))
+def test_numbers_that_no_row_can_hold_are_cut_to_the_largest(tmp_path: Path) -> None:
+    odd = Pod(0, 0, 287, False, 1 << 62, (1 << 40, *(1,) * 287), (1 << 62, *(1,) * 287))
+    write_rows(tmp_path / "odd.parquet", rows_of(grid_of(300, 1, [odd])), {"step": 300}, NOW)
+    (row,) = read_days(tmp_path / "odd.parquet")
+    assert (row.cpu.values[-1], row.memory.values[-1], row.rss_max) == ((1 << 31) - 1, 1 << 60, 1 << 60)
+
+
+def test_of_equally_bad_pods_the_first_is_the_worst() -> None:
+    """Equal in percentile, peak and number of samples, and yet not the same."""
+    lines = [(90,) * 100 + (low,) * 188 for low in (30, 20, 40)]
+    (row,) = days_of(rows_of(grid_of(300, 1, [Pod(0, 0, 287, False, NO_SAMPLE, one, one) for one in lines])))
+    assert row.worst_cpu.values == row.worst_memory.values == (30, 90)
 
 
 @pytest.mark.parametrize("step", [7, 700, 7200])
