@@ -45,9 +45,14 @@ class Index:
     rows: Rows
 
     def without(self, broken: Iterable[int]) -> Index:
-        """The same without these files."""
-        kept = self.rows.take(~np.isin(self.rows.file, list(broken)))
-        return Index(self.footers, self.refs, self.queries, kept)
+        """The same without these files: they have no rows and speak for no day."""
+        gone = set(broken)
+        kept = self.rows.take(~np.isin(self.rows.file, list(gone)))
+        footers = tuple(
+            footer._replace(first_day=1, last_day=0) if number in gone else footer
+            for number, footer in enumerate(self.footers)
+        )
+        return Index(footers, self.refs, self.queries, kept)
 
     def last_sample(self) -> int | None:
         found = self.rows.last_sample[self.rows.samples > 0]
@@ -156,28 +161,52 @@ def _one_query(index: Index, rows: Rows) -> Rows:
     return rows.take(rows.query == sums.argmax(axis=1)[rows.ref])
 
 
-def holes(index: Index, window: Window) -> dict[str, Ints]:
-    """For each cluster the days of the window for which no file speaks.
+Space = tuple[str, str]  # a cluster, and a namespace in it
+
+
+def holes(index: Index, window: Window) -> dict[Space, Ints]:
+    """For each namespace the days of the window for which no file speaks.
 
     A container without a row on a day that a file covers had no pod on that day. Where no file
     covers the day, nobody knows.
     """
-    clusters = {ref.cluster for ref in index.refs}
-    missing = {cluster: set(range(window.first, window.last + 1)) for cluster in clusters}
-    of_files = _clusters_of_files(index)
+    spaces = {(ref.cluster, ref.namespace): None for ref in index.refs}
+    numbers = {space: number for number, space in enumerate(spaces)}
+    of_clusters: dict[str, list[int]] = defaultdict(list)
+    for space, number in numbers.items():
+        of_clusters[space[0]].append(number)
+    clusters = _clusters_of_files(index, list(of_clusters))
+    covered = np.zeros((len(spaces), max(0, window.last - window.first + 1)), bool)
     for number, footer in enumerate(index.footers):
-        days = range(max(footer.first_day, window.first), min(footer.last_day, window.last) + 1)
-        for cluster in of_files.get(number, () if footer.rows else clusters):
-            missing[cluster].difference_update(days)
-    return {cluster: np.array(sorted(days), np.int64) for cluster, days in missing.items()}
+        first, last = max(footer.first_day, window.first), min(footer.last_day, window.last)
+        if first > last:
+            continue
+        for cluster in clusters[number]:
+            if footer.namespaces is None:
+                mine = of_clusters[cluster]
+            else:
+                own = ((cluster, name) for name in footer.namespaces)
+                mine = [numbers[space] for space in own if space in numbers]
+            covered[mine, first - window.first : last - window.first + 1] = True
+    return {space: window.first + np.flatnonzero(~covered[number]) for space, number in numbers.items()}
 
 
-def _clusters_of_files(index: Index) -> dict[int, set[str]]:
-    names = [ref.cluster for ref in index.refs]
-    found: dict[int, set[str]] = defaultdict(set)
-    if not names:
-        return found
-    pairs = np.unique(index.rows.file * len(names) + index.rows.ref)
+def _clusters_of_files(index: Index, clusters: Sequence[str]) -> list[set[str]]:
+    """For each file the clusters of its rows, and the one that it says it is of.
+
+    Who has no rows and doesn't say speaks for all.
+    """
+    found = [
+        set() if footer.cluster is None else {footer.cluster}.intersection(clusters)
+        for footer in index.footers
+    ]
+    numbers = {cluster: number for number, cluster in enumerate(clusters)}
+    of_refs = np.array([numbers[ref.cluster] for ref in index.refs], np.int64)
+    pairs = np.unique(index.rows.file * max(1, len(clusters)) + of_refs[index.rows.ref])
     for pair in pairs.tolist():
-        found[pair // len(names)].add(names[pair % len(names)])
+        file, cluster = divmod(pair, len(clusters))
+        found[file].add(clusters[cluster])
+    for footer, mine in zip(index.footers, found, strict=True):
+        if not footer.rows and footer.cluster is None:
+            mine.update(clusters)
     return found

@@ -14,17 +14,17 @@ import numpy as np
 
 from reconciler.model import DayPeaks, OomKill, Usage
 from reconciler.usage.gather import Gathered
-from reconciler.usage.index import Index
+from reconciler.usage.index import Index, Space
 from reconciler.usage.parquet import NONE
 from reconciler.usage.sketch import EMPTY, Ints
 
 
 def merge_days(
-    source: str, index: Index, gathered: Gathered, unknown: Mapping[str, Ints]
+    source: str, index: Index, gathered: Gathered, unknown: Mapping[Space, Ints]
 ) -> dict[int, Usage]:
     """By number of the container. One that had pods but not a single sample has no usage.
 
-    `unknown` are the days of each cluster on which nobody looked.
+    `unknown` are the days of each namespace on which nobody looked.
     """
     rows = gathered.rows
     if not len(rows.ref):
@@ -34,14 +34,14 @@ def merge_days(
     plain = _plain(gathered, begins, ends)
     peaks = _peaks(gathered, begins, ends)
     kills = _kills(gathered)
-    holes = {cluster: days.tolist() for cluster, days in unknown.items()}
+    holes = {space: days.tolist() for space, days in unknown.items()}
     usages = {}
     for position, number in enumerate(rows.ref[begins].tolist()):
         one = {name: column[position] for name, column in plain.items()}
         if not one["samples"]:
             continue
         first, last, count = one.pop("first"), one.pop("last"), one.pop("count")
-        missing = holes[index.refs[number].cluster]
+        missing = holes[index.refs[number][:2]]
         between = max(0, bisect_left(missing, last) - bisect_right(missing, first))
         # A day on which nobody looked counts as an average day of the container.
         one["expected"] += one["expected"] * between // count

@@ -42,6 +42,8 @@ class Footer(NamedTuple):
     stamp: tuple[int, int, int]  # to notice that another file took its place
     before: int = 0  # rows of the file that come before the ones at hand
     said: Mapping[str, str] = {}  # all of its metadata, a writer's own keys too
+    cluster: str | None = None  # it speaks for this one; without, for those of its rows
+    namespaces: frozenset[str] | None = None  # it speaks for these only; without, for all
 
 
 class Texts(NamedTuple):
@@ -91,7 +93,12 @@ def open_footer(path: Path) -> Footer:
         query = query_hash(_query_of(path, metadata))
         created, days = _created_of(path, metadata), _days_of(path, metadata)
         said = {str(key, "utf-8", "replace"): str(metadata[key], "utf-8", "replace") for key in metadata}
-        return Footer(path, file.metadata.num_rows, query, created, *days, _stamp(handle), said=said)
+        return Footer(
+            *(path, file.metadata.num_rows, query, created, *days, _stamp(handle)),
+            said=said,
+            cluster=said.get("reconciler.cluster"),
+            namespaces=_namespaces_of(path, metadata),
+        )
 
 
 def read_columns(footer: Footer, names: Sequence[str]) -> Columns:
@@ -194,6 +201,19 @@ def _days_of(path: Path, metadata: dict[bytes, bytes]) -> tuple[int, int]:
         return days_since_1970(first), days_since_1970(last)
     except ValueError:
         refuse(path, f"its metadata has no reconciler.days, as 2026-02-01/2026-02-28; {_DO}")
+
+
+def _namespaces_of(path: Path, metadata: dict[bytes, bytes]) -> frozenset[str] | None:
+    text = _text_of(metadata, b"reconciler.namespaces")
+    if text is None:
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not all(type(count) is int for count in found.values()):
+        refuse(path, f"its metadata has reconciler.namespaces, but not as names with numbers; {_DO}")
+    return frozenset(found)
 
 
 def _check_schema(path: Path, schema: Any) -> None:
