@@ -63,7 +63,7 @@ def offended(tmp_path_factory: pytest.TempPathFactory) -> str:
     offences = {
         "sizing": "import time\nfrom reconciler.usage import port",
         "proposals": "import yaml\nimport rich",
-        "report": "from reconciler import git\nimport pyarrow",
+        "report": "from reconciler import git\nimport pyarrow\nimport fsspec",
         "source": "import pygit2\nimport subprocess",
     }
     for room, lines in offences.items():
