@@ -21,6 +21,8 @@ _STAMP: Final = 10  # digits of a Unix time from 2001 to 2286
 _BEFORE: Final = _STAMP + 2  # of a point before the first quote: `[1700000000,`
 _GAP: Final = _BEFORE + 2  # between two values: `],[1700000000,`
 _SIGNS: Final = b"0123456789+-.eEINnaf"  # of a number; what Python takes besides holds others
+_ZEROS: Final = np.uint64(0x3030_3030_3030_3030)  # eight of them as characters
+_TWO_ZEROS: Final = np.uint64(0x3030_0000_0000_0000)
 _LONGEST: Final = 400  # characters of a number
 _PLAIN: Final = 16  # digits that are read in bulk; all such integers below 2**53 are exact
 
@@ -73,7 +75,7 @@ def _regular(raw: NDArray[np.uint8], opened: Ints, closed: Ints) -> bool:
 def _times(words: _Words, opened: Ints) -> Ints | None:
     low = words[opened - 9]  # the last eight of ten digits
     high = words[opened - 11] << np.uint64(48)  # the first two
-    if not (_all_digits(low).all() and _all_digits(high, 0x3030_0000_0000_0000).all()):
+    if not (_all_digits(low, _ZEROS).all() and _all_digits(high, _TWO_ZEROS).all()):
         return None
     return (_number(high) * np.uint64(10**8) + _number(low)).astype(np.int64)
 
@@ -107,14 +109,12 @@ def _integers(words: _Words, ends: Ints, lengths: Ints) -> tuple[_Words, NDArray
     found = words[ends - 8]
     # A shift by all 64 bits is undefined, but then there is nothing between the quotes.
     found = (found >> away) << away
-    zeros = np.uint64(0x3030_3030_3030_3030)
-    return _number(found), _all_digits(found, (zeros >> away) << away)
+    return _number(found), _all_digits(found, (_ZEROS >> away) << away)
 
 
-def _all_digits(words: _Words, wanted: int | _Words = 0x3030_3030_3030_3030) -> NDArray[np.bool_]:
+def _all_digits(words: _Words, wanted: np.uint64 | _Words) -> NDArray[np.bool_]:
     """Whether each byte that should be a digit is one: '0' to '9' begin with 3, and so does 6 more."""
     mask = np.uint64(0xF0F0_F0F0_F0F0_F0F0)
-    wanted = np.uint64(wanted) if isinstance(wanted, int) else wanted
     more = words + (wanted >> np.uint64(3))
     found: NDArray[np.bool_] = ((words & mask) == wanted) & ((more & mask) == wanted)
     return found
