@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from reconciler.model import (
@@ -17,6 +17,7 @@ from reconciler.model import (
     Field,
     LastChange,
     NoUsage,
+    Peer,
     Policy,
     Reason,
     Slot,
@@ -24,23 +25,29 @@ from reconciler.model import (
     Workload,
     containers,
 )
-from reconciler.ports import Files, Policies, Progress
-from reconciler.proposals.history import History
+from reconciler.peers import Member, Peers
+from reconciler.ports import Files, Past, Policies, Progress
+from reconciler.proposals.history import History, events_of, history, merged_elsewhere
 from reconciler.quantity import BadQuantity, read
 from reconciler.source.mapping import in_force
-from reconciler.usage.port import Reading, UsageSource
+from reconciler.usage.port import UsageSource
 
 RESOURCE_FIELDS = (Field.CPU_REQUEST, Field.MEMORY_REQUEST, Field.CPU_LIMIT, Field.MEMORY_LIMIT)
 DAY = 86_400
 
 
 class Subject(NamedTuple):
-    """One container that is to be judged, with the policy that holds for it."""
+    """One container that is to be judged, with the policy that holds for it, and its peers.
+
+    `unseen` is what else may hold a peer, and can't be looked into.
+    """
 
     workload: Workload
     container: Container
     policy: Policy
     opted_out: str
+    peers: tuple[Member, ...] = ()
+    unseen: str = ""
 
 
 class Sources(NamedTuple):
@@ -67,29 +74,55 @@ def subjects(
     return found, failed
 
 
-def measure(wanted: Sequence[Subject], sources: Sources, now: int, progress: Progress) -> Reading:
-    """What every container used, within the window of its own policy."""
-    measured: dict[ContainerRef, Usage | NoUsage] = {}
+def with_peers(found: Iterable[Subject], peers: Peers) -> Iterator[Subject]:
+    for subject in found:
+        members, unseen = peers.of(consumers_of(subject.container), subject.policy.peers)
+        yield subject._replace(peers=members, unseen=unseen)
+
+
+Days = tuple[ContainerRef, int]  # a container, within a window of so many days
+
+
+class Measured(NamedTuple):
+    """What everyone used within the window of each policy that asks, and what that took."""
+
+    usage: Mapping[Days, Usage | NoUsage]
+    failures: tuple[Failure, ...]
+    costs: tuple[Cost, ...]
+
+
+def measure(wanted: Sequence[Subject], sources: Sources, now: int, progress: Progress) -> Measured:
+    """Whoever a line feeds, and their peers, within the window of the policy that asks."""
+    measured: dict[Days, Usage | NoUsage] = {}
     failures: dict[Failure, None] = {}
     costs: list[Cost] = []
-    windows = {
-        ref: subject.policy.sizing.window_days for subject in wanted for ref in _consumers(subject.container)
-    }
-    advance = progress.step("Reading utilization", len(windows))
+    windows = _windows(wanted)
+    advance = progress.step("Reading utilization", sum(map(len, windows.values())))
     for source, refs in _by_source(windows, sources):
         if source is None:
             silence = NoUsage(Reason.NO_METRICS, "no metrics source is configured for it")
-            measured.update(dict.fromkeys(refs, silence))
+            measured.update(((ref, days), silence) for ref in refs for days in windows[ref])
             continue
-        for days in sorted({windows[ref] for ref in refs}):
+        for days in sorted({days for ref in refs for days in windows[ref]}):
             # All of them are named each time: only so can the source see which it can't tell apart.
             reading = source.read(refs, now - days * DAY, now, told=progress)
-            chosen = {ref: found for ref, found in reading.usage.items() if windows[ref] == days}
+            chosen = {
+                (ref, days): found for ref, found in reading.usage.items() if days in windows.get(ref, ())
+            }
             measured.update(chosen)
             failures.update(dict.fromkeys(reading.failures))
             costs += reading.costs
             advance(len(chosen))
-    return Reading(measured, tuple(failures), _summed(costs))
+    return Measured(measured, tuple(failures), _summed(costs))
+
+
+def _windows(wanted: Iterable[Subject]) -> dict[ContainerRef, set[int]]:
+    found: dict[ContainerRef, set[int]] = {}
+    for subject in wanted:
+        peers = (member.container.ref for member in subject.peers)
+        for ref in (*consumers_of(subject.container), *peers):
+            found.setdefault(ref, set()).add(subject.policy.sizing.window_days)
+    return found
 
 
 def _by_source(
@@ -115,20 +148,20 @@ def _summed(costs: Iterable[Cost]) -> tuple[Cost, ...]:
 class Known(NamedTuple):
     """What is known of every container, whoever of them a line feeds."""
 
-    usage: Mapping[ContainerRef, Usage | NoUsage]
+    usage: Mapping[Days, Usage | NoUsage]
     subjects: Mapping[ContainerRef, Subject]
 
 
 def evidence(subject: Subject, known: Known, discovery: Discovery, past: History, now: int) -> Evidence:
     container, workload = subject.container, subject.workload
-    refs = _consumers(container)
+    refs = consumers_of(container)
     return Evidence(
         now=now,
         repository=discovery.repository,
         commit=discovery.commit,
         blob=next(filter(None, (discovery.blobs.get(path) for path in workload.files)), ""),
         slots=tuple(slot for slot in container.slots if slot.field in RESOURCE_FIELDS),
-        consumers=tuple(_consumer(ref, known.subjects.get(ref, subject), known.usage) for ref in refs),
+        consumers=_counted(subject, refs, known),
         policy=subject.policy,
         last_changes=tuple(
             past.merged[ref, field.value]
@@ -138,6 +171,33 @@ def evidence(subject: Subject, known: Known, discovery: Discovery, past: History
         ),
         opted_out=subject.opted_out,
     )
+
+
+def told(discovery: Discovery, past: Past, now: int) -> History:
+    """The ledger, what the forge adds to it, and what the files themselves show to be merged."""
+    in_force = {
+        (container.ref, slot.field.value): slot.value
+        for _, container in containers(discovery.workloads)
+        for slot in container.slots
+    }
+    new = events_of(past.requests, past.ledger)
+    entries = [*past.ledger, *new, *merged_elsewhere(past.requests, in_force, now)]
+    return history(entries, past.requests)
+
+
+def with_people(
+    files: Files, found: Discovery, subjects: Sequence[Subject], told: History, now: int
+) -> History:
+    """What the ledger tells, and what Git tells of changes that people made within the cool-down."""
+    longest = max((subject.policy.sizing.cool_down for subject in subjects), default=0)
+    before = files.before(now - longest) if longest else None
+    if before is None:
+        return told
+    merged = dict(told.merged)
+    for target, change in changed_since(found, files, before).items():
+        if target not in merged or merged[target].new != change.new:
+            merged[target] = change
+    return History(merged, told.rejected)
 
 
 def changed_since(found: Discovery, now: Files, before: Files) -> dict[tuple[ContainerRef, str], LastChange]:
@@ -177,18 +237,17 @@ def _amount(field: Field, text: str | None) -> int:
         return 0
 
 
-def defined_by_several(sites: Iterable[Sequence[Subject]]) -> dict[ContainerRef, NoUsage]:
+def defined_by_several(found: Iterable[Subject | Member]) -> dict[ContainerRef, NoUsage]:
     """Containers that several units or repositories define under one name: whose usage it is, nobody can say.
 
     What stands twice in the manifests of one repository is refused as such, and not meant here.
     """
     seen: dict[ContainerRef, dict[str, None]] = {}
-    for subjects_of in sites:
-        for subject in subjects_of:
-            workload = subject.workload
-            rendered = any(slot.how_traced != AS_IT_STANDS for slot in subject.container.slots)
-            name = f"{workload.unit} in {workload.path}" if rendered else workload.repository
-            seen.setdefault(subject.container.ref, {})[name] = None
+    for one in found:
+        workload = one.workload
+        rendered = any(slot.how_traced != AS_IT_STANDS for slot in one.container.slots)
+        name = f"{workload.unit} in {workload.path}" if rendered else workload.repository
+        seen.setdefault(one.container.ref, {})[name] = None
     return {
         ref: NoUsage(Reason.AMBIGUOUS_CLUSTER, f"{' and '.join(names)} both define it; name their clusters")
         for ref, names in seen.items()
@@ -196,20 +255,42 @@ def defined_by_several(sites: Iterable[Sequence[Subject]]) -> dict[ContainerRef,
     }
 
 
-def _consumers(container: Container) -> list[ContainerRef]:
+def consumers_of(container: Container) -> list[ContainerRef]:
     """Everyone that the container's places feed, itself first."""
     others = {ref for slot in container.slots for ref in slot.consumers} - {container.ref}
     return [container.ref, *sorted(others)]
 
 
-def _consumer(ref: ContainerRef, subject: Subject, usage: Mapping[ContainerRef, Usage | NoUsage]) -> Consumer:
-    used = usage.get(ref, NoUsage(Reason.NO_METRICS, "it was not asked for"))
+def _counted(subject: Subject, fed: Sequence[ContainerRef], known: Known) -> tuple[Consumer, ...]:
+    """Everyone whose needs count: those that the lines feed, and then their peers."""
+    peers = {member.container.ref: member for member in subject.peers}
+    found = []
+    for ref in (*fed, *sorted(peers.keys() - {*fed})):
+        member = peers.get(ref)
+        meant = known.subjects.get(ref, subject if member is None else member)
+        silence = NoUsage(Reason.NO_METRICS, "it was not asked for")
+        used = known.usage.get((ref, subject.policy.sizing.window_days), silence)
+        if subject.unseen and isinstance(used, Usage):
+            used = used._replace(incomplete=used.incomplete or subject.unseen)
+        found.append(_consumer(ref, meant, used)._replace(peer=_peer(member)))
+    return tuple(found)
+
+
+def _peer(member: Member | None) -> Peer | None:
+    if member is None:
+        return None
+    texts = {slot.field: slot.value for slot in member.container.slots}
+    cpu, memory = (_amount(field, texts.get(field)) for field in (Field.CPU_LIMIT, Field.MEMORY_LIMIT))
+    return Peer(member.of, cpu, memory)
+
+
+def _consumer(ref: ContainerRef, meant: Subject | Member, used: Usage | NoUsage) -> Consumer:
     seen = used.replicas if isinstance(used, Usage) else 0
     return Consumer(
         ref=ref,
         usage=used,
-        replicas=seen or subject.workload.replicas or 1,
-        init=subject.container.init,
-        sidecar=subject.container.sidecar,
-        scalers=subject.workload.scalers,
+        replicas=seen or meant.workload.replicas or 1,
+        init=meant.container.init,
+        sidecar=meant.container.sidecar,
+        scalers=meant.workload.scalers,
     )

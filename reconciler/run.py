@@ -24,7 +24,6 @@ from reconciler.model import (
     Evidence,
     Failure,
     Keep,
-    LedgerEntry,
     NewValue,
     Note,
     NoUsage,
@@ -33,18 +32,17 @@ from reconciler.model import (
     Report,
     Usage,
     Workload,
-    containers,
 )
+from reconciler.peers import Home, Peers, hidden
 from reconciler.ports import Files, Past, Policies, Progress, Repository
 from reconciler.proposals.build import Base, Templates, build
 from reconciler.proposals.group import Candidate, Group, group, hold_frozen, hold_savings, keep, once
-from reconciler.proposals.history import History, events_of, history, hold_rejected, merged_elsewhere
+from reconciler.proposals.history import History, hold_rejected
 from reconciler.sizing import decide
 from reconciler.source.apart import Batch, Result, change_apart
 from reconciler.source.discover import opted_out
 from reconciler.source.estate import Estate, Land
 from reconciler.source.overlaying import in_overlays
-from reconciler.usage.port import Reading
 
 Only = Callable[[ContainerRef, str], bool]
 
@@ -71,6 +69,7 @@ class Site(NamedTuple):
 
     repository: Repository
     files: Files
+    policies: Policies
     estate: Estate  # it and all repositories beside it
     discovery: Discovery
     past: Past
@@ -125,26 +124,28 @@ class _Opened(NamedTuple):
 def _discover(job: Job) -> tuple[list[Site], list[Failure], list[Note]]:
     """Every repository opened, then looked at together: one may deploy what another holds."""
     opened: list[_Opened] = []
-    failed: list[Failure] = []
+    lost: list[Failure] = []
     advance = job.progress.step("Reading repositories", len(job.repositories))
     for repository in job.repositories:
         try:
             opened.append(_open(job, repository))
         except Problem as problem:
-            failed.append(problem.failure)
+            lost.append(problem.failure)
         advance(1)
     sites: list[Site] = []
+    failed: list[Failure] = []
     notes: list[Note] = []
     for one, estate in zip(opened, _surveyed(job, [one.land for one in opened]), strict=True):
         try:
             site, broken = _site(job, one, estate)
         except Problem as problem:
-            failed.append(problem.failure)
+            lost.append(problem.failure)
         else:
             sites.append(site)
             failed += [*site.discovery.failures, *broken]
             notes += site.discovery.notes
-    return sites, failed, notes + _unmatched_everywhere(sites)
+    sites = _with_peers(sites, lost)
+    return sites, [*lost, *failed], notes + _unmatched_everywhere(sites)
 
 
 def _open(job: Job, repository: Repository) -> _Opened:
@@ -183,18 +184,27 @@ def _site(job: Job, opened: _Opened, estate: Estate) -> tuple[Site, list[Failure
         chosen = _chosen(job, estate.discoveries[repository.name], past)
         subjects, failed = _subjects(chosen, policies)
     kept = tuple(one for one in subjects if _is_meant(job, one.workload, one.container.ref))
-    told = history(_told(discovery, past, job.now), past.requests)
     site = Site(
         repository,
         files,
+        policies,
         estate,
         chosen,
         past,
-        _with_people(job, files, chosen, subjects, told),
+        gather.with_people(files, chosen, subjects, gather.told(discovery, past, job.now), job.now),
         kept,
         policies.unmatched(discovery.workloads),
     )
     return site, failed
+
+
+def _with_peers(sites: Sequence[Site], lost: Sequence[Failure]) -> list[Site]:
+    """Peers are looked for everywhere, whatever `only` leaves out. `lost` are repositories that failed."""
+    everything = [site.estate.discoveries[site.repository.name] for site in sites]
+    homes = [Home(found.workloads, site.policies) for found, site in zip(everything, sites, strict=True)]
+    unread = [*lost, *(failure for found in everything for failure in found.failures)]
+    peers = Peers(homes, hidden(unread, [unit for found in everything for unit in found.units]))
+    return [site._replace(subjects=tuple(gather.with_peers(site.subjects, peers))) for site in sites]
 
 
 def _subjects(chosen: Discovery, policies: Policies) -> tuple[list[gather.Subject], list[Failure]]:
@@ -220,37 +230,11 @@ def _is_meant(job: Job, workload: Workload, ref: ContainerRef) -> bool:
     return any(job.only(ref, where) for where in dict.fromkeys((workload.unit, *folders)))
 
 
-def _told(discovery: Discovery, past: Past, now: int) -> list[LedgerEntry]:
-    """The ledger, what the forge adds to it, and what the files themselves show to be merged."""
-    in_force = {
-        (container.ref, slot.field.value): slot.value
-        for _, container in containers(discovery.workloads)
-        for slot in container.slots
-    }
-    new = events_of(past.requests, past.ledger)
-    return [*past.ledger, *new, *merged_elsewhere(past.requests, in_force, now)]
-
-
-def _with_people(
-    job: Job, files: Files, found: Discovery, subjects: Sequence[gather.Subject], told: History
-) -> History:
-    """What the ledger tells, and what Git tells of changes that people made within the cool-down."""
-    longest = max((subject.policy.sizing.cool_down for subject in subjects), default=0)
-    before = files.before(job.now - longest) if longest else None
-    if before is None:
-        return told
-    merged = dict(told.merged)
-    for target, change in gather.changed_since(found, files, before).items():
-        if target not in merged or merged[target].new != change.new:
-            merged[target] = change
-    return History(merged, told.rejected)
-
-
-def _measure(job: Job, sites: Sequence[Site]) -> Reading:
+def _measure(job: Job, sites: Sequence[Site]) -> gather.Measured:
     wanted = [subject for site in sites for subject in site.subjects]
     found = gather.measure(wanted, job.sources, job.now, job.progress)
-    doubtful = gather.defined_by_several(site.subjects for site in sites)
-    return found._replace(usage={**found.usage, **doubtful})
+    doubtful = gather.defined_by_several([*wanted, *(peer for one in wanted for peer in one.peers)])
+    return found._replace(usage={key: doubtful.get(key[0], used) for key, used in found.usage.items()})
 
 
 def weigh(job: Job) -> tuple[list[Evidence], list[Failure]]:
@@ -262,7 +246,7 @@ def weigh(job: Job) -> tuple[list[Evidence], list[Failure]]:
 
 
 def _evidence(
-    job: Job, site: Site, usage: Mapping[ContainerRef, Usage | NoUsage]
+    job: Job, site: Site, usage: Mapping[gather.Days, Usage | NoUsage]
 ) -> Iterator[tuple[Workload, Evidence]]:
     known = gather.Known(usage, {subject.container.ref: subject for subject in site.subjects})
     for subject in site.subjects:
@@ -270,7 +254,7 @@ def _evidence(
 
 
 def _decide(
-    job: Job, site: Site, usage: Mapping[ContainerRef, Usage | NoUsage]
+    job: Job, site: Site, usage: Mapping[gather.Days, Usage | NoUsage]
 ) -> list[tuple[Workload, Decision]]:
     advance = job.progress.step("Deciding", len(site.subjects))
     decisions: list[tuple[Workload, Decision]] = []
