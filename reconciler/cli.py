@@ -14,7 +14,20 @@ from typing import Annotated, NoReturn
 import typer
 
 from reconciler import __version__
-from reconciler.commands import demo, doctor, explain, init, mr, run, scan, schema, set_values, usage, why
+from reconciler.commands import (
+    demo,
+    doctor,
+    explain,
+    init,
+    mr,
+    record,
+    run,
+    scan,
+    schema,
+    set_values,
+    usage,
+    why,
+)
 from reconciler.commands.common import Exit, errors_console
 from reconciler.errors import Problem
 from reconciler.report.diffs import shown_lines
@@ -65,6 +78,7 @@ app.command("set")(set_values.set_values)
 app.command("why")(why.why)
 app.command("explain")(explain.explain)
 app.command("usage")(usage.usage)
+app.command("record")(record.record)
 app.command("init")(init.init)
 app.command("schema")(schema.schema)
 app.command("doctor")(doctor.doctor)

@@ -25,7 +25,7 @@ def cost_words(cost: Cost) -> str:
     """`asked main: 96 queries, 12.1 M points, 31 MB, 14 s; 13 of 14 days were known`."""
     parts = [f"{cost.queries:,} {'query' if cost.queries == 1 else 'queries'}"]
     if cost.queries:
-        parts += [f"{_many(cost.points)} points", _size(cost.bytes), _span(cost.seconds)]
+        parts += [f"{_many(cost.points)} points", size_words(cost.bytes), _span(cost.seconds)]
         if cost.samples:
             parts.insert(2, f"{_many(cost.samples)} samples looked at there")
         if cost.estimated_seconds:
@@ -39,7 +39,7 @@ def _many(number: int) -> str:
     return f"{number:,}" if number < 1_000_000 else f"{number / 1_000_000:,.1f} M"
 
 
-def _size(size: int) -> str:
+def size_words(size: int) -> str:
     for unit, one in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if size >= one:
             return f"{size / one:.1f} {unit}" if size < 10 * one else f"{size / one:,.0f} {unit}"
