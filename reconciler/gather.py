@@ -100,7 +100,9 @@ def measure(wanted: Sequence[Subject], sources: Sources, now: int, progress: Pro
     advance = progress.step("Reading utilization", sum(map(len, windows.values())))
     for source, refs in _by_source(windows, sources):
         if source is None:
-            silence = NoUsage(Reason.NO_METRICS, "no metrics source is configured for it")
+            silence = NoUsage(
+                Reason.NO_METRICS, "no metrics source is configured for it; --metrics names one"
+            )
             measured.update(((ref, days), silence) for ref in refs for days in windows[ref])
             continue
         for days in sorted({days for ref in refs for days in windows[ref]}):

@@ -16,13 +16,19 @@ from reconciler.config import (
 from reconciler.errors import Misconfigured
 from reconciler.git.clone import Clone, open_clone
 from reconciler.git.urls import normalise_url
-from reconciler.model import ContainerRef
+from reconciler.model import ContainerRef, Note
 from reconciler.ports import Files, Policies, Progress, Repository
 from reconciler.run import Job
 from reconciler.wiring.metrics import moment, open_metrics, sources_of
 from reconciler.wiring.places import clone_url, found_settings, must_be_trusted
 from reconciler.wiring.repositories import repository_at, templates_of
 from reconciler.wiring.surveys import surveyor, unit_settings
+
+_NO_METRICS = Note(
+    "no-metrics",
+    "no source of utilization is named, so every request is kept: name one with --metrics URL|FOLDER, or "
+    "under `metrics` in the settings; `reconcile usage --metrics URL` shows what it knows",
+)
 
 
 class Asked(NamedTuple):
@@ -56,7 +62,7 @@ def job(asked: Asked, progress: Progress) -> Job:
         write=asked.write,
         progress=progress,
         failed=opened.failed,
-        notes=settings.notes,
+        notes=(*settings.notes, *([] if settings.metrics else [_NO_METRICS])),
     )
 
 
