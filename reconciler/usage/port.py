@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
-from reconciler.model import ContainerRef, Failure, NoUsage, Usage
+from reconciler.model import ContainerRef, Failure, Note, NoUsage, Usage
 from reconciler.model import Cost as Cost  # part of every answer
 
 Namespaces = Callable[[str], bool]  # whether a namespace, by its name, is meant
@@ -32,7 +32,8 @@ silent: Final[Telling] = _Silent()
 
 
 class Reading(NamedTuple):
-    """One answer for each container, what could not be read on the way, and what the answers cost.
+    """One answer for each container, what could not be read on the way, what the answers cost, and what else
+    the operator should know.
 
     A usage that lacks a part that could not be read says so itself, in `incomplete`: only the source
     knows whose part it was.
@@ -41,6 +42,7 @@ class Reading(NamedTuple):
     usage: Mapping[ContainerRef, Usage | NoUsage]
     failures: tuple[Failure, ...] = ()
     costs: tuple[Cost, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 class Recorded(NamedTuple):

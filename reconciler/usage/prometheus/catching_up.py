@@ -1,0 +1,260 @@
+"""From what the cache knows to what was asked for: what is missing, and reading it.
+
+A day that has ended is read once. The last three are read again where the number of their samples is
+another than it was: some arrived late. The day that is not over yet is read each time and not kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from multiprocessing.pool import ThreadPool
+from typing import Final, NamedTuple, Protocol
+
+from reconciler.usage.days import DAY
+from reconciler.usage.index import Window
+from reconciler.usage.parquet import Columns
+from reconciler.usage.port import Telling
+from reconciler.usage.prometheus.limits import Asker, Span
+from reconciler.usage.prometheus.owners import Wanted
+from reconciler.usage.prometheus.probe import (
+    Part,
+    Rhythm,
+    by_namespace,
+    require_series,
+    rhythm,
+    series_of,
+    with_images,
+)
+from reconciler.usage.prometheus.promql import STEP, Questions
+from reconciler.usage.prometheus.reading import Batch, Context, Ways, chain, read_part
+from reconciler.usage.prometheus.unanswered import Kind, UnansweredError
+from reconciler.usage.rows import concatenate
+
+LATE_DAYS: Final = 3  # so long samples may arrive late
+_SERIES_AT_FIRST: Final = 30  # of a namespace of which nothing is known
+_POINTS_AT_ONCE: Final = 600_000
+_PATIENCE: Final = 3  # failures after which a server is left alone
+
+
+class Known(Protocol):
+    @property
+    def count(self) -> int: ...
+
+
+class Cache(Protocol):
+    """Finished days, as far as somebody kept them."""
+
+    def keep(self, day: int, namespaces: Mapping[str, int], rows: Columns) -> None: ...
+
+
+class Task(NamedTuple):
+    """What is asked for at once."""
+
+    part: Part
+    batch: Batch
+
+
+class Plan(NamedTuple):
+    """What has to be read, before it is."""
+
+    questions: Questions
+    rhythm: Rhythm
+    tasks: tuple[Task, ...]
+    counts: Mapping[int, Mapping[str, int]]  # samples of the last days, by namespace
+    empty: Mapping[int, Sequence[str]]  # days on which these namespaces had nothing, while others had
+    unknown: frozenset[int]  # days of which neither the server nor the cache knows anything
+    days_known: int
+    series: int
+
+    @property
+    def points(self) -> int:
+        return sum(2 * task.batch.series * task.part.steps for task in self.tasks)
+
+
+class Caught(NamedTuple):
+    """What was read: the day that isn't over yet, and what could not be read of which namespace."""
+
+    today: Columns | None
+    failed: Mapping[str, UnansweredError]
+
+
+def parts_of(window: Window, end: int) -> tuple[Part, ...]:
+    """The days of a window, as far as they have passed."""
+    ends = ((day, min((day + 1) * DAY, end // STEP * STEP)) for day in range(window.first, window.last + 1))
+    return tuple(Part(day, until) for day, until in ends if until > day * DAY)
+
+
+def namespaces_of(asker: Asker, questions: Questions, span: Span) -> list[str]:
+    """All that had a container within that time."""
+    found = series_of(asker.server, questions, None, span.end, span.seconds)
+    return sorted(name for name in found if name)
+
+
+def plan(
+    asker: Asker,
+    questions: Questions,
+    namespaces: Sequence[str],
+    parts: Sequence[Part],
+    known: Mapping[int, Mapping[str, Known]],
+    interval: int | None,
+) -> Plan:
+    """What is missing, and how the server has it."""
+    end = parts[-1].end
+    questions = with_images(asker.server, questions, end)
+    counts = _counts(asker, questions, namespaces, parts)
+    missing = {
+        part: sorted(_missing(part, namespaces, known.get(part.day, {}), counts.get(part.day)))
+        for part in parts
+    }
+    wanting = [part for part in parts if missing[part]]
+    asked = sorted({name for part in wanting for name in missing[part]})
+    found = rhythm(asker.server, questions, asked, wanting, interval)
+    if not found.heard and not known:
+        require_series(asker.server, questions, end)
+    series = series_of(asker.server, questions, asked, end, DAY) if asked else {}
+    size = _batch_size(asker)
+    return Plan(
+        questions=questions,
+        rhythm=found,
+        tasks=tuple(
+            Task(part, batch)
+            for part in wanting
+            if part.day in found.intervals
+            for batch in _batches(missing[part], series, size)
+        ),
+        counts=counts,
+        empty={
+            part.day: missing[part]
+            for part in wanting
+            if part.day in found.heard and part.day not in found.intervals
+        },
+        unknown=frozenset(part.day for part in wanting if part.day not in found.heard),
+        days_known=len(parts) - len(wanting),
+        series=sum(series.values()),
+    )
+
+
+def _counts(
+    asker: Asker, questions: Questions, namespaces: Sequence[str], parts: Sequence[Part]
+) -> dict[int, dict[str, int]]:
+    """The samples of the last days that have ended."""
+    space = questions.labels.cadvisor.namespace
+    found = {}
+    for part in [part for part in parts if part.whole][-LATE_DAYS:]:
+        answer = asker.server.instant(questions.sample_counts(namespaces, part.span.seconds), part.end)
+        found[part.day] = by_namespace(answer.labels, answer.values, space)
+    return found
+
+
+def _missing(
+    part: Part, namespaces: Iterable[str], known: Mapping[str, Known], counts: Mapping[str, int] | None
+) -> Iterator[str]:
+    def differs(name: str) -> bool:
+        return counts is not None and known[name].count != counts.get(name, 0)
+
+    return (name for name in namespaces if not part.whole or name not in known or differs(name))
+
+
+def _batch_size(asker: Asker) -> int:
+    return max(1, min(_POINTS_AT_ONCE, asker.limits.most("points")) // (DAY // STEP))
+
+
+def _batches(namespaces: Sequence[str], series: Mapping[str, int], most: int) -> Iterator[Batch]:
+    """Small namespaces together; one that is too large by itself is asked for in pieces of the day."""
+    waiting: list[str] = []
+    total = 0
+    for name in namespaces:
+        size = series.get(name, _SERIES_AT_FIRST)
+        if waiting and total + size > most:
+            yield Batch(tuple(waiting), total)
+            waiting, total = [], 0
+        waiting.append(name)
+        total += size
+    if waiting:
+        yield Batch(tuple(waiting), total)
+
+
+# ---------------------------------------------------------------------------------------------
+# Carrying it out
+# ---------------------------------------------------------------------------------------------
+
+
+def catch_up(
+    asker: Asker, wanted: Wanted, made: Plan, cache: Cache, workers: int, told: Telling, words: str
+) -> Caught:
+    """Read what is missing, a few questions at a time, and keep each day as soon as it is whole."""
+    for day, names in made.empty.items():
+        cache.keep(day, _counted(made, day, names), concatenate(()))
+    if not made.tasks:
+        return Caught(None, {})
+    reader = _Reader(asker, made, wanted)
+    advance = told.step(words, len(made.tasks))
+    failed: dict[str, UnansweredError] = {}
+    today: Columns | None = None
+    waiting = Counter(task.part.day for task in made.tasks)
+    done: dict[int, list[tuple[Task, Columns]]] = defaultdict(list)
+    # Daemons: whoever interrupts a run doesn't wait for answers that nobody wants any more.
+    with ThreadPool(min(workers, len(made.tasks))) as pool:
+        for task, answer in pool.imap_unordered(reader.read, made.tasks):
+            if isinstance(answer, UnansweredError):
+                failed |= dict.fromkeys(task.batch.namespaces, answer)
+            else:
+                done[task.part.day].append((task, answer))
+            waiting[task.part.day] -= 1
+            if not waiting[task.part.day]:
+                today = _day(made, cache, done.pop(task.part.day, [])) or today
+            advance(1)
+    return Caught(today, failed)
+
+
+def _day(made: Plan, cache: Cache, done: Sequence[tuple[Task, Columns]]) -> Columns | None:
+    """Keep a day of which all that could be read is there; one that is not over yet is handed back."""
+    if not done:
+        return None
+    part = done[0][0].part
+    rows = concatenate(columns for _, columns in sorted(done, key=lambda each: each[0]))
+    if not part.whole:
+        return rows
+    names = [name for task, _ in done for name in task.batch.namespaces]
+    cache.keep(part.day, _counted(made, part.day, names), rows)
+    return None
+
+
+def _counted(made: Plan, day: int, names: Iterable[str]) -> dict[str, int]:
+    """The samples behind a day; nobody asks for those of one that is too old to change any more."""
+    counts = made.counts.get(day, {})
+    return {name: counts.get(name, 0) for name in names}
+
+
+class _Reader:
+    """Reads tasks until a server has failed too often in a row to be asked any more."""
+
+    def __init__(self, asker: Asker, made: Plan, wanted: Wanted) -> None:
+        self._asker, self._made, self._wanted = asker, made, wanted
+        self._failures = 0
+        self._last: UnansweredError | None = None
+        names = tuple(sorted({name for task in made.tasks for name in task.batch.namespaces}))
+        parts = [task.part for task in made.tasks]
+        everything = Ways(asker, made.questions, Batch(names, made.series), wanted)
+        self._chain = chain(everything, Span(min(parts).span.start, max(parts).end))
+
+    def read(self, task: Task) -> tuple[Task, Columns | UnansweredError]:
+        if self._last is not None and self._failures >= _PATIENCE:
+            return task, self._last
+        try:
+            rows = read_part(
+                Ways(self._asker, self._made.questions, task.batch, self._wanted),
+                task.part,
+                self._context(task),
+            )
+        except UnansweredError as error:
+            self._last = error
+            self._failures += _PATIENCE if error.kind in (Kind.GONE, Kind.DENIED) else 1
+            return task, error
+        self._failures = 0
+        return task, rows
+
+    def _context(self, task: Task) -> Context:
+        day, found = task.part.day, self._made.rhythm
+        return Context(found.intervals[day], found.silent[day], day in found.ruled, self._chain)

@@ -1,0 +1,280 @@
+"""Hearing one cluster out: what the cache lacks is read, and all of it handed on as a recording."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+import numpy as np
+
+from reconciler.model import ContainerRef, Failure, Note, NoUsage, Usage, Whose
+from reconciler.usage.days import DAY, Query, iso_day
+from reconciler.usage.files import write_rows
+from reconciler.usage.index import Window, build_index
+from reconciler.usage.parquet import Columns
+from reconciler.usage.port import Cost, Namespaces, Telling
+from reconciler.usage.prometheus.autoscalers import Scaled, autoscaled
+from reconciler.usage.prometheus.catching_up import (
+    Caught,
+    Known,
+    Plan,
+    catch_up,
+    namespaces_of,
+    parts_of,
+    plan,
+)
+from reconciler.usage.prometheus.limits import Asked, Asker, Limits, Span
+from reconciler.usage.prometheus.owners import wanted_names
+from reconciler.usage.prometheus.probe import Part, by_namespace, require_series
+from reconciler.usage.prometheus.promql import STEP, Labels, Questions, Scope
+from reconciler.usage.prometheus.unanswered import Kind, UnansweredError
+from reconciler.usage.prometheus.wire import Load
+from reconciler.usage.recording import RecordingSource
+from reconciler.usage.rows import take
+
+# Names our way of asking: days that were asked for in another way are other days.
+QUERY: Final[Query] = {"way": "live/1", "step": STEP, "cpu": "rate", "memory": "max"}
+_AHEAD: Final = 600  # seconds that our clock may be ahead of the server's
+_POINTS_A_SECOND: Final = 1_000_000
+
+
+class Server(Asked, Protocol):
+    def load(self) -> Load: ...
+
+    def server_time(self) -> int | None: ...
+
+    def retention(self) -> int | None:
+        """Seconds for which the server keeps samples; None where it doesn't say."""
+        ...
+
+
+class Store(Protocol):
+    """The day cache, which may forget anything at any time."""
+
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
+    def known(self, cluster: str, first: int, last: int) -> Mapping[int, Mapping[str, Known]]: ...
+
+    def put(
+        self, cluster: str, day: int, namespaces: Mapping[str, int], rows: Columns, query: Query, now: int
+    ) -> None: ...
+
+    def files(self, first: int, last: int) -> Sequence[Path]: ...
+
+
+class Source(NamedTuple):
+    """A metrics server, and how it is to be read."""
+
+    name: str
+    server: Server
+    clusters: Mapping[str, Mapping[str, str]]  # the labels that tell each cluster's series
+    cache: Callable[[Scope], Store]
+    labels: Labels = Labels()
+    workers: int = 2
+    interval: int | None = None  # seconds between two samples, where the settings say it
+    limits: Limits = Limits()
+
+
+class Heard(NamedTuple):
+    """What is known of a cluster now."""
+
+    recording: RecordingSource
+    incomplete: Mapping[str, str]  # by namespace, what of it could not be read; "" is any
+    scaled: Mapping[Scaled, tuple[str, ...]]
+    failures: tuple[Failure, ...]
+    notes: tuple[Note, ...]
+    cost: Cost
+
+    def marked(self, ref: ContainerRef, usage: Usage | NoUsage) -> Usage | NoUsage:
+        """With what no recording can tell."""
+        why = self.incomplete.get(ref.namespace) or self.incomplete.get("", "")
+        if isinstance(usage, NoUsage):
+            return NoUsage(usage.reason, why) if why else usage
+        scaled = self.scaled.get(Scaled(ref.namespace, ref.kind, ref.workload), ())
+        return usage._replace(scaled_on=scaled, incomplete=usage.incomplete or why)
+
+
+class _Found(NamedTuple):
+    """What a server said, as far as it said anything."""
+
+    plan: Plan | None = None
+    caught: Caught = Caught(None, {})
+    scaled: Mapping[Scaled, tuple[str, ...]] = {}
+    incomplete: Mapping[str, str] = {}
+    error: UnansweredError | None = None
+
+
+class Listening:
+    """Of one cluster, between two times."""
+
+    def __init__(self, source: Source, questions: Questions, room: Path, start: int, end: int) -> None:
+        self._source = source
+        self._questions = questions
+        self._room = room
+        self._window = Window.between(start, end)
+        self._end = end
+        self._asker = Asker(source.server, source.limits)
+        self._cache = source.cache(questions.scope)
+
+    def every_space(self, meant: Namespaces) -> list[str]:
+        """All that are meant, in which the server, or the cache, had a container."""
+        span = Span(self._window.first * DAY, self._end)
+        cached = {name for names in self._known().values() for name in names}
+        found = {*namespaces_of(self._asker, self._questions, span), *cached}
+        return sorted(name for name in found if meant(name))
+
+    def spaces(self, refs: Iterable[ContainerRef]) -> list[str]:
+        """The namespaces of these. Where the repository leaves one open, wherever such pods run."""
+        found = {ref.namespace for ref in refs}
+        if "" in found:
+            lost = sorted({ref.workload for ref in refs if not ref.namespace})
+            answer = self._source.server.instant(self._questions.namespaces_of(lost, DAY), self._end)
+            space = self._questions.labels.cadvisor.namespace
+            found |= set(by_namespace(answer.labels, answer.values, space))
+        return sorted(found - {""})
+
+    def heard(
+        self, spaces: Callable[[], Sequence[str]], refs: Iterable[ContainerRef], told: Telling
+    ) -> Heard:
+        before = self._source.server.load()
+        found = self._found(spaces, refs, told)
+        paths = [*self._cache.files(self._window.first, self._window.last), *self._today(found.caught)]
+        index, broken = build_index(paths)
+        errors = [error for error in (found.error, *found.caught.failed.values()) if error is not None]
+        failures = [Failure(f"metrics {self._source.name}", error.whose, error.words) for error in errors]
+        return Heard(
+            recording=RecordingSource(self._source.name, self._room, index, broken),
+            incomplete={
+                **found.incomplete,
+                **{
+                    name: f"not all of it could be read ({error.words})"
+                    for name, error in found.caught.failed.items()
+                },
+            },
+            scaled=found.scaled,
+            failures=tuple(dict.fromkeys(failures)),
+            notes=tuple(Note("usage-cache", words) for words in self._cache.notes),
+            cost=self._cost(found.plan, before),
+        )
+
+    def _found(
+        self, spaces: Callable[[], Sequence[str]], refs: Iterable[ContainerRef], told: Telling
+    ) -> _Found:
+        try:
+            end = self._on_time()
+            names = list(spaces())
+            if not names:
+                require_series(self._source.server, self._questions, end)
+                return _Found()
+            made, parts = self._plan(names, end)
+            wanted = wanted_names((ref.namespace, ref.kind, ref.workload) for ref in refs)
+            keeping = _Keeping(self._cache, self._questions.scope.cluster, end)
+            words = self._words(made)
+            caught = catch_up(self._asker, wanted, made, keeping, self._source.workers, told, words)
+            return _Found(
+                made,
+                caught,
+                autoscaled(self._source.server, made.questions, names, end),
+                self._beginnings(made, names, parts),
+            )
+        except UnansweredError as error:
+            why = f"nothing new could be read ({error.words})"
+            return _Found(incomplete={"": why}, error=error)
+
+    def _on_time(self) -> int:
+        """The end of the window; later than the server's own now there is nothing to be read."""
+        theirs = self._source.server.server_time()
+        if theirs is None or self._end <= theirs + _AHEAD:
+            return self._end
+        minutes = (self._end - theirs) // 60
+        words = (
+            f"{self._source.name}: its clock is {minutes} minutes behind ours; nothing newer than its own "
+            "time can be known, so set the clocks right (or give --now)"
+        )
+        raise UnansweredError(Kind.WRONG, words, Whose.YOURS)
+
+    def _plan(self, names: Sequence[str], end: int) -> tuple[Plan, tuple[Part, ...]]:
+        parts = parts_of(self._window, end)
+        return plan(self._asker, self._questions, names, parts, self._known(), self._source.interval), parts
+
+    def _known(self) -> Mapping[int, Mapping[str, Known]]:
+        return self._cache.known(self._questions.scope.cluster, self._window.first, self._window.last)
+
+    def _beginnings(self, made: Plan, names: Iterable[str], parts: Sequence[Part]) -> dict[str, str]:
+        """A window whose first days nobody knows: they may have held the highest use.
+
+        Not where the server would have them still: then there was nothing to know.
+        """
+        if not made.unknown:
+            return {}
+        retention = self._source.server.retention()
+        if retention is not None and retention >= self._end - self._window.first * DAY:
+            return {}
+        known = self._known()
+        found = {}
+        for name in names:
+            missing = 0
+            for part in parts:
+                if part.day not in made.unknown or name in known.get(part.day, {}):
+                    break
+                missing += 1
+            if missing:
+                until = iso_day(self._window.first + missing)
+                found[name] = (
+                    f"of the {len(parts)} days of the window the {missing} before {until} are known "
+                    f"neither to {self._source.name} nor to the cache"
+                )
+        return found
+
+    def _today(self, caught: Caught) -> list[Path]:
+        """The day that isn't over: read anew each time, and kept for as long as this process runs."""
+        if caught.today is None:
+            return []
+        path = self._room / f"{secrets.token_hex(8)}.parquet"
+        day = self._window.last
+        write_rows(path, caught.today, QUERY, self._end, (day, day))
+        return [path]
+
+    def _words(self, made: Plan) -> str:
+        millions = f"{made.points / 1e6:.1f} M points"
+        return f"Reading {self._source.name}: {made.series} series, {millions}, about {_estimate(made):.0f} s"
+
+    def _cost(self, made: Plan | None, before: Load) -> Cost:
+        after = self._source.server.load()
+        parts = {task.part.day for task in made.tasks} if made else set()
+        return Cost(
+            source=self._source.name,
+            series=made.series if made else 0,
+            points=made.points if made else 0,
+            queries=after.queries - before.queries,
+            bytes=after.bytes - before.bytes,
+            samples=after.samples - before.samples,
+            seconds=round(after.seconds - before.seconds, 3),
+            days_read=len(parts),
+            days_known=made.days_known if made else 0,
+            estimated_seconds=_estimate(made) if made else 0.0,
+        )
+
+
+def _estimate(made: Plan) -> float:
+    return round(made.points / _POINTS_A_SECOND, 1)
+
+
+class _Keeping:
+    """Finished days into the cache, each cluster's own."""
+
+    def __init__(self, store: Store, cluster: str, now: int) -> None:
+        self._store, self._cluster, self._now = store, cluster, now
+
+    def keep(self, day: int, namespaces: Mapping[str, int], rows: Columns) -> None:
+        clusters, spaces = rows.texts["cluster"], rows.texts["namespace"]
+        mine = np.array([text == self._cluster for text in clusters.strings], bool)[clusters.codes]
+        self._store.put(self._cluster, day, namespaces, take(rows, np.flatnonzero(mine)), QUERY, self._now)
+        for number in np.unique(clusters.codes[~mine]).tolist():
+            theirs = take(rows, np.flatnonzero(clusters.codes == number))
+            names = {spaces.strings[code] for code in np.unique(theirs.texts["namespace"].codes)}
+            counts = {name: namespaces[name] for name in sorted(names)}
+            self._store.put(clusters.strings[number], day, counts, theirs, QUERY, self._now)

@@ -1,0 +1,258 @@
+"""What a server has of a cluster, found out with a few small questions before anything large is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reconciler.model import Whose
+from reconciler.usage.days import DAY
+from reconciler.usage.prometheus.answers import Matrix
+from reconciler.usage.prometheus.limits import Asked, Span
+from reconciler.usage.prometheus.promql import CPU, MEMORY, RULE_WINDOW, STEP, Questions
+from reconciler.usage.prometheus.unanswered import Kind, UnansweredError
+from reconciler.usage.sketch import Ints
+
+Flags = NDArray[np.bool_]
+
+STEPS: Final = DAY // STEP
+_HOUR: Final = 3600
+_LOOKS: Final = 3 * _HOUR  # between two looks at how often samples come
+_RULE_SCRAPES: Final = 75  # with samples further apart a rate of five minutes has holes
+_HOLE: Final = 3  # steps without anything in the whole cluster, until it is called a hole
+_ALIKE: Final = 0.05
+
+
+class Part(NamedTuple):
+    """A UTC day, or as much of it as has passed."""
+
+    day: int
+    end: int  # a multiple of the step
+
+    @property
+    def span(self) -> Span:
+        return Span(self.day * DAY, self.end)
+
+    @property
+    def whole(self) -> bool:
+        return self.end == (self.day + 1) * DAY
+
+    @property
+    def steps(self) -> int:
+        return self.span.seconds // STEP
+
+
+class Rhythm(NamedTuple):
+    """How a cluster's samples came, day by day. A day without any has no interval."""
+
+    intervals: Mapping[int, int]  # seconds between two samples of what was asked for
+    heard: frozenset[int]  # days on which the server knows anything of the cluster
+    silent: Mapping[int, Flags]  # steps at which the whole cluster was silent
+    ruled: frozenset[int]  # days on which the recorded rule of CPU can be taken
+
+
+def series_of(
+    server: Asked, questions: Questions, namespaces: Sequence[str] | None, at: int, seconds: int
+) -> dict[str, int]:
+    """How many containers' series each namespace had within so many seconds."""
+    answer = server.instant(questions.series_counts(namespaces, seconds), at)
+    return by_namespace(answer.labels, answer.values, questions.labels.cadvisor.namespace)
+
+
+def by_namespace(labels: Sequence[Mapping[str, str]], values: Iterable[float], name: str) -> dict[str, int]:
+    return {
+        series.get(name, ""): int(value)
+        for series, value in zip(labels, values, strict=True)
+        if np.isfinite(value)
+    }
+
+
+def with_images(server: Asked, questions: Questions, at: int) -> Questions:
+    """Rows without an image count only where this server tells images at all."""
+    strict = questions._replace(only_images=True)
+    if len(server.instant(f"count({_lately(strict)})", at).values):
+        return strict
+    return questions._replace(only_images=False)
+
+
+def _lately(questions: Questions) -> str:
+    return f"last_over_time({questions.cadvisor(MEMORY, None)}[{DAY}s])"
+
+
+def rhythm(
+    server: Asked,
+    questions: Questions,
+    namespaces: Sequence[str] | None,
+    parts: Sequence[Part],
+    fixed: int | None,
+) -> Rhythm:
+    """`fixed`: the seconds between two samples, where the settings say them."""
+    if not parts:
+        return Rhythm({}, frozenset(), {}, frozenset())
+    intervals = _intervals(server, questions, namespaces, parts)
+    if fixed is not None:
+        intervals = dict.fromkeys(intervals, fixed)
+    heard = _heard(server, questions, parts)
+    known = [part for part in parts if part.day in intervals]
+    return Rhythm(
+        intervals,
+        _days_of(heard, parts) | _others(server, questions, parts, heard) | frozenset(intervals),
+        {part.day: _silence(heard, part) for part in known},
+        _ruled(server, questions, namespaces, known, intervals),
+    )
+
+
+def _days_of(times: Iterable[int], parts: Sequence[Part]) -> frozenset[int]:
+    # A point at midnight tells of the day that ends with it.
+    return frozenset((time - 1) // DAY for time in times) & {part.day for part in parts}
+
+
+def _others(
+    server: Asked, questions: Questions, parts: Sequence[Part], heard: frozenset[int]
+) -> frozenset[int]:
+    """Days on which anything is known, on a server that doesn't keep the nodes' own series."""
+    if heard:
+        return frozenset()
+    found: set[int] = set()
+    for run in runs(parts):
+        anything = server.range(
+            f"count({questions.cadvisor(MEMORY, None)})", run[0].span.start + STEP, run[-1].end, _LOOKS
+        )
+        found |= _days_of(_one_line(anything), run)
+    return frozenset(found)
+
+
+def _intervals(
+    server: Asked, questions: Questions, namespaces: Sequence[str] | None, parts: Sequence[Part]
+) -> dict[int, int]:
+    """From how many samples an hour has. The fullest hours of a day tell: others may have a hole."""
+    counts = f"quantile(0.9, count_over_time({questions.cadvisor(MEMORY, namespaces)}[{_HOUR}s]))"
+    found: dict[int, int] = {}
+    for run in runs(parts):
+        looked = _one_line(server.range(counts, run[0].span.start + _HOUR, run[-1].end, _LOOKS))
+        # A young day may have had no such moment yet, and a torn one may have been silent at all of them.
+        missing = [part for part in run if not any(_on(time, part) for time in looked)]
+        for part in missing:
+            looked |= _one_line(server.range(counts, part.span.start + STEP, part.end, _HOUR // 2))
+        for part in run:
+            most = max((value for time, value in looked.items() if _on(time, part)), default=0)
+            if most >= 1:
+                found[part.day] = max(1, round(_HOUR / most))
+    return found
+
+
+def _on(time: int, part: Part) -> bool:
+    return part.span.start < time <= part.end
+
+
+def _one_line(answer: Matrix) -> dict[int, float]:
+    """An answer of one series, by time."""
+    known = np.isfinite(answer.values)
+    return dict(zip(answer.times[known].tolist(), answer.values[known].tolist(), strict=True))
+
+
+def runs(parts: Sequence[Part]) -> list[list[Part]]:
+    """Days that follow each other, together."""
+    found: list[list[Part]] = []
+    for part in sorted(parts):
+        if found and found[-1][-1].whole and found[-1][-1].day + 1 == part.day:
+            found[-1].append(part)
+        else:
+            found.append([part])
+    return found
+
+
+def _heard(server: Asked, questions: Questions, parts: Sequence[Part]) -> frozenset[int]:
+    """When any node was heard of."""
+    found: set[int] = set()
+    for run in runs(parts):
+        for piece in Span(run[0].span.start, run[-1].end).pieces(STEP, DAY * 30):
+            answer = server.range(f"count({questions.nodes()})", piece.start + STEP, piece.end, STEP)
+            found.update(_one_line(answer))
+    return frozenset(found)
+
+
+def _silence(heard: frozenset[int], part: Part) -> Flags:
+    """Steps at which no node was heard of. Pods live on through them, whether we see them or not."""
+    if not heard:  # this server doesn't keep the nodes' own series
+        return np.zeros(STEPS, bool)
+    times = range(part.span.start + STEP, part.span.start + DAY + STEP, STEP)
+    return _long(np.array([time not in heard and time <= part.end for time in times]))
+
+
+def _long(quiet: Flags) -> Flags:
+    """Only stretches of several steps: a late scrape is no silence."""
+    found = np.zeros(len(quiet), bool)
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], quiet.astype(np.int8), [0]))))
+    for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        found[begin:end] = end - begin >= _HOLE
+    return found
+
+
+def _ruled(
+    server: Asked,
+    questions: Questions,
+    namespaces: Sequence[str] | None,
+    parts: Sequence[Part],
+    intervals: Mapping[int, int],
+) -> frozenset[int]:
+    """Days on which the rule knows all containers, and says what their own series say."""
+    fitting = [part for part in parts if intervals[part.day] <= _RULE_SCRAPES]
+    if not fitting or not len(server.instant(f"count({questions.rule(namespaces)})", fitting[-1].end).values):
+        return frozenset()
+    rule = f"max {questions.containers} ({questions.rule(namespaces)})"
+    own = f"max {questions.containers} (rate({questions.cadvisor(CPU, namespaces)}[{RULE_WINDOW}s]))"
+    found: set[int] = set()
+    for run in runs(fitting):
+        lines = [
+            _one_line(server.range(f"{way}({of})", run[0].span.start + _HOUR, run[-1].end, _LOOKS))
+            for of in (rule, own)
+            for way in ("count", "sum")
+        ]
+        found.update(part.day for part in run if _agree(part, *lines))
+    return frozenset(found)
+
+
+def _agree(
+    part: Part,
+    rules: Mapping[int, float],
+    by_rule: Mapping[int, float],
+    containers: Mapping[int, float],
+    by_series: Mapping[int, float],
+) -> bool:
+    looks = [time for time in containers if _on(time, part)]
+    return bool(looks) and all(
+        rules.get(time, 0) >= containers[time]
+        and abs(by_rule.get(time, 0.0) - by_series[time]) <= _ALIKE * by_series[time]
+        for time in looks
+    )
+
+
+def require_series(server: Asked, questions: Questions, at: int) -> None:
+    """Tells why a server knows nothing of what was asked for; nothing is raised when it may be so."""
+    bare = questions.state(MEMORY, None)
+    if not len(server.instant(f"count(last_over_time({bare}[{DAY}s]))", at).values):
+        words = (
+            f"has no series of {MEMORY} within the last day"
+            f"{_of(questions)}: does it scrape the kubelet's cAdvisor?"
+        )
+        raise UnansweredError(Kind.WRONG, words, Whose.YOURS)
+    if not len(server.instant(f"count({_lately(questions)})", at).values):
+        words = (
+            f"has series of {MEMORY}, but none with a label {questions.labels.cadvisor.container}: "
+            "say under `labels` of the metrics what they are called"
+        )
+        raise UnansweredError(Kind.WRONG, words, Whose.YOURS)
+
+
+def _of(questions: Questions) -> str:
+    told = ", ".join(f"{name}={value}" for name, value in questions.scope.matchers)
+    return f" with the labels {told}" if told else ""
+
+
+def indexes(times: Ints, part: Part) -> Ints:
+    """The step of each time. A point tells of the step that ends with it."""
+    return (times - part.span.start) // STEP - 1

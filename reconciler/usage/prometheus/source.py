@@ -1,0 +1,120 @@
+"""A metrics server as a source of utilization.
+
+What it says is kept day by day as recordings, and answered from them by the very code that reads a
+recording: whether a day comes from the cache or was read just now makes no difference.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from reconciler.model import ContainerRef, NoUsage, Reason, Usage
+from reconciler.usage.port import Namespaces, Reading, Recorded, Telling, every, silent
+from reconciler.usage.prometheus.listening import Heard, Listening, Source
+from reconciler.usage.prometheus.promql import Questions, Scope
+
+
+class LiveSource:
+    """Answers the port's questions from a server, and from what is kept of its earlier answers."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._room = Path(tempfile.mkdtemp(prefix="reconcile-usage-"))
+        weakref.finalize(self, shutil.rmtree, self._room, ignore_errors=True)
+
+    @property
+    def name(self) -> str:
+        return self._source.name
+
+    def last_sample(self) -> int | None:
+        """A server is asked about now."""
+        return None
+
+    def read(
+        self, wanted: Sequence[ContainerRef], start: int, end: int, *, told: Telling = silent
+    ) -> Reading:
+        found: dict[ContainerRef, Usage | NoUsage] = {}
+        said: list[Heard] = []
+        for scope, refs in self._by_scope(wanted).items():
+            one = self._listening(scope, start, end)
+            heard = one.heard(partial(one.spaces, refs.values()), refs.values(), told)
+            found |= _answers(heard, refs, start, end)
+            said.append(heard)
+        return _reading({ref: found[ref] for ref in wanted}, said)
+
+    def everything(
+        self, start: int, end: int, namespaces: Namespaces = every, *, told: Telling = silent
+    ) -> Reading:
+        found: dict[ContainerRef, Usage | NoUsage] = {}
+        said: list[Heard] = []
+        for heard in self._whole(start, end, namespaces, told):
+            answers = heard.recording.everything(start, end, namespaces).usage
+            found |= {ref: heard.marked(ref, usage) for ref, usage in answers.items()}
+            said.append(heard)
+        return _reading(found, said)
+
+    def recorded(
+        self, start: int, end: int, namespaces: Namespaces = every, *, told: Telling = silent
+    ) -> Recorded:
+        heard = list(self._whole(start, end, namespaces, told))
+        paths = [path for one in heard for path in one.recording.recorded(start, end).paths]
+        failures = dict.fromkeys(failure for one in heard for failure in one.failures)
+        return Recorded(paths, tuple(failures), tuple(one.cost for one in heard))
+
+    def _whole(self, start: int, end: int, namespaces: Namespaces, told: Telling) -> Iterator[Heard]:
+        """Each cluster that the settings tell apart, or all that the server has as one."""
+        scopes = [_scope(cluster, labels) for cluster, labels in self._source.clusters.items()]
+        for scope in dict.fromkeys(scopes or [Scope("")]):
+            one = self._listening(scope, start, end)
+            yield one.heard(partial(one.every_space, namespaces), (), told)
+
+    def _listening(self, scope: Scope, start: int, end: int) -> Listening:
+        return Listening(self._source, Questions(scope, self._source.labels), self._room, start, end)
+
+    def _by_scope(self, wanted: Iterable[ContainerRef]) -> dict[Scope, dict[ContainerRef, ContainerRef]]:
+        """By whose series are asked for: each container, and how that cluster's recording calls it."""
+        scopes: dict[tuple[tuple[str, str], ...], Scope] = {}
+        found: dict[Scope, dict[ContainerRef, ContainerRef]] = defaultdict(dict)
+        for ref in wanted:
+            made = _scope(ref.cluster, self._source.clusters.get(ref.cluster, {}))
+            scope = scopes.setdefault(made.matchers, made)
+            found[scope][ref] = ref._replace(cluster=scope.cluster)
+        return found
+
+
+def _reading(found: Mapping[ContainerRef, Usage | NoUsage], said: Sequence[Heard]) -> Reading:
+    failures = dict.fromkeys(failure for heard in said for failure in heard.failures)
+    notes = dict.fromkeys(note for heard in said for note in heard.notes)
+    return Reading(found, tuple(failures), tuple(heard.cost for heard in said), tuple(notes))
+
+
+def _scope(cluster: str, labels: Mapping[str, str]) -> Scope:
+    """A cluster without labels of its own can't be asked for by its name."""
+    return Scope(cluster if labels else "", tuple(sorted(labels.items())))
+
+
+def _answers(
+    heard: Heard, refs: Mapping[ContainerRef, ContainerRef], start: int, end: int
+) -> dict[ContainerRef, Usage | NoUsage]:
+    """What is known of each. Two that the labels don't tell apart are nobody's."""
+    reading = heard.recording.read(list(dict.fromkeys(refs.values())), start, end)
+    shared = Counter(refs.values())
+    found: dict[ContainerRef, Usage | NoUsage] = {}
+    for ref, local in refs.items():
+        if shared[local] > 1:
+            twins = sorted(other.cluster for other, theirs in refs.items() if theirs == local)
+            found[ref] = NoUsage(Reason.AMBIGUOUS_CLUSTER, _twins(heard.recording.name, twins))
+        else:
+            found[ref] = heard.marked(local, reading.usage[local])
+    return found
+
+
+def _twins(source: str, clusters: Sequence[str]) -> str:
+    names = " and ".join(name or '""' for name in clusters)
+    return f"{source} has {names} under the same labels: give each its own under `metricsLabels`"
