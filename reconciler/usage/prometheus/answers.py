@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -74,6 +75,20 @@ def vector(body: bytes) -> tuple[Vector, Said]:
     _all_different(result)
     times = np.array([math.floor(time) for time, _ in points], np.int64)
     return Vector(labels, times, np.array([value for _, value in points], np.float64)), said
+
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400, "y": 365 * 86_400}
+
+
+def retention(body: bytes) -> int | None:
+    """The seconds of `storageRetention`, such as 15d or 1w2d; None for what isn't a time."""
+    try:
+        found = json.loads(body)["data"]["storageRetention"]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return None
+    if not isinstance(found, str) or not re.fullmatch(r"(\d{1,6}[smhdwy])+", found):
+        return None
+    return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)(.)", found))
 
 
 def scalar(body: bytes) -> float:

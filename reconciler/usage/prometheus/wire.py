@@ -101,6 +101,18 @@ class Wire:
         found = self._named(lambda: answers.scalar(body))
         return int(found) if 0 < found < 1e12 else None
 
+    def retention(self) -> int | None:
+        """Seconds for which the server keeps samples; None where it doesn't say, or goes by their size."""
+        try:
+            body = self._patiently(
+                lambda: self._session.get(
+                    f"{self.url}/api/v1/status/runtimeinfo", timeout=self._access.seconds
+                ).content
+            )
+        except UnansweredError:
+            return None  # others than Prometheus have no such page
+        return answers.retention(body)
+
     def labels(self, name: str, match: Sequence[str] = (), start: int = 0, end: int = 0) -> tuple[str, ...]:
         """The values of a label, in order. A server may take no notice of the times."""
         asked: dict[str, Any] = {**self._manners.parameters, "match[]": list(match)}
