@@ -20,7 +20,7 @@ from reconciler.commands.common import (
     progress_bars,
 )
 from reconciler.errors import Misconfigured
-from reconciler.model import Evidence, Usage
+from reconciler.model import Consumer, Evidence, Usage
 from reconciler.proposals.body import evidence_words
 from reconciler.report.diffs import shown
 from reconciler.report.rows import API_VERSION, explanation, failure_row
@@ -69,13 +69,18 @@ def explain(
 
 def _print(seen: Evidence) -> None:
     out = console()
-    for consumer in seen.consumers:
+    for consumer in seen.fed:
         out.print(Text(shown(str(consumer.ref)), style="bold"))
-        used = consumer.usage
-        told = evidence_words(used) if isinstance(used, Usage) else used.detail
-        out.print(Text(f"  evidence: {shown(told)}", style="dim"))
+        out.print(Text(f"  evidence: {shown(_used(consumer))}", style="dim"))
+    for peer in seen.peers:
+        out.print(Text(shown(f"  sized with its peer {peer.ref}: {_used(peer)}"), style="dim"))
     out.print(Text(f"  policies: {shown(', '.join(seen.policy.names))}", style="dim"))
     for row in explained(seen):
         for line in tell(row):
             out.print(Text(f"  {shown(line)}"))
     out.print()
+
+
+def _used(consumer: Consumer) -> str:
+    used = consumer.usage
+    return evidence_words(used) if isinstance(used, Usage) else used.detail

@@ -15,6 +15,7 @@ from reconciler.quantity import human_cpu, human_memory, read
 
 # Forges cut off or refuse longer bodies; the least important parts are left out first.
 MOST_ROWS = 60
+MOST_PEERS = 6
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -74,10 +75,10 @@ def verdict(changes: Iterable[Change]) -> str:
 
 
 def totals(changes: Iterable[Change]) -> tuple[int, int]:
-    """The change of requested CPU and memory, over all replicas of all consumers."""
+    """The change of requested CPU and memory, over all replicas of everyone on the lines."""
     sums = {"cpu": 0, "memory": 0}
     for change in changes:
-        replicas = sum(consumer.replicas for consumer in change.evidence.consumers)
+        replicas = sum(consumer.replicas for consumer in change.evidence.fed)
         for slot, new in change.values:
             if slot.field in (Field.CPU_REQUEST, Field.MEMORY_REQUEST):
                 sums[slot.field.resource] += (
@@ -110,7 +111,7 @@ def _table(changes: Sequence[Change]) -> str:
 
 def _rows(change: Change) -> list[str]:
     ref = first_consumer(change)
-    used = _largest(change.evidence.consumers)
+    used = _largest(change.evidence.fed)
     rows = []
     for slot, new in change.values:
         figures, peaks = ("–", "–") if used is None else _figures(slot.field, used)
@@ -186,14 +187,24 @@ def _listed(words: Sequence[str], most: int = 6) -> str:
 def _evidence(changes: Sequence[Change]) -> str:
     told: dict[str, None] = {}  # the changes of one container have the same evidence
     for change in changes[:MOST_ROWS]:
-        usage = _largest(change.evidence.consumers)
-        seen = evidence_words(usage) if usage is not None else "nothing is known of its use"
+        seen = _seen(_largest(change.evidence.fed))
         policies = ", ".join(code(name) for name in change.evidence.policy.names)
         digest = code(fingerprint(change.evidence)[:16])
-        told[f"- {code(str(first_consumer(change)))}: {seen}\n  evidence {digest}, policies {policies}"] = (
-            None
-        )
+        peers = _peers(change.evidence.peers)
+        words = f"evidence {digest}, policies {policies}{'; sized with its peers:' if peers else ''}"
+        told["\n  ".join([f"- {code(str(first_consumer(change)))}: {seen}", words, *peers])] = None
     return "\n".join(["<details><summary>Evidence</summary>", "", *told, "", "</details>"])
+
+
+def _peers(peers: Sequence[Consumer]) -> list[str]:
+    """A line each, of which Markdown makes a list within the list."""
+    told = [f"- {code(str(one.ref))}: {_seen(_largest([one]))}" for one in peers[:MOST_PEERS]]
+    more = len(peers) - MOST_PEERS
+    return [*told, f"- … and {more} more"] if more > 0 else told
+
+
+def _seen(usage: Usage | None) -> str:
+    return evidence_words(usage) if usage is not None else "nothing is known of its use"
 
 
 def evidence_words(usage: Usage) -> str:
@@ -208,4 +219,6 @@ def evidence_words(usage: Usage) -> str:
         told.append(f"throttled in {usage.throttled_permille / 10:.1f} % of periods")
     if usage.restarts:
         told.append(f"{usage.restarts} restarts")
+    if usage.scaled_on:
+        told.append(f"scaled by a HorizontalPodAutoscaler on its {' and '.join(usage.scaled_on)}")
     return ", ".join(told)

@@ -60,6 +60,7 @@ def change_rows(change: Change, group: str) -> list[dict[str, Any]]:
             "line": slot.line,
             "keys": [*slot.place.keys, *slot.place.inner],
             "consumers": [identity(consumer) for consumer in slot.consumers],
+            "peers": [identity(peer.ref) for peer in change.evidence.peers],
             "group": group,
             "evidence": evidence,
             "proof": proofs,
@@ -138,5 +139,6 @@ def explanation(found: Explanation, evidence: Evidence) -> dict[str, Any]:
         "value": found.slot.value,
         "stages": [canonical.plain(stage) for stage in found.stages],
         **outcome,
+        "peers": [identity(peer.ref) for peer in evidence.peers],
         "evidence": fingerprint(evidence),
     }
