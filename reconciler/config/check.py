@@ -21,7 +21,7 @@ M = TypeVar("M", bound=BaseModel)
 _UNSHOWN = frozenset(
     {
         "tokenEnv", "tokenFile", "token", "passwordEnv", "passwordFile", "password", "username", "secret",
-        "proxy", "url", "key", "repository", "host",
+        "proxy", "url", "key", "repository", "host", "headers", "headersFrom", "parameters",
     }
 )  # fmt: skip
 _SECRETS = frozenset({"token", "password", "secret", "apiKey"})
@@ -124,7 +124,7 @@ def _message(model: type[BaseModel], error: ErrorDetails) -> str:
 
 
 def _unknown(key: str, known: Sequence[str]) -> str:
-    for kind in ("token", "password"):
+    for kind in ("password", "token") if key == "password" else ("token", "password"):
         if key in _SECRETS and f"{kind}File" in known:
             where = f"{kind}File or {kind}Env"
             return f'"{key}" would put a secret into this file: name where it lies with {where}'

@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
+from reconciler.config.metrics import Metrics
+from reconciler.config.metrics import contradictions as beside_each_other
 from reconciler.config.mistakes import nearest
 from reconciler.config.rendering import Registry
-from reconciler.config.settings import ArgoCD, Cluster, Forge, Metrics, Repository, Settings, Unit
+from reconciler.config.settings import ArgoCD, Cluster, Forge, Repository, Settings, Unit
 
 Loc = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
@@ -103,15 +105,10 @@ def _tokens(found: Entries) -> Iterator[tuple[Loc, str]]:
 
 
 def _metrics(metrics: Sequence[Metrics | None]) -> Iterator[tuple[Loc, str]]:
-    wanted = {"prometheus": ("url", "path"), "recording": ("path", "url")}
     for index, entry in enumerate(metrics):
-        if entry is None:
-            continue
-        needed, other = wanted[entry.kind]
-        if getattr(entry, needed) is None:
-            yield ("metrics", index), f"metrics of kind {entry.kind} need {needed}"
-        if getattr(entry, other) is not None:
-            yield ("metrics", index, other), f"metrics of kind {entry.kind} have {needed}, not {other}"
+        if entry is not None:
+            for place, message in beside_each_other(entry):
+                yield ("metrics", index, *place), message
 
 
 def _twice(where: str, names: Sequence[str | None]) -> Iterator[tuple[Loc, str]]:

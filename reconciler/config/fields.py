@@ -114,7 +114,7 @@ def glob(text: str) -> str:
     return text
 
 
-def _resolved(path: str, info: ValidationInfo) -> Path:
+def resolved(path: str, info: ValidationInfo) -> Path:
     """Relative to the file that says it."""
     base = (info.context or {}).get("base")
     found = Path(path).expanduser() if path.startswith("~/") else Path(path)
@@ -124,7 +124,7 @@ def _resolved(path: str, info: ValidationInfo) -> Path:
 def _path(value: object, info: ValidationInfo) -> object:
     if not isinstance(value, str):
         raise ValueError("expected a path")
-    return _resolved(single_line(value), info)
+    return resolved(single_line(value), info)
 
 
 def _web(text: str) -> str:
@@ -163,7 +163,7 @@ def _repository(text: str, info: ValidationInfo) -> str:
         return text
     if _SCP.fullmatch(text) and "/" not in text.partition(":")[0]:
         return text
-    return str(_resolved(text, info))
+    return str(resolved(text, info))
 
 
 def _repository_ref(text: str, info: ValidationInfo) -> str:

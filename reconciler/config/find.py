@@ -23,6 +23,12 @@ VARIABLE: Final = "RECONCILE_CONFIG"
 # it, or have files written where they like.
 _IGNORED_ANYWHERE: Final = ("tokenFile", "tokenEnv", "token", "password", "secret")
 _IGNORED_ON_TOP: Final = ("network", "cache")
+_IGNORED_OF_METRICS: Final = frozenset(
+    {
+        "username", "passwordFile", "passwordEnv", "identity", "region", "clientCertificate", "clientKey",
+        "caBundle", "headersFrom", "cache",
+    }
+)  # fmt: skip
 # Of `rendering` they may say how, but not with which programs, nor whom to ask, nor for how long.
 _TAKEN_OF_RENDERING: Final = frozenset({"buildOptions"})
 
@@ -158,6 +164,8 @@ def _is_ignored(loc: Loc) -> bool:
         return True
     if len(loc) == 1:
         return loc[0] in _IGNORED_ON_TOP
+    if loc[0] == "metrics" and len(loc) == 3:
+        return loc[-1] in _IGNORED_OF_METRICS
     return loc[0] == "rendering" and len(loc) == 2 and loc[1] not in _TAKEN_OF_RENDERING
 
 

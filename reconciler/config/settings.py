@@ -21,29 +21,16 @@ from reconciler.config.fields import (
     Name,
     RepositoryRef,
     RepositoryUrl,
-    Variable,
     Web,
     Written,
 )
+from reconciler.config.logins import WithToken
+from reconciler.config.metrics import Metrics
 from reconciler.config.paths import tidied
 from reconciler.config.rendering import Rendering
-from reconciler.config.tokens import TokenSource
 from reconciler.model import Note
 
 Grouping = Literal["application", "namespace", "workload", "all"]
-
-
-class _WithToken(Written):
-    token_file: File | None = Field(
-        default=None, description="File that holds the token, e.g. a mounted Secret."
-    )
-    token_env: Variable | None = Field(default=None, description="Environment variable that holds the token.")
-
-    @property
-    def token(self) -> TokenSource | None:
-        if self.token_file is None and self.token_env is None:
-            return None
-        return TokenSource(self.token_file, self.token_env)
 
 
 class Repository(Written):
@@ -64,7 +51,7 @@ class Repository(Written):
         return self.name or self.url
 
 
-class Forge(_WithToken):
+class Forge(WithToken):
     """The server where merge requests are opened; its token also authenticates Git to that host."""
 
     kind: Literal["local", "github", "gitlab", "gitea"] = Field(description="What the server runs.")
@@ -86,15 +73,6 @@ def _server(text: str) -> str:
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("expected the address of a server, like https://git.example.com")
     return text.rstrip("/")
-
-
-class Metrics(_WithToken):
-    """Where utilization is read."""
-
-    name: Name = Field(default="main", description="Name by which clusters refer to it.")
-    kind: Literal["prometheus", "recording"] = Field(description="A server that speaks PromQL, or a folder.")
-    url: Web | None = Field(default=None, description="Address of the server (kind prometheus).")
-    path: File | None = Field(default=None, description="Folder with a recording (kind recording).")
 
 
 class Cluster(Written):
@@ -119,7 +97,7 @@ class Cluster(Written):
     labels: Mapping[Line, str] = Field(default={}, description="Labels for Argo CD's cluster generator.")
 
 
-class ArgoCD(_WithToken):
+class ArgoCD(WithToken):
     """An Argo CD server; it is only read."""
 
     url: Web = Field(description="Address of the Argo CD server.")

@@ -102,6 +102,28 @@ class WithHeaders(Auth):
         return self._beside.clean(super().clean(text))
 
 
+def of(
+    *,
+    token: AskSecret | None = None,
+    username: str | None = None,
+    password: AskSecret | None = None,
+    identity: str | None = None,
+    region: str | None = None,
+    headers: Mapping[str, AskSecret] | None = None,
+) -> Auth | None:
+    """What the settings say; None where nobody in particular asks. Misconfigured: an extra is missing."""
+    found: Auth | None = None
+    if identity == "aws":
+        found = Amazon(region or "")
+    elif identity is not None:
+        found = {"google": Google, "azure": Azure}[identity]()
+    elif username is not None and password is not None:
+        found = Basic(username, password)
+    elif token is not None:
+        found = Bearer(token)
+    return WithHeaders(headers, found) if headers else found
+
+
 class _Kept(Auth):
     """A token that a cloud hands out for a while."""
 
