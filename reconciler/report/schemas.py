@@ -68,7 +68,8 @@ def run() -> dict[str, Any]:
         "id": _STRING, **_IDENTITY, "field": _FIELD, "old": _OPTIONAL, "new": _STRING,
         "class": {"enum": [klass.value for klass in ChangeClass]}, "because": _STRING, "repository": _STRING,
         "path": _STRING, "line": _COUNT, "keys": _KEYS, "consumers": _rows(_object(_IDENTITY)),
-        "peers": _rows(_object(_IDENTITY)), "group": _STRING, "evidence": _STRING, "proof": _rows(_object(proof)),
+        "peers": _rows(_object(_IDENTITY)), "group": _STRING, "evidence": _STRING,
+        "proof": _rows(_object(proof)),
     }  # fmt: skip
     kept = {
         **_IDENTITY, "field": _FIELD, "value": _OPTIONAL, "reason": _REASON, "detail": _STRING,
