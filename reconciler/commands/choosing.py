@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, NamedTuple
@@ -14,6 +15,7 @@ from reconciler.model import ContainerRef
 from reconciler.source.targets import GRAMMAR, Missed, malformed, matches, readings
 
 _LONGEST = 400  # days
+_WHOLE = re.compile(r"(?:(?P<cluster>[^/:]+):)?(?P<space>[^/:]+)/")  # a namespace
 
 Pattern = Annotated[
     str,
@@ -44,16 +46,18 @@ def chosen(pattern: str, namespaces: Sequence[str] | None) -> Chosen:
     if "" in spaces:
         raise Misconfigured("--namespace", "--namespace: an empty name means nothing.")
     words = " ".join([*([pattern] if pattern else []), *(f"-n {space}" for space in namespaces or ())])
-    whole, slash, rest = pattern.partition("/")
-    if slash and not rest and whole:
-        spaces, pattern = [*spaces, whole.lower()], ""
-    meant = _namespaces_of(pattern)
+    whole = _WHOLE.fullmatch(pattern)
+    meant = [whole["space"].lower()] if whole else _namespaces_of(pattern)
 
     def in_space(namespace: str) -> bool:
         return (not spaces or _any(namespace, spaces)) and (meant is None or _any(namespace, meant))
 
     def is_meant(ref: ContainerRef) -> bool:
-        return in_space(ref.namespace) and (not pattern or matches(pattern, ref, ""))
+        if not in_space(ref.namespace):
+            return False
+        if whole:
+            return not whole["cluster"] or _any(ref.cluster, [whole["cluster"].lower()])
+        return not pattern or matches(pattern, ref, "")
 
     return Chosen(in_space, is_meant, words)
 
@@ -66,7 +70,9 @@ def _namespaces_of(pattern: str) -> list[str] | None:
     """The namespaces that a pattern can mean; None for any. Misconfigured when it can mean nothing."""
     if "/" not in pattern:
         return None
-    if pattern.startswith("./") or isinstance(readings(pattern, pattern.split("/")), Missed):
+    if pattern.startswith("./") or isinstance(
+        readings(pattern, pattern.rpartition(":")[2].split("/")), Missed
+    ):
         raise Misconfigured("PATTERN", f"{pattern!r} is no pattern: write {GRAMMAR} with globs, or a name.")
     # A kind that only the cluster knows may stand anywhere in it.
     found = readings(pattern)
@@ -76,7 +82,7 @@ def _namespaces_of(pattern: str) -> list[str] | None:
 
 def nothing_matches(words: str, pattern: str) -> str:
     """Why a pattern may have met nothing."""
-    flaw = malformed(pattern) if "/" in pattern.rstrip("/") else ""
+    flaw = "" if _WHOLE.fullmatch(pattern) or not pattern else malformed(pattern)
     hint = flaw or "`reconcile usage` lists them"
     return f"no container matches {words!r} in that time: {hint}."
 

@@ -28,10 +28,9 @@ from reconciler.model import Cost, Failure
 from reconciler.report.costs import print_costs, size_words
 from reconciler.report.diffs import shown
 from reconciler.report.text import console, counted, print_failures, print_notes
+from reconciler.usage.days import DAY
 from reconciler.usage.excerpt import ManyFilesError, Wanted, Written, names_hashed, write_excerpt
 from reconciler.wiring import Sources, usage_sources
-
-_DAY = 86_400
 
 
 def record(
@@ -64,7 +63,7 @@ def record(
     sources = usage_sources(config, metrics, parse_now(now))
     asked = Wanted(
         wanted.containers,
-        sources.now - days * _DAY,
+        sources.now - days * DAY,
         sources.now,
         names_hashed(secrets.token_bytes(32)) if anonymous else None,
     )

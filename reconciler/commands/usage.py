@@ -33,7 +33,8 @@ from reconciler.model import ContainerRef, Cost, Failure, NoUsage, Usage
 from reconciler.report.costs import cost_row, print_costs
 from reconciler.report.rows import API_VERSION, failure_row, note_row
 from reconciler.report.text import console, print_failures, print_notes
-from reconciler.report.usage import DAY, ORDERS, Entry, Seen, print_usage, unmeasured_row, usage_row
+from reconciler.report.usage import ORDERS, Entry, Seen, print_usage, unmeasured_row, usage_row
+from reconciler.usage.days import DAY
 from reconciler.wiring import Sources, usage_sources
 
 
@@ -77,7 +78,7 @@ def usage(
     sources = usage_sources(config, metrics, parse_now(now))
     with progress_bars() as bars:
         answer = _ask(sources, wanted, days * DAY, bars)
-    if wanted.words and answer.known and not (answer.used or answer.unmeasured or answer.failures):
+    if wanted.words and not (answer.used or answer.unmeasured or answer.failures):
         raise Misconfigured("PATTERN", nothing_matches(wanted.words, pattern))
     answer.used.sort(key=ORDERS[sort.value])
     if output is Output.JSON:

@@ -19,8 +19,9 @@ from reconciler.report.diffs import shown
 from reconciler.report.rows import identity
 from reconciler.report.text import counted, when
 from reconciler.source.targets import short_kind
+from reconciler.usage.days import DAY
+from reconciler.usage.index import Window
 
-DAY: Final = 86_400
 _BARS: Final = "▁▂▃▄▅▆▇█"
 _NO_DAY: Final = "·"
 _NOTHING: Final = "-"
@@ -254,8 +255,7 @@ def _bars(out: Console, seen: Seen) -> list[_Column]:
         f"{_BARS}{_NO_DAY}".encode(out.encoding)
     except (UnicodeEncodeError, LookupError):
         return []
-    last = (seen.end - 1) // DAY
-    first = last + 1 + (seen.start - seen.end) // DAY
+    first, last, _ = Window.between(seen.start, seen.end)
     width = -(-(last - first + 1) // _MOST_BARS)  # days a bar
     by = "day" if width == 1 else f"{width} days"
     cpu = [bars([(day.day, day.cpu_p95) for day in used.days], first, last, width) for _, used in seen.used]
