@@ -5,7 +5,8 @@ each other and told apart by their order:
 
 1. Of several readings of a namespace and day the one that was put last counts, whole: rows of another
    reading are never mixed in. Readings that don't know of each other are ordered by time, then by the
-   number of samples, then by whatever file holds more; all readers choose alike.
+   number of samples; of two files with the same reading the one that was merged from others counts.
+   So all readers choose alike.
 2. Where a file holds readings that no longer count beside others that do, or a day has come to lie in
    many files, those that count are written to one file first, and then the files removed whose every
    reading stands in a file that ranks above. So however many do this at once, the highest remains.
@@ -106,10 +107,8 @@ class DayCache:
         for folder, days in found.items():
             files = [file for day in days.values() for file in day]
             known[files[0].head.about.cluster] = {day: known_of(each) for day, each in days.items() if each}
-            # A file without rows doesn't say whose it is, so it would speak for every cluster.
-            given = [file for file in files if file.head.rows or len(found) == 1]
-            paths += [file.path for file in given]
-            self._given |= {file.path: (file.shelf, folder, file.name) for file in given}
+            paths += [file.path for file in files]
+            self._given |= {file.path: (file.shelf, folder, file.name) for file in files}
         return Held(paths, known)
 
     # --------------------------------------------------------------------------------- changes
@@ -132,7 +131,7 @@ class DayCache:
             created = max(now, day * DAY)  # a finished day can't have been written before it began
             mark = min(max([created, *marks]), LARGEST_MARK)
             found = {name: Known(count, mark) for name, count in namespaces.items()}
-            self._add(folder, day, encode(about, created, found, rows))
+            self._add(folder, day, encode(Head(about, created, found, merged=0), rows))
             self._settle(folder, day)
 
     def forget(self, paths: Iterable[Path]) -> None:
@@ -154,7 +153,7 @@ class DayCache:
                     if (day := number_of_day(name)) is not None
                 }
                 # Counted from the newest day at most: a clock that runs ahead must not empty the cache.
-                oldest = min(today, max(names.values(), default=today)) - keep_days
+                oldest = min(today, max(names.values(), default=today) + 1) - keep_days
                 self._remove(self._shelf, folder, [name for name, day in names.items() if day < oldest])
                 days = [day for day in names.values() if day >= oldest]
                 for day in sorted({day for day in days if days.count(day) > 1}):
@@ -276,8 +275,9 @@ class DayCache:
                     return True
             found = {name: file.head.namespaces[name] for file in mine for name in won_by(file, winners)}
             created = max(file.head.created for file in mine)
-            content = encode(mine[0].head.about, created, found, concatenate(parts))
-            changed |= self._add(folder, mine[0].head.about.day, content)
+            merged = 1 + max(file.head.merged for file in mine)
+            head = Head(mine[0].head.about, created, found, merged)
+            changed |= self._add(folder, head.about.day, encode(head, concatenate(parts)))
         return changed
 
     def _add(self, folder: str, day: int, content: bytes) -> bool:

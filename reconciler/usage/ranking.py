@@ -20,7 +20,7 @@ class Reading(NamedTuple):
 
     def rank(self, namespace: str) -> tuple[int, int, int, str]:
         known = self.head.namespaces[namespace]
-        return known.created, known.count, len(self.head.namespaces), self.name
+        return known.created, known.count, self.head.merged, self.name
 
 
 def winners_of(files: Iterable[Reading]) -> dict[str, Reading]:

@@ -8,6 +8,7 @@ read, and when that was.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ NAMESPACES = "reconciler.namespaces"
 READ = "reconciler.read"
 CLUSTER = "reconciler.cluster"
 SOURCE = "reconciler.source"
+MERGED = "reconciler.merged"
 LARGEST_MARK = (1 << 53) - 1
 
 
@@ -49,19 +51,21 @@ class About(NamedTuple):
 class Head(NamedTuple):
     about: About
     created: int
-    rows: int
     namespaces: Mapping[str, Known]
+    merged: int  # of so many generations of files it was made
 
 
-def encode(about: About, created: int, namespaces: Mapping[str, Known], rows: Columns) -> bytes:
+def encode(head: Head, rows: Columns) -> bytes:
     """Equal readings give equal bytes, so that two who merge the same files write the same file."""
+    about = head.about
     more = {
         SOURCE: about.source,
         CLUSTER: about.cluster,
-        NAMESPACES: dump({name: known.count for name, known in namespaces.items()}),
-        READ: dump({name: known.created for name, known in namespaces.items()}),
+        NAMESPACES: dump({name: known.count for name, known in head.namespaces.items()}),
+        READ: dump({name: known.created for name, known in head.namespaces.items()}),
+        MERGED: str(head.merged),
     }
-    return encode_rows(rows, about.query, created, (about.day, about.day), more)
+    return encode_rows(rows, about.query, head.created, (about.day, about.day), more)
 
 
 def read_head(path: Path) -> Head | None:
@@ -71,11 +75,12 @@ def read_head(path: Path) -> Head | None:
     counts, read = _numbers(said.get(NAMESPACES)), _numbers(said.get(READ))
     if footer.first_day != footer.last_day or counts.keys() != read.keys() or not counts:
         return None
-    if CLUSTER not in said or SOURCE not in said:
+    merged = said.get(MERGED, "")
+    if CLUSTER not in said or SOURCE not in said or not re.fullmatch("[0-9]{1,9}", merged):
         return None
     about = About(said[SOURCE], said[CLUSTER], footer.first_day, json.loads(said["reconciler.query"]))
     namespaces = {name: Known(count, read[name]) for name, count in counts.items()}
-    return Head(about, footer.created, footer.rows, namespaces)
+    return Head(about, footer.created, namespaces, int(merged))
 
 
 def _numbers(text: str | None) -> dict[str, int]:
