@@ -12,18 +12,16 @@ import numpy as np
 
 from reconciler.errors import Problem
 from reconciler.model import Failure, Sketch
-from reconciler.usage import sketch
-from reconciler.usage.checks import check_numbers, check_sketches, lasts
+from reconciler.usage.checks import check_numbers, check_sketches
 from reconciler.usage.days import COLUMNS, SKETCHES
 from reconciler.usage.index import Index, Rows
 from reconciler.usage.parquet import Columns, Footer, Lists, read_groups
 from reconciler.usage.rows import take_lists
 from reconciler.usage.sketch import Ints
+from reconciler.usage.sums import Sums
 
 # Names were read with the index. Hours are for later questions.
 READ = [column.name for column in COLUMNS if column.kind != "text" and not column.is_hours]
-_AT_ONCE = 1_000_000  # entries that wait to be added up
-_BLOCK = 256  # containers that are added up together
 _P95 = 950
 
 
@@ -33,61 +31,6 @@ class Gathered(NamedTuple):
     rows: Rows
     numbers: dict[str, Ints]  # by column, one entry a row
     sketches: dict[str, dict[int, Sketch]]  # by sketch and container
-
-
-class Sums:
-    """Counts by container and bucket, added up in between so that they don't pile up."""
-
-    def __init__(self, containers: int) -> None:
-        self._parts: list[tuple[Ints, Ints]] = []  # keys and counts; the keys of each part ascend
-        # Half the memory where it suffices: for a million containers.
-        self._kind = np.int32 if (containers + _BLOCK) * sketch.BUCKETS < 1 << 31 else np.int64
-        self._waiting = 0
-        self._tops = np.zeros(containers, np.int64)
-
-    def add(self, containers: Ints, values: Lists, counts: Ints) -> None:
-        """`containers` has one entry a row of `values`, ascending."""
-        keys = np.repeat(containers * sketch.BUCKETS, np.diff(values.offsets))
-        keys += sketch.buckets_of(values.values)
-        np.maximum.at(self._tops, containers, lasts(values))
-        self._parts.append((keys.astype(self._kind), counts.astype(np.int32)))
-        self._waiting += len(keys)
-        if self._waiting > _AT_ONCE:
-            self._add_up()
-
-    def _add_up(self) -> None:
-        """Count in a table of a few containers at a time: sorting all would take far longer."""
-        edges = np.arange(0, len(self._tops) + _BLOCK, _BLOCK) * sketch.BUCKETS
-        cuts = [np.searchsorted(keys, edges.astype(self._kind)) for keys, _ in self._parts]
-        found = []
-        for block in range(len(edges) - 1):
-            parts = [
-                (keys[cut[block] : cut[block + 1]], counts[cut[block] : cut[block + 1]])
-                for (keys, counts), cut in zip(self._parts, cuts, strict=True)
-            ]
-            keys, counts = (np.concatenate(column) for column in zip(*parts, strict=True))
-            table = np.bincount(keys - edges[block], counts)  # floats, exact far beyond any count
-            used = np.flatnonzero(table > 0)
-            found.append(((used + edges[block]).astype(self._kind), table[used].astype(np.int64)))
-        keys, counts = (np.concatenate(column) for column in zip(*found, strict=True))
-        self._parts, self._waiting = [(keys, counts)], 0
-
-    def sketches(self) -> dict[int, Sketch]:
-        if not self._parts:
-            return {}
-        self._add_up()
-        keys, counts = self._parts.pop()
-        owners, buckets = np.divmod(keys, sketch.BUCKETS)
-        cuts = np.flatnonzero(np.diff(owners)) + 1
-        begins = [0, *cuts.tolist()]
-        ends = [*cuts.tolist(), len(keys)]
-        return {
-            owner: sketch.of_buckets(buckets[begin:end], counts[begin:end], top)
-            for owner, begin, end, top in zip(
-                owners[begins].tolist(), begins, ends, self._tops[owners[begins]].tolist(), strict=True
-            )
-            if end > begin
-        }
 
 
 def gather(index: Index, rows: Rows) -> tuple[Gathered, dict[int, Failure]]:

@@ -318,7 +318,8 @@ def _lists(path: Path, column: Column, array: Any) -> Lists:
     nulls = flat.null_count
     if nulls and not column.nullable:
         refuse(path, f"column {column.name} has nulls inside its lists; record it anew")
-    numbers = flat.cast(pyarrow.int64()).fill_null(NONE).to_numpy(zero_copy_only=False)
+    filled = flat.cast(pyarrow.int64()).fill_null(NONE) if nulls else flat.cast(pyarrow.int64())
+    numbers = filled.to_numpy(zero_copy_only=False)
     _refuse_negative(path, column, numbers, nulls)
     return Lists(offsets - offsets[0] if len(offsets) else np.zeros(1, np.int64), numbers)
 

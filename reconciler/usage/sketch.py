@@ -10,6 +10,7 @@ the buckets that have samples. Its last value is the exact maximum, so what a sk
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -40,8 +41,10 @@ def _table() -> tuple[Ints, Ints]:
 
 REPRESENTATIVES, _TOPS = _table()
 BUCKETS = len(REPRESENTATIVES)
-# The same numbers as Python integers, so that a hundred thousand sketches share them.
+# The same numbers as Python integers, and the counts that most sketches have: a hundred thousand of
+# them share what would take four times as much room.
 _SHARED: NDArray[Any] = np.array(REPRESENTATIVES.tolist(), dtype=object)
+_COUNTS: NDArray[Any] = np.array(range(1 << 15), dtype=object)
 
 
 # Where a number lies is told by its first bits as a float: its power of two, and which 128th from
@@ -107,10 +110,10 @@ def build_many(owners: Ints, buckets: Ints, tops: Ints) -> Many:
     table[::width] = 0
     used = np.flatnonzero(table)
     owner, place = np.divmod(used, width)
-    return _finished(owner, place + before, table[used], tops)
+    return finished(owner, place + before, table[used], tops)
 
 
-def _finished(owners: Ints, buckets: Ints, counts: Ints, tops: Ints) -> Many:
+def finished(owners: Ints, buckets: Ints, counts: Ints, tops: Ints) -> Many:
     """What `of_buckets` does, of many sketches; owners ascend, and buckets within them."""
     lengths = np.bincount(owners, minlength=len(tops))
     full = np.flatnonzero(lengths)
@@ -124,6 +127,20 @@ def _finished(owners: Ints, buckets: Ints, counts: Ints, tops: Ints) -> Many:
     lengths[added] += 1
     offsets = np.concatenate(([0], np.cumsum(lengths)))
     return Many(offsets, np.insert(values, split + 1, tops[added]), np.insert(counts, split + 1, 1))
+
+
+def records(many: Many) -> list[Sketch]:
+    ends = many.offsets[1:][np.diff(many.offsets) > 0]
+    objects = _SHARED[buckets_of(many.values)]
+    objects[ends - 1] = many.values[ends - 1]  # only these are no representatives
+    few = many.counts < len(_COUNTS)
+    shared = _COUNTS[np.where(few, many.counts, 0)]
+    shared[~few] = many.counts[~few]
+    values, counts, offsets = objects.tolist(), shared.tolist(), many.offsets.tolist()
+    return [
+        Sketch(tuple(values[begin:end]), tuple(counts[begin:end])) if end > begin else EMPTY
+        for begin, end in pairwise(offsets)
+    ]
 
 
 def merge(sketches: Iterable[Sketch]) -> Sketch:
