@@ -67,9 +67,10 @@ def _together(parts: list[tuple[Rows, dict[str, Ints]]], sums: dict[str, Sums]) 
     if not parts:
         return Gathered(Rows(*(np.zeros(0, np.int64) for _ in Rows._fields)), {}, sketches)
     rows = Rows(*(np.concatenate(column) for column in zip(*(part[0] for part in parts), strict=True)))
-    numbers = {name: np.concatenate([part[1][name] for part in parts]) for name in parts[0][1]}
     order = np.lexsort((rows.day, rows.ref))
-    return Gathered(rows.take(order), {name: column[order] for name, column in numbers.items()}, sketches)
+    # One column after the other, so that no more than one is there twice.
+    numbers = {name: np.concatenate([part[1].pop(name) for part in parts])[order] for name in [*parts[0][1]]}
+    return Gathered(rows.take(order), numbers, sketches)
 
 
 def _numbers(columns: Columns, at: Ints) -> dict[str, Ints]:

@@ -117,6 +117,7 @@ def read_groups(footer: Footer, names: Sequence[str]) -> Iterator[tuple[Footer, 
             table = file.read_row_group(group, columns=list(names), use_threads=False)
             yield part, _columns_of(part, table, names)
             before += rows
+    pyarrow.default_memory_pool().release_unused()  # it would keep as much as it ever had
 
 
 def _columns_of(footer: Footer, table: Any, names: Sequence[str]) -> Columns:
