@@ -1,14 +1,15 @@
-"""Fixtures: bare repositories, and real servers for them over HTTP, HTTPS, SSH and a proxy."""
+"""Fixtures: bare repositories with real servers for them (HTTP, HTTPS, SSH, a proxy), and metrics servers."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from servers import authority as authorities
-from servers import git_http, proxy, ssh
+from servers import git_http, prometheus, proxy, ssh, victoria, worlds
 from servers.repositories import Bare
 
 TOKEN = "s3cret-token-for-tests"
@@ -81,14 +82,65 @@ def ssh_server(
 ) -> Iterator[ssh.SshServer]:
     """Any path of this machine over SSH. Where sshd is missing: skipped, loudly; failed on CI."""
     if ssh.find_sshd() is None:
-        if os.environ.get("CI"):
-            pytest.fail("sshd is missing: install openssh-server", pytrace=False)
-        text = "Git over SSH: install openssh-server"
-        request.config.stash.setdefault(UNTESTED, []).append(text)
-        pytest.skip(text)
+        _untested(request.config, "Git over SSH: install openssh-server")
     running, stop = ssh.start(tmp_path_factory.mktemp("ssh"))
     yield running
     stop()
+
+
+@pytest.fixture(scope="session")
+def prometheus_server(worlds_folder: Path, request: pytest.FixtureRequest) -> Iterator[prometheus.Served]:
+    """Prometheus with `worlds.BEHIND_ONE`."""
+    yield from _prometheus(request.config, worlds_folder, "together", worlds.BEHIND_ONE.values())
+
+
+@pytest.fixture(scope="session")
+def lone_prometheus(worlds_folder: Path, request: pytest.FixtureRequest) -> Iterator[prometheus.Served]:
+    """Prometheus with `worlds.ALONE`, without a label that tells a cluster."""
+    yield from _prometheus(request.config, worlds_folder, "alone", [worlds.ALONE])
+
+
+@pytest.fixture(scope="session")
+def victoria_server(
+    worlds_folder: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[prometheus.Served]:
+    """VictoriaMetrics with those of `worlds.BEHIND_ONE` that `worlds.VICTORIAS` names."""
+    if victoria.find() is None:
+        _untested(request.config, "VictoriaMetrics: install victoria-metrics")
+    chosen = [worlds.BEHIND_ONE[name] for name in worlds.VICTORIAS]
+    data = worlds.made(
+        worlds_folder / "victoria", lambda folder: victoria.prepare(map(worlds.series_of, chosen), folder)
+    )
+    running, stop = victoria.start(data, tmp_path_factory.mktemp("victoria") / "server")
+    yield running
+    stop()
+
+
+@pytest.fixture(scope="session")
+def worlds_folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """The same for all workers of a run: what fills servers is made once."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if hasattr(request.config, "workerinput") else base) / "worlds"
+
+
+def _prometheus(
+    config: pytest.Config, folder: Path, name: str, chosen: Iterable[worlds.World]
+) -> Iterator[prometheus.Served]:
+    if prometheus.find() is None:
+        _untested(config, "Prometheus: install prometheus")
+    data = worlds.made(folder / name, lambda half: worlds.write_blocks(list(chosen), half))
+    room = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=folder))  # beside the blocks, which are linked
+    running, stop = prometheus.start(data, room / "server")
+    yield running
+    stop()
+
+
+def _untested(config: pytest.Config, text: str) -> None:
+    """Skipped, loudly; failed on CI."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{text} (needed on CI)", pytrace=False)
+    config.stash.setdefault(UNTESTED, []).append(text)
+    pytest.skip(text)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -48,11 +48,11 @@ def wave(mean: float, swing: float) -> Load:
 
 
 def stairs(low: float, high: float, hold: int = 2400) -> Load:
-    """Levels that hold still for `hold` seconds each."""
+    """Eleven levels that hold still for `hold` seconds each."""
 
     def load(times: Times, replica: int) -> np.ndarray:
         step = (times // hold).astype(np.int64) + 17 * replica
-        return low + (high - low) * ((step * 7) % 12) / 11
+        return low + (high - low) * ((step * 7) % 11) / 10
 
     return load
 

@@ -148,7 +148,7 @@ class _View:
         cuts = range(int(times[0]) // 1000 // CHURN * CHURN, int(times[-1]) // 1000 + 1, CHURN)
         for cut in cuts:
             within = (times >= cut * 1000) & (times < (cut + CHURN + 120) * 1000)
-            label = {"node_pool": f"pool-{cut // CHURN % 5}"}
+            label = {"node_pool": f"pool-{cut // CHURN}"}
             yield self.series({**labels, **label}, times[within], values[within], True)
 
     # ---- kube-state-metrics ----------------------------------------------------------------------

@@ -79,7 +79,7 @@ def _truth(
         kills=tuple((time, container.memory_limit(time)) for time in sorted(kills)),
         restarts=sum(event.what != "child" and not pod.failed for pod, event in events),
         throttled=container.throttled if container.cpu_limit else None,
-        pods=len([end for _, end in lived if end > BEGIN]),
+        pods=len({pod.name for pod, (_, end) in zip(pods, lived, strict=True) if end > BEGIN}),
         steps=sum(max(0, end - begin) for begin, end in lived) / STEP,
         replicas=sum(end >= END for _, end in lived),
     )

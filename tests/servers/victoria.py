@@ -54,12 +54,13 @@ def fill(url: str, series: Iterable[Series]) -> None:
         pass
 
 
-def prepare(series: Iterable[Series], folder: Path) -> None:
+def prepare(parts: Iterable[Iterable[Series]], folder: Path) -> None:
     """A folder of data for `start`."""
     room = folder.with_name(f"{folder.name}.making")
     running, end = start(folder, room)
     try:
-        fill(running.url, series)
+        for series in parts:
+            fill(running.url, series)
     finally:
         end()
     (room / "data").rename(folder)

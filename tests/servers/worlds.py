@@ -34,6 +34,9 @@ STEADY = Workload(
     (Container("app", stairs(0.05, 0.6), pages(stairs(200 * MEBI, 500 * MEBI, 3600))),),
     replicas=2,
 )
+PLATEAUS = Workload(
+    "Deployment", "shop", "plateaus", (Container("app", stairs(0.2, 0.4, 1200), pages(level(90 * MEBI))),)
+)
 WEB = Workload(
     "Deployment",
     "shop",
@@ -92,7 +95,7 @@ NIGHTLY = Workload(
     "CronJob",
     "batch",
     "nightly",
-    (Container("task", stairs(0.3, 0.8, 10_800), pages(stairs(100 * MEBI, 400 * MEBI, 10_800))),),
+    (Container("task", wave(0.5, 0.1), pages(wave(250 * MEBI, 100 * MEBI))),),
     every=10_800,
     lasts=2400,
 )
@@ -139,8 +142,9 @@ BEHIND_ONE: Mapping[str, World] = {
     world.how.cluster: world
     for world in (
         World(FEW, Scraping(cluster="plain")),
-        World((STEADY,), Scraping(cluster="every-15s", interval=15)),
-        World((STEADY,), Scraping(cluster="every-300s", interval=300)),
+        World((STEADY, PLATEAUS), Scraping(cluster="every-15s", interval=15)),
+        World((STEADY, PLATEAUS), Scraping(cluster="every-60s", interval=60)),
+        World((STEADY, PLATEAUS), Scraping(cluster="every-300s", interval=300)),
         World(FEW, Scraping(cluster="every-30s-jitter", interval=30, jitter=900)),
         World(FEW, Scraping(cluster="pair", servers=("a", "b"))),
         World(FEW, Scraping(cluster="two-jobs", jobs=("kubelet", "cadvisor"))),
@@ -156,7 +160,7 @@ BEHIND_ONE: Mapping[str, World] = {
 }
 ALONE = World(ALL, Scraping())
 # For the slower of the two ways to fill a server.
-VICTORIAS = ("plain", "every-15s", "every-300s", "pair", "odd", "silent-day", "twin")
+VICTORIAS = ("plain", "every-15s", "every-60s", "every-300s", "pair", "odd", "silent-day", "twin")
 
 Told = Mapping[ContainerRef, Truth]
 
@@ -167,8 +171,7 @@ def series_of(world: World) -> list[Series]:
 
 def truth_of(world: World) -> Told:
     """By containers of the cluster, which is named as its label is."""
-    measured = world._replace(how=world.how._replace(jobs=("kubelet",), state_metrics=1, rules=False))
-    return truths(world.workloads, series_of(measured), world.how)
+    return truths(world.workloads, series_of(world), world.how)
 
 
 def write_blocks(worlds: Sequence[World], folder: Path) -> None:
