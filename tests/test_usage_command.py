@@ -146,6 +146,16 @@ def test_what_is_unknown_is_null_and_nothing_is_capped() -> None:
     assert usage_row(WEB, used(samples=300), DAY)["coverage"] == 1.5
 
 
+def test_pods_without_a_sample_are_told(world: World, run: Run) -> None:
+    silent = [container_day(API, FIRST_DAY + 13, samples=0)]
+    write_days(world.folder / "usage" / "silent.parquet", silent, {"step": STEP}, NOW)
+    document = json.loads(run("usage", "shop/", "-o", "json", cwd=world.folder).out)
+    jsonschema.validate(document, schemas.usage())
+    assert {row["workload"] for row in document["rows"]} == {"web", "fine"}
+    assert [(row["workload"], row["reason"]) for row in document["unmeasured"]] == [("api", "no-metrics")]
+    assert "no samples: shop/Deployment/api/app" in run("usage", "api", cwd=world.folder).out
+
+
 # -- usage: the table ------------------------------------------------------------------------------
 
 
@@ -498,7 +508,7 @@ def files_of(draw: st.DrawFn) -> File:
     return File(draw(st.integers(0, 1)), first, last, tuple(rows))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.composite(files_of)(), min_size=1, max_size=6),
     st.sampled_from(["", "web", "shop/", "eu:shop/"]),
