@@ -224,7 +224,7 @@ def _partial(answer: Mapping[str, object]) -> str:
     if not isinstance(warnings, list):
         raise ValueError
     found = [str(one) for one in warnings if not str(one).startswith("PromQL info:")]
-    return printable(found[0])[:_MOST_REASONS] or "it warns" if found else ""
+    return printable(found[0][:4096])[:_MOST_REASONS] or "it warns" if found else ""
 
 
 def _samples(data: Mapping[str, object]) -> int:

@@ -70,7 +70,7 @@ class Asking(Generic[T]):
     ) -> None:
         self._ask = ask
         self._seconds = seconds
-        self._began = time.monotonic()
+        self._began: float | None = None
         self._where = where
         self._manners = manners
         self._auth = auth
@@ -80,8 +80,15 @@ class Asking(Generic[T]):
         self._reconnects = list(_RECONNECTS)
         self._renewed = False
         self._before_get: Refusal | None = None
+        self.or_by_get = False  # whether it is asked as the manners have it
+
+    @property
+    def spent(self) -> float:
+        """Seconds since it was first put, without the waits that the server asked for."""
+        return 0.0 if self._began is None else time.monotonic() - self._began - self._waited
 
     def answer(self) -> T:
+        self._began = time.monotonic()
         while True:
             try:
                 return self._once()
@@ -94,8 +101,7 @@ class Asking(Generic[T]):
 
     def _once(self) -> T:
         try:
-            spent = time.monotonic() - self._began - self._waited
-            return self._ask(max(1.0, self._seconds - spent))
+            return self._ask(max(min(1.0, self._seconds), self._seconds - self.spent))
         except Problem as problem:  # a token that can't be read
             words = f"{self._where} can't be asked: {problem}"
             raise UnansweredError(Kind.DENIED, words, problem.failure.whose) from None
@@ -108,7 +114,7 @@ class Asking(Generic[T]):
         if self._before_get is not None and found.status in _NOT_BY_GET:
             self._manners.post = True
             raise self._before_get.error(self._where)
-        if self._before_get is None and self._manners.refuses_post(found):
+        if self.or_by_get and self._before_get is None and self._manners.refuses_post(found):
             self._before_get = found
             self._manners.post = False
         elif found.status == 401 and not self._renewed:

@@ -65,7 +65,7 @@ def refusal(
     """`after`: the header Retry-After; `seconds`: how long it took; `clean` takes out what is secret."""
     kind_of_error, raw = _message(body)
     said = clean(raw)
-    told = printable(said)[:MOST_WORDS]
+    told = printable(said[: 4 * MOST_WORDS])[:MOST_WORDS]
     kind, advice, whose = _meaning(status, f"{kind_of_error} {said[:4096]}", seconds)
     wait = _wait(after, now) if kind is Kind.BUSY else None
     return Refusal(status, kind, told, advice, whose, wait)

@@ -29,6 +29,7 @@ from reconciler.errors import Misconfigured
 from reconciler.model import Whose
 from reconciler.usage.prometheus.unanswered import Kind, UnansweredError, printable, shown
 
+_PROXIES: Final = "only proxies over http and https are known"
 _PIECE: Final = 1 << 18
 _MOST_COMPLAINT: Final = 1 << 16  # of an error's page, as much as may hold its message
 _CONNECT: Final = 10.0  # seconds
@@ -166,8 +167,7 @@ class Bounded(HTTPAdapter):
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         if not proxy.lower().startswith(("http://", "https://")):
-            words = "only proxies over http and https are known"
-            raise UnansweredError(Kind.GONE, words, Whose.YOURS)
+            raise ValueError(_PROXIES)
         manager = super().proxy_manager_for(proxy, proxy_ssl_context=self._context, **options)
         manager.pool_classes_by_scheme = self._pools
         return manager
@@ -216,7 +216,7 @@ class Bounded(HTTPAdapter):
         packed = answer.headers.get("Content-Encoding", "").strip().lower()
         if packed not in ("", "identity", "gzip", "x-gzip"):
             raise UnansweredError(
-                Kind.BROKEN, f"{shown(url)} packs its answer in a way that was not asked for"
+                Kind.BROKEN, f"{_server(url)} packs its answer in a way that was not asked for"
             )
         most = self._bounds.most if status == 200 else _MOST_COMPLAINT
         begun, sent = time.monotonic(), 0
@@ -227,7 +227,7 @@ class Bounded(HTTPAdapter):
                 if status != 200:
                     answer.raw.close()
                     break
-                words = f"{shown(url)} sends more than {most // _MIB or 1} MiB for one question"
+                words = f"{_server(url)} sends more than {most // _MIB or 1} MiB for one question"
                 raise UnansweredError(Kind.TOO_MUCH, words)
         if clock.over:
             raise TimeoutError
@@ -293,6 +293,10 @@ def _clock(seconds: float) -> Iterator[Clock]:
 # -- why there is no answer ------------------------------------------------------------------------
 
 
+def _server(url: str) -> str:
+    return shown(url.partition("/api/v1/")[0])
+
+
 def _leads_on(url: str, location: str) -> UnansweredError:
     try:
         parts = urlsplit(location)
@@ -301,13 +305,13 @@ def _leads_on(url: str, location: str) -> UnansweredError:
     except ValueError:
         to = "an address that can't be read"
     words = (
-        f"{shown(url)} leads on to {to}: put the address where the server itself answers into the settings"
+        f"{_server(url)} leads on to {to}: put the address where the server itself answers into the settings"
     )
     return UnansweredError(Kind.BROKEN, words, Whose.YOURS)
 
 
 def _gone(url: str, error: BaseException, clock: Clock) -> UnansweredError:
-    where = shown(url)
+    where = _server(url)
     chain = list(_causes(error))
     if clock.over and clock.connected:
         words = f"{where} takes more than {clock.seconds:.0f} seconds for one question"
@@ -324,6 +328,8 @@ def _gone(url: str, error: BaseException, clock: Clock) -> UnansweredError:
     ):
         words = f"the proxy does not lead there: {_said(chain)}"
         return UnansweredError(Kind.GONE, f"{where} can't be reached: {words}", Whose.YOURS)
+    if _PROXIES in error.args:
+        return UnansweredError(Kind.GONE, f"{where} can't be reached: {_PROXIES}", Whose.YOURS)
     if not clock.connected:
         return UnansweredError(Kind.GONE, f"{where} can't be reached: {_said(chain)}")
     if clock.spent >= _LONG:
@@ -357,7 +363,8 @@ def _said(chain: list[BaseException]) -> str:
     for each in chain:
         if isinstance(each, ConnectionRefusedError):
             return "the connection is refused"
-        if isinstance(each, TimeoutError | urllib3.exceptions.TimeoutError):
+    for each in chain:
+        if isinstance(each, TimeoutError | requests.Timeout):
             return "nobody answers"
     found = [each.strerror for each in chain if isinstance(each, OSError) and each.strerror]
     return printable(str(found[-1]))[:100] if found else "the connection fails"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
@@ -44,5 +43,5 @@ def shown(url: str) -> str:
 
 
 def printable(text: str) -> str:
-    """One line without what a terminal would obey."""
-    return " ".join(re.sub(r"[^\x20-\x7e\xa0-\ud7ff]", " ", text).split())
+    """One line without what a terminal would obey, or what turns text around."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())

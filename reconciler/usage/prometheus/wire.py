@@ -32,6 +32,7 @@ __all__ = ["Access", "Kind", "Load", "UnansweredError", "Wire"]
 T = TypeVar("T")
 
 _MIB: Final = 1 << 20
+_LONG: Final = 5.0  # seconds after which a server that gives up is short of time, not of patience
 _SUSPICION: Final = 3  # questions in a row that nobody answers, until no more are put
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -103,12 +104,9 @@ class Wire:
 
     def retention(self) -> int | None:
         """Seconds for which the server keeps samples; None where it doesn't say, or goes by their size."""
+        url = f"{self.url}/api/v1/status/runtimeinfo"
         try:
-            body = self._patiently(
-                lambda: self._session.get(
-                    f"{self.url}/api/v1/status/runtimeinfo", timeout=self._access.seconds
-                ).content
-            )
+            body = self._patiently(lambda left: self._session.get(url, timeout=left).content)
         except UnansweredError:
             return None  # others than Prometheus have no such page
         return answers.retention(body)
@@ -185,19 +183,21 @@ class Wire:
                 return self._session.post(url, data=sent, timeout=seconds).content
             return self._session.get(url, params=sent, timeout=seconds).content
 
-        return self._patiently(ask)
+        return self._patiently(ask, or_by_get=True)
 
-    def _patiently(self, ask: Callable[[float], T]) -> T:
+    def _patiently(self, ask: Callable[[float], T], *, or_by_get: bool = False) -> T:
         """An answer; waits where the server wants it, and gives up where it must."""
-        if len(self._silent) >= _SUSPICION:
-            raise self._silent[-1]
+        silent = self._silent
+        if len(silent) >= _SUSPICION:
+            raise UnansweredError(silent[-1].kind, silent[-1].words, silent[-1].whose)
+        where = shown(self.url)
+        asking = Asking(ask, self._access.seconds, where, self._manners, self._auth, self._sleep)
+        asking.or_by_get = or_by_get
         try:
             with self.gate.place():
-                seconds, where = self._access.seconds, shown(self.url)
-                asking = Asking(ask, seconds, where, self._manners, self._auth, self._sleep)
                 found = asking.answer()
         except UnansweredError as error:
-            if error.kind in (Kind.BUSY, Kind.TOO_MUCH):
+            if error.kind is Kind.BUSY or (error.kind is Kind.TOO_MUCH and asking.spent > _LONG):
                 self.gate.struggles()
             self._note(error)
             raise
