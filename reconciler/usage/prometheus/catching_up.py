@@ -27,8 +27,9 @@ from reconciler.usage.prometheus.probe import (
     with_images,
 )
 from reconciler.usage.prometheus.promql import STEP, Questions
-from reconciler.usage.prometheus.reading import Batch, Context, Ways, chain, read_part
+from reconciler.usage.prometheus.reading import chain, read_part
 from reconciler.usage.prometheus.unanswered import Kind, UnansweredError
+from reconciler.usage.prometheus.ways import Batch, Context, Ways
 from reconciler.usage.rows import concatenate
 
 LATE_DAYS: Final = 3  # so long samples may arrive late

@@ -56,7 +56,7 @@ def points(lists: Sequence[bytes]) -> Points | None:
     times = _times(words, opened)
     if times is None:
         return None
-    values = _values(text, words, opened, closed)
+    values = _values(text, raw, words, opened, closed)
     ends = np.cumsum([len(one) + 1 for one in lists]) + 8
     counts = np.diff(np.searchsorted(opened, ends), prepend=0)
     return None if values is None else Points(counts.astype(np.int64), times, values)
@@ -80,7 +80,7 @@ def _times(words: _Words, opened: Ints) -> Ints | None:
     return (_number(high) * np.uint64(10**8) + _number(low)).astype(np.int64)
 
 
-def _values(text: bytes, words: _Words, opened: Ints, closed: Ints) -> Floats | None:
+def _values(text: bytes, raw: NDArray[np.uint8], words: _Words, opened: Ints, closed: Ints) -> Floats | None:
     lengths = closed - opened - 1
     values, plain = _integers(words, closed, np.minimum(lengths, 8))
     found = values.astype(np.float64)
@@ -90,6 +90,9 @@ def _values(text: bytes, words: _Words, opened: Ints, closed: Ints) -> Floats | 
         high, all_digits = _integers(words, closed[long] - 8, np.minimum(lengths[long] - 8, 8))
         found[long] = (high * np.uint64(10**8) + values[long]).astype(np.float64)
         plain[long] = all_digits & (lengths[long] <= _PLAIN)
+    broken = np.flatnonzero(~plain)
+    if len(broken):
+        found[broken], plain[broken] = _decimals(raw, words, opened[broken], closed[broken])
     others = np.flatnonzero(~plain)
     if len(others):
         first, last = (opened[others] + 1).tolist(), closed[others].tolist()
@@ -101,6 +104,30 @@ def _values(text: bytes, words: _Words, opened: Ints, closed: Ints) -> Floats | 
         except ValueError:
             return None
     return found
+
+
+def _decimals(
+    raw: NDArray[np.uint8], words: _Words, opened: Ints, closed: Ints
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Numbers such as 0.0123456789012345, to the 16th decimal, and which of them are such."""
+    dots = np.flatnonzero(raw == ord("."))
+    found, plain = np.zeros(len(opened)), np.zeros(len(opened), bool)
+    if not len(dots):
+        return found, plain
+    dot = dots[np.minimum(np.searchsorted(dots, opened), len(dots) - 1)]
+    before, after = dot - opened - 1, closed - dot - 1
+    which = np.flatnonzero((before >= 1) & (before <= 8) & (after >= 1) & (after <= 24))
+    dot, before, after = dot[which], before[which], after[which]
+    high, low = np.minimum(after, 8), np.clip(after - 8, 0, 8)
+    whole, sound = _integers(words, dot, before)
+    first, digits = _integers(words, dot + 1 + high, high)
+    second, more = _integers(words, dot + 1 + high + low, np.maximum(low, 1))
+    _, rest = _integers(words, closed[which], high)
+    second[low == 0] = 0
+    tens = 10.0 ** np.arange(17)
+    found[which] = whole + (first * tens[low] + second) / tens[high + low]
+    plain[which] = sound & digits & rest & (more | (low == 0))
+    return found, plain
 
 
 def _integers(words: _Words, ends: Ints, lengths: Ints) -> tuple[_Words, NDArray[np.bool_]]:

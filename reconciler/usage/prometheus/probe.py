@@ -12,7 +12,7 @@ from reconciler.model import Whose
 from reconciler.usage.days import DAY
 from reconciler.usage.prometheus.answers import Matrix
 from reconciler.usage.prometheus.limits import Asked, Span
-from reconciler.usage.prometheus.promql import CPU, MEMORY, RULE_WINDOW, STEP, Questions
+from reconciler.usage.prometheus.promql import MEMORY, RULE_WINDOW, STEP, Questions
 from reconciler.usage.prometheus.unanswered import Kind, UnansweredError
 from reconciler.usage.sketch import Ints
 
@@ -20,7 +20,7 @@ Flags = NDArray[np.bool_]
 
 STEPS: Final = DAY // STEP
 _HOUR: Final = 3600
-_LOOKS: Final = 3 * _HOUR  # between two looks at how often samples come
+_LOOKS: Final = 6 * _HOUR  # between two looks at how often samples come
 _RULE_SCRAPES: Final = 75  # with samples further apart a rate of five minutes has holes
 _HOLE: Final = 3  # steps without anything in the whole cluster, until it is called a hole
 _ALIKE: Final = 0.05
@@ -204,7 +204,7 @@ def _ruled(
     if not fitting or not len(server.instant(f"count({questions.rule(namespaces)})", fitting[-1].end).values):
         return frozenset()
     rule = f"max {questions.containers} ({questions.rule(namespaces)})"
-    own = f"max {questions.containers} (rate({questions.cadvisor(CPU, namespaces)}[{RULE_WINDOW}s]))"
+    own = f"max {questions.containers} ({questions.cpu(namespaces, RULE_WINDOW)})"
     found: set[int] = set()
     for run in runs(fitting):
         lines = [

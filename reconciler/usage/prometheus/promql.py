@@ -139,33 +139,28 @@ class Questions(NamedTuple):
         return self.by(*self.labels.state)
 
     # ---- questions of a range: one point a step ----------------------------------------------
+    # The large ones come as they are, one answer a series: putting the duplicates together costs a
+    # server as much as the rest of the question, and us next to nothing.
 
     def cpu(self, namespaces: Iterable[str] | None, window: int) -> str:
-        """Millicores. The highest of what several servers or jobs say of one container.
-
-        Whole numbers: half the bytes of an answer, and nothing is told in smaller ones.
-        """
-        rate = f"rate({self.cadvisor(CPU, namespaces)}[{window}s])"
-        return f"round(1000 * max {self.containers} ({rate}))"
-
-    def cpu_of_rule(self, namespaces: Iterable[str] | None) -> str:
-        return f"round(1000 * max {self.containers} ({self.rule(namespaces)}))"
+        """Cores, of each series."""
+        return f"rate({self.cadvisor(CPU, namespaces)}[{window}s])"
 
     def memory(self, namespaces: Iterable[str] | None, window: int) -> str:
         """The highest working set within each step, not the one at its end."""
-        return f"max {self.containers} (max_over_time({self.cadvisor(MEMORY, namespaces)}[{_span(window)}]))"
+        return f"max_over_time({self.cadvisor(MEMORY, namespaces)}[{_span(window)}])"
 
     def restarts(self, namespaces: Iterable[str] | None, window: int) -> str:
-        """How often each container was restarted so far; the others are not sent."""
-        return f"max {self.state_containers} ({self._lately(self.state(RESTARTS, namespaces), window)}) > 0"
+        """How often each container was restarted so far; those that never were are not sent."""
+        return f"max {self.state_containers} ({self._lately(self.state(RESTARTS, namespaces), window)} > 0)"
 
     def oom_events(self, namespaces: Iterable[str] | None, window: int) -> str:
-        return f"max {self.containers} ({self._lately(self.cadvisor(OOM_EVENTS, namespaces), window)}) > 0"
+        return f"max {self.containers} ({self._lately(self.cadvisor(OOM_EVENTS, namespaces), window)} > 0)"
 
     def oom_killed(self, metric: str, namespaces: Iterable[str] | None, window: int) -> str:
         """1 while the (last) end of a container is told to have been for lack of memory."""
         series = self._lately(self.state(metric, namespaces, 'reason="OOMKilled"'), window)
-        return f"max {self.state_containers} ({series}) > 0"
+        return f"max {self.state_containers} ({series} > 0)"
 
     def memory_limits(self, namespaces: Iterable[str], pods: Iterable[str], window: int) -> str:
         more = f'resource="memory",{_label(self.labels.state.pod)}=~{pattern(pods)}'
@@ -188,13 +183,18 @@ class Questions(NamedTuple):
         return f"sum {self.containers} ({each})"
 
     def in_force(self, metric: str, namespaces: Iterable[str] | None, window: int) -> str:
-        series = self.state(metric, namespaces, 'resource=~"cpu|memory"')
-        return f"max {self.by(*self.labels.state, 'resource')} (last_over_time({series}[{window}s]))"
+        """Requests or limits as they were stated last; a window of zero is for pods that live now."""
+        series = self._last(self.state(metric, namespaces, 'resource=~"cpu|memory"'), window)
+        return f"max {self.by(*self.labels.state, 'resource')} ({series})"
 
     def pod_owners(self, namespaces: Iterable[str] | None, window: int) -> str:
         names = self.labels.state
         by = self.by(names.namespace, names.pod, "owner_kind", "owner_name", "owner_is_controller")
-        return f"max {by} (last_over_time({self.state(POD_OWNER, namespaces)}[{window}s]))"
+        return f"max {by} ({self._last(self.state(POD_OWNER, namespaces), window)})"
+
+    @staticmethod
+    def _last(series: str, window: int) -> str:
+        return f"last_over_time({series}[{window}s])" if window else series
 
     def owners_of(self, metric: str, label: str, namespaces: Iterable[str] | None, window: int) -> str:
         by = self.by(self.labels.state.namespace, label, "owner_kind", "owner_name")
