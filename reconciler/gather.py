@@ -16,6 +16,7 @@ from reconciler.model import (
     Failure,
     Field,
     LastChange,
+    Note,
     NoUsage,
     Peer,
     Policy,
@@ -89,6 +90,7 @@ class Measured(NamedTuple):
     usage: Mapping[Days, Usage | NoUsage]
     failures: tuple[Failure, ...]
     costs: tuple[Cost, ...]
+    notes: tuple[Note, ...]
 
 
 def measure(wanted: Sequence[Subject], sources: Sources, now: int, progress: Progress) -> Measured:
@@ -96,6 +98,7 @@ def measure(wanted: Sequence[Subject], sources: Sources, now: int, progress: Pro
     measured: dict[Days, Usage | NoUsage] = {}
     failures: dict[Failure, None] = {}
     costs: list[Cost] = []
+    notes: dict[Note, None] = {}
     windows = _windows(wanted)
     advance = progress.step("Reading utilization", sum(map(len, windows.values())))
     for source, refs in _by_source(windows, sources):
@@ -113,9 +116,10 @@ def measure(wanted: Sequence[Subject], sources: Sources, now: int, progress: Pro
             }
             measured.update(chosen)
             failures.update(dict.fromkeys(reading.failures))
+            notes.update(dict.fromkeys(reading.notes))
             costs += reading.costs
             advance(len(chosen))
-    return Measured(measured, tuple(failures), _summed(costs))
+    return Measured(measured, tuple(failures), summed(costs), tuple(notes))
 
 
 def _windows(wanted: Iterable[Subject]) -> dict[ContainerRef, set[int]]:
@@ -137,7 +141,7 @@ def _by_source(
     return list(batches.values())
 
 
-def _summed(costs: Iterable[Cost]) -> tuple[Cost, ...]:
+def summed(costs: Iterable[Cost]) -> tuple[Cost, ...]:
     """One a source, however often it was asked."""
     sums: dict[str, Cost] = {}
     for cost in costs:

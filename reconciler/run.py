@@ -89,7 +89,7 @@ class Settled(NamedTuple):
 
 def reconcile(job: Job) -> Report:
     sites, failed, notes = _discover(job)
-    usage, unread, costs = _measure(job, sites)
+    usage, unread, costs, told = _measure(job, sites)
     failed += unread
     decided = _routed(sites, [_decide(job, site, usage) for site in sites])
     settled = [_propose(job, site, mine) for site, mine in zip(sites, decided, strict=True)]
@@ -106,7 +106,7 @@ def reconcile(job: Job) -> Report:
         proposals=proposals,
         actions=tuple(actions),
         failed=tuple(dict.fromkeys([*job.failed, *failed])),  # one cause is one row
-        notes=(*job.notes, *notes),
+        notes=(*job.notes, *notes, *told),
         stats=_stats(sites, settled),
         costs=costs,
     )
@@ -240,7 +240,7 @@ def _measure(job: Job, sites: Sequence[Site]) -> gather.Measured:
 def weigh(job: Job) -> tuple[list[Evidence], list[Failure]]:
     """The evidence alone, of every container that `only` lets through: what `explain` tells."""
     sites, failed, _ = _discover(job)
-    usage, unread, _ = _measure(job, sites)
+    usage, unread, *_ = _measure(job, sites)
     found = [seen for site in sites for _, seen in _evidence(job, site, usage)]
     return found, [*job.failed, *failed, *unread]
 

@@ -98,7 +98,7 @@ def test_the_rows_are_what_was_recorded(world: World, run: Run) -> None:
         "window_seconds": DAYS * DAY, "step_seconds": STEP, "samples": samples, "expected": samples,
         "coverage": 1.0, "rss_bytes_max": 100 * MIB, "oom_kills": DAYS, "throttled_share": None,
         "restarts": 0, "replicas": 2, "pods": 2, "first": FIRST_DAY * DAY, "last": LAST, "source": "main",
-        "owner_guessed": False, "incomplete": "",
+        "autoscaled": [], "owner_guessed": False, "incomplete": "",
     }  # fmt: skip
 
 

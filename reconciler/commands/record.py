@@ -24,6 +24,7 @@ from reconciler.commands.choosing import (
 )
 from reconciler.commands.common import Bars, Config, Exit, Metrics, Now, parse_now, progress_bars
 from reconciler.errors import Misconfigured, Problem
+from reconciler.gather import summed
 from reconciler.model import Cost, Failure
 from reconciler.report.costs import print_costs, size_words
 from reconciler.report.diffs import shown
@@ -157,4 +158,4 @@ def _tell(
         to.print(Text(shown(f"Wrote {out}: {what} ({files}). Read it with --metrics {out}"), style="bold"))
     print_notes(to, sources.notes)
     print_failures(to, failures)
-    print_costs(to, costs)
+    print_costs(to, summed(costs))

@@ -29,7 +29,8 @@ from reconciler.commands.common import (
     progress_bars,
 )
 from reconciler.errors import Misconfigured, Problem
-from reconciler.model import ContainerRef, Cost, Failure, NoUsage, Usage
+from reconciler.gather import summed
+from reconciler.model import ContainerRef, Cost, Failure, Note, NoUsage, Usage
 from reconciler.report.costs import cost_row, print_costs
 from reconciler.report.rows import API_VERSION, failure_row, note_row
 from reconciler.report.text import console, print_failures, print_notes
@@ -47,10 +48,11 @@ class Sort(StrEnum):
 class Answer:
     """What all sources said together."""
 
-    def __init__(self, failed: tuple[Failure, ...]) -> None:
+    def __init__(self, failed: tuple[Failure, ...], notes: tuple[Note, ...]) -> None:
         self.used: list[Entry] = []
         self.unmeasured: list[tuple[ContainerRef, NoUsage]] = []
         self.failures: dict[Failure, None] = dict.fromkeys(failed)
+        self.notes: dict[Note, None] = dict.fromkeys(notes)
         self.costs: list[Cost] = []
         self.known = 0  # containers, also those that aren't meant
 
@@ -89,7 +91,7 @@ def usage(
 
 
 def _ask(sources: Sources, wanted: Chosen, seconds: int, bars: Bars) -> Answer:
-    answer = Answer(sources.failed)
+    answer = Answer(sources.failed, sources.notes)
     for source in sources.opened:
         try:
             found = source.everything(sources.now - seconds, sources.now, wanted.namespaces, told=bars)
@@ -97,6 +99,7 @@ def _ask(sources: Sources, wanted: Chosen, seconds: int, bars: Bars) -> Answer:
             answer.failures[problem.failure] = None
             continue
         answer.failures.update(dict.fromkeys(found.failures))
+        answer.notes.update(dict.fromkeys(found.notes))
         answer.costs += found.costs
         answer.known += len(found.usage)
         for ref, one in found.usage.items():
@@ -117,17 +120,17 @@ def _document(sources: Sources, answer: Answer, seconds: int) -> dict[str, Any]:
         "rows": [usage_row(ref, used, seconds) for ref, used in answer.used],
         "unmeasured": [unmeasured_row(ref, why) for ref, why in answer.unmeasured],
         "failed": [failure_row(failure) for failure in answer.failures],
-        "notes": [note_row(note) for note in sources.notes],
-        "metrics": [cost_row(cost) for cost in answer.costs],
+        "notes": [note_row(note) for note in answer.notes],
+        "metrics": [cost_row(cost) for cost in summed(answer.costs)],
     }
 
 
 def _print(sources: Sources, answer: Answer, seconds: int) -> None:
     out = console()
     print_usage(out, Seen(answer.used, answer.unmeasured, sources.now - seconds, sources.now))
-    print_notes(out, sources.notes)
+    print_notes(out, answer.notes)
     print_failures(out, answer.failures)
-    print_costs(out, answer.costs)
+    print_costs(out, summed(answer.costs))
 
 
 def _exit_code(answer: Answer) -> Exit:

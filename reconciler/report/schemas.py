@@ -100,7 +100,8 @@ def usage() -> dict[str, Any]:
         "rss_bytes_max": maybe, "oom_kills": _COUNT,
         "throttled_share": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
         "restarts": _COUNT, "replicas": _COUNT, "pods": _COUNT, "first": _COUNT, "last": _COUNT,
-        "source": _STRING, "owner_guessed": {"type": "boolean"}, "incomplete": _STRING,
+        "source": _STRING, "autoscaled": _rows({"enum": ["cpu", "memory"]}),
+        "owner_guessed": {"type": "boolean"}, "incomplete": _STRING,
     }  # fmt: skip
     unmeasured = {**_IDENTITY, "reason": _REASON, "detail": _STRING}
     return _document(

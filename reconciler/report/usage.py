@@ -69,6 +69,7 @@ def usage_row(ref: ContainerRef, used: Usage, window: int) -> dict[str, Any]:
         "first": used.start,
         "last": used.end,
         "source": used.source,
+        "autoscaled": list(used.scaled_on),
         "owner_guessed": used.owner_guessed,
         "incomplete": used.incomplete,
     }
@@ -164,6 +165,7 @@ def _columns(out: Console, seen: Seen) -> list[_Column]:
         _counts("OOM", [_kills(one) for one in used], lambda kills: "bold red"),
         _counts("THROTTLED", [one.throttled_permille or 0 for one in used], _throttled, _share),
         _counts("RESTARTS", [one.restarts for one in used], lambda restarts: "", goes=8),
+        _Column("HPA", [",".join(one.scaled_on) or _NOTHING for one in used], 9, right=False),
         *_bars(out, seen),
     ]  # fmt: skip
     return [column for column in columns if set(column.cells) - {"", _NOTHING}]
