@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -25,7 +25,7 @@ from reconciler.commands.choosing import (
 from reconciler.commands.common import Bars, Config, Exit, Metrics, Now, parse_now, progress_bars
 from reconciler.errors import Misconfigured, Problem
 from reconciler.gather import summed
-from reconciler.model import Cost, Failure
+from reconciler.model import Cost, Failure, Note
 from reconciler.report.costs import print_costs, size_words
 from reconciler.report.diffs import shown
 from reconciler.report.text import console, counted, print_failures, print_notes
@@ -68,12 +68,12 @@ def record(
         sources.now,
         names_hashed(secrets.token_bytes(32)) if anonymous else None,
     )
-    files = _Files(sources.failed)
+    files = _Files(sources)
     with progress_bars() as bars:
         files.ask(sources, wanted, asked, bars)
         written = _write(out, files.paths, asked)
     failures = tuple(dict.fromkeys((*files.failures, *written.failures)))
-    _tell(out, written, sources, failures, files.costs)
+    _tell(out, written, files, failures)
     if written.rows:
         raise typer.Exit(Exit.SOME_FAILED if failures else Exit.DONE)
     if not failures:
@@ -89,9 +89,10 @@ def _nothing(days: int) -> str:
 class _Files:
     """Where the sources have what is wanted."""
 
-    def __init__(self, failed: tuple[Failure, ...]) -> None:
+    def __init__(self, sources: Sources) -> None:
         self.paths: list[Path] = []
-        self.failures: dict[Failure, None] = dict.fromkeys(failed)
+        self.failures: dict[Failure, None] = dict.fromkeys(sources.failed)
+        self.notes: dict[Note, None] = dict.fromkeys(sources.notes)
         self.costs: list[Cost] = []
 
     def ask(self, sources: Sources, wanted: Chosen, asked: Wanted, bars: Bars) -> None:
@@ -103,6 +104,7 @@ class _Files:
                 continue
             self.paths += found.paths
             self.failures.update(dict.fromkeys(found.failures))
+            self.notes.update(dict.fromkeys(found.notes))
             self.costs += found.costs
 
 
@@ -148,14 +150,12 @@ def _beside(out: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _tell(
-    out: Path, written: Written, sources: Sources, failures: tuple[Failure, ...], costs: list[Cost]
-) -> None:
+def _tell(out: Path, written: Written, files: _Files, failures: Iterable[Failure]) -> None:
     to = console()
     if written.rows:
         what = f"{counted(written.containers, 'container')}, {counted(written.rows, 'container-day')}"
-        files = f"{counted(written.files, 'file')}, {size_words(written.bytes)}"
-        to.print(Text(shown(f"Wrote {out}: {what} ({files}). Read it with --metrics {out}"), style="bold"))
-    print_notes(to, sources.notes)
+        made = f"{counted(written.files, 'file')}, {size_words(written.bytes)}"
+        to.print(Text(shown(f"Wrote {out}: {what} ({made}). Read it with --metrics {out}"), style="bold"))
+    print_notes(to, files.notes)
     print_failures(to, failures)
-    print_costs(to, summed(costs))
+    print_costs(to, summed(files.costs))

@@ -51,6 +51,7 @@ class Recorded(NamedTuple):
     paths: Sequence[Path]
     failures: tuple[Failure, ...] = ()
     costs: tuple[Cost, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 class UsageSource(Protocol):
