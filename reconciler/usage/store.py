@@ -101,13 +101,15 @@ def open_store(address: str, local: Path, limits: Limits | None = None) -> Store
 
 def _refuse_secrets(scheme: str, rest: str) -> None:
     """What stands in an address is seen in process lists and logs."""
+    if not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
+        raise Misconfigured(WHAT, f"{printable(scheme)}://... is no address of an object store; check it")
     authority = rest.partition("/")[0]
     user, _, _ = authority.rpartition("@")
     azure = _EXTRAS.get(scheme) == "azure-store"  # container@account is no user
-    if ":" in user or (user and not azure) or re.search(r"[?#]|::", rest):
+    if ":" in user or (user and not azure) or re.search(r"[?#]", rest):
         raise Misconfigured(
             WHAT,
-            f"the address {printable(scheme)}://... has a user, a password, a `?`, `#` or `::` in it; "
+            f"the address {printable(scheme)}://... has a user, a password, a `?` or a `#` in it; "
             "give credentials in the environment, as the provider's own tools expect them",
         )
 

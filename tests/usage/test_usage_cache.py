@@ -627,10 +627,14 @@ class World:
         if how == "delete":
             path.unlink()
         elif how == "cut":
-            path.write_bytes(content[: at % len(content)])
+            path.write_bytes(content[: at % max(1, len(content))])
         else:
-            place = at % len(content)
-            path.write_bytes(content[:place] + bytes([content[place] ^ 0x10]) + content[place + 1 :])
+            place = at % max(1, len(content))
+            path.write_bytes(
+                content[:place]
+                + bytes(byte ^ 0x10 for byte in content[place : place + 1])
+                + content[place + 1 :]
+            )
         self.maybe_lost |= set(self.last)
 
     def check(self) -> None:
