@@ -6,6 +6,8 @@ damaged or hand-made file would become a wrong number instead of a line in the r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -49,7 +51,9 @@ def _check_names(footer: Footer, columns: Columns) -> None:
     for name in IDENTITY:
         texts = columns.texts[name]
         empty_is_fine = name in ("cluster", "namespace")
-        sound = [_is_name(text) or (empty_is_fine and not text) for text in texts.strings]
+        if _are_names(texts.strings):
+            continue
+        sound = [is_name(text) or (empty_is_fine and not text) for text in texts.strings]
         words = f"{name} is empty, too long or has characters that no name has"
         _every(footer, np.array(sound, bool)[texts.codes], words)
     queries = columns.texts["query"]
@@ -57,7 +61,16 @@ def _check_names(footer: Footer, columns: Columns) -> None:
     _every(footer, same, "query is not the hash of the file's reconciler.query")
 
 
-def _is_name(text: str) -> bool:
+def _are_names(texts: Sequence[str]) -> bool:
+    """Asked of all together: that is quicker by far than one by one."""
+    lengths = [*map(len, texts)]
+    return (
+        0 < min(lengths, default=1) <= max(lengths, default=1) <= LONGEST_NAME
+        and "".join(texts).isprintable()
+    )
+
+
+def is_name(text: str) -> bool:
     return 0 < len(text) <= LONGEST_NAME and text.isprintable()
 
 

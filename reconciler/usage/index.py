@@ -115,10 +115,14 @@ def _rows(columns: Columns, file: int, refs: dict[tuple[str, ...], int], query: 
 def _identities(found: Columns, refs: dict[tuple[str, ...], int]) -> Ints:
     """The number of each row's container; Python sees every container once, not every row."""
     texts = [found.texts[name] for name in IDENTITY]
-    combined = np.zeros(len(texts[0].codes), np.int64)
+    combined, most = np.zeros(len(texts[0].codes), np.int64), 1
     for text in texts:
-        _, combined = np.unique(combined * max(1, len(text.strings)) + text.codes, return_inverse=True)
-    _, first = np.unique(combined, return_index=True)
+        most *= max(1, len(text.strings))
+        if most >= 1 << 62:
+            _, combined = np.unique(combined, return_inverse=True)
+            most = len(combined) * len(text.strings)
+        combined = combined * len(text.strings) + text.codes
+    _, first, combined = np.unique(combined, return_index=True, return_inverse=True)
     columns = (np.array(text.strings, object)[text.codes[first]].tolist() for text in texts)
     numbers = np.zeros(len(first), np.int64)
     # In the order of the rows: files are sorted alike, so later files need no sorting.
