@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -114,7 +115,8 @@ def _bulk(body: bytes) -> tuple[Matrix, Said] | None:
     if not lists:
         return None
     frame = bytearray(rests[0])
-    for index, rest in enumerate(rests[1:]):
+    mark = secrets.randbits(60)  # so that nobody else's number is taken for a placeholder
+    for index, rest in enumerate(rests[1:], mark):
         frame += b"%s%d" % (_KEY, index) + rest
     try:
         result, said = _result(_loaded(bytes(frame)), "matrix")
@@ -122,7 +124,7 @@ def _bulk(body: bytes) -> tuple[Matrix, Said] | None:
         return None
     places = [entry.get("values") for entry in result]
     placed = [one for one in places if one != []]
-    if placed != list(range(len(lists))) or not all(type(one) is int for one in placed):
+    if placed != list(range(mark, mark + len(lists))) or not all(type(one) is int for one in placed):
         return None
     read = list(_read(lists))
     if None in read:
@@ -202,7 +204,7 @@ def _data(answer: object) -> dict[str, Any]:
 
 def _result(answer: object, kind: str) -> tuple[list[dict[str, Any]], Said]:
     data = _data(answer)
-    result = data.get("result")
+    result = _kept(data, "result")
     if result is None and data.get("resultType") == kind:
         result = []  # Go writes an empty list as null
     if data.get("resultType") != kind or not isinstance(result, list):
@@ -259,8 +261,7 @@ def _labels(entry: Mapping[str, Any]) -> Mapping[str, str]:
     for value in found.values():
         if not isinstance(value, str):
             raise ValueError
-    if not str(found).isascii():
-        str(found.values()).encode()  # half a surrogate pair is no text: UnicodeEncodeError
+    "".join((*found, *found.values())).encode()  # half a surrogate pair is no text: UnicodeEncodeError
     return {name: value for name, value in found.items() if name != "__name__"}
 
 
