@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -43,9 +44,8 @@ _PODS_AT_ONCE: Final = 200
 
 def rss_of(ways: Ways, part: Part, context: Context, keys: Sequence[Key]) -> Ints:
     """The highest resident set of each container of a pod."""
-    found = _within(
-        ways, part, context, lambda seconds: ways.questions.rss(ways.batch.namespaces, seconds), max
-    )
+    query = partial(ways.questions.rss, ways.batch.namespaces)
+    found = _within(ways, part, context, query, max)
     return np.array([min(LARGEST, int(found.get(key, NO_SAMPLE))) for key in keys], np.int64)
 
 
@@ -156,9 +156,7 @@ def _periods(ways: Ways, part: Part, context: Context, metric: str) -> dict[Key,
     def add(one: float, other: float) -> float:
         return one + other
 
-    def query(seconds: int) -> str:
-        return ways.questions.increase(metric, ways.batch.namespaces, seconds)
-
+    query = partial(ways.questions.increase, metric, ways.batch.namespaces)
     return _within(ways, part, context, query, add)
 
 
@@ -211,9 +209,7 @@ def _stated(ways: Ways, part: Part, spaces: Sequence[str], window: int) -> dict[
     labels = ways.questions.labels
     fields: dict[Key, dict[str, int]] = defaultdict(dict)
     for metric in (REQUESTS, LIMITS):
-        answer = lately(
-            ways, part, lambda seconds, of=metric: ways.questions.in_force(of, spaces, seconds), window
-        )  # type: ignore[misc]
+        answer = lately(ways, part, partial(ways.questions.in_force, metric, spaces), window)
         for series, value in zip(answer.labels, answer.values.tolist(), strict=True):
             field = _FIELDS.get((metric, series.get("resource", "")))
             if field is not None and np.isfinite(value) and value >= 0:
