@@ -36,6 +36,11 @@ from servers import prometheus
 from servers.big_cluster import DAY, START, BigCluster, pods_of, write
 
 from reconciler.model import ContainerRef, Usage
+from reconciler.usage.cache import DayCache
+from reconciler.usage.prometheus.listening import Source
+from reconciler.usage.prometheus.source import LiveSource
+from reconciler.usage.prometheus.wire import Access, Wire
+from reconciler.usage.shelf import FolderShelf
 
 WINDOW = 14
 COLD, NEXT_DAY, MEGABYTES = 4, 40, 500
@@ -178,7 +183,9 @@ def in_a_process(url: str, folder: Path, cluster: BigCluster, begin: int, end: i
 
 
 def read(url: str, cache: Path, cluster: BigCluster, begin: int, end: int) -> None:
-    source = open_source(url, cache)
+    wire = Wire(Access(url))
+    shelf = FolderShelf(cache)
+    source = LiveSource(Source("benchmark", wire, {}, lambda scope: DayCache(shelf, scope.cluster)))
     names = {(pod.namespace, pod.deployment) for pod in pods_of(cluster)}
     wanted = [ContainerRef("", space, "Deployment", name, "app") for space, name in sorted(names)]
     start = time.perf_counter()
@@ -191,13 +198,7 @@ def read(url: str, cache: Path, cluster: BigCluster, begin: int, end: int) -> No
         assert len(usage.days) == days
         assert usage.coverage_permille > 990
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(seconds, megabytes, source.load().queries)
-
-
-def open_source(url: str, cache: Path):
-    from reconciler.usage.prometheus.source import open_live
-
-    return open_live(url, cache)
+    print(seconds, megabytes, wire.load().queries)
 
 
 def refused_twice(log: Path) -> list[str]:

@@ -145,7 +145,7 @@ BEHIND_ONE: Mapping[str, World] = {
         World((STEADY, PLATEAUS), Scraping(cluster="every-15s", interval=15)),
         World((STEADY, PLATEAUS), Scraping(cluster="every-60s", interval=60)),
         World((STEADY, PLATEAUS), Scraping(cluster="every-300s", interval=300)),
-        World(FEW, Scraping(cluster="every-30s-jitter", interval=30, jitter=900)),
+        World(FEW, Scraping(cluster="jitter", jitter=900)),
         World(FEW, Scraping(cluster="pair", servers=("a", "b"))),
         World(FEW, Scraping(cluster="two-jobs", jobs=("kubelet", "cadvisor"))),
         World(FEW, Scraping(cluster="node-labels", churn=True)),

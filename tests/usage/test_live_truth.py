@@ -27,8 +27,12 @@ QUANTILES = (500, 900, 950, 990, 1000)
 PROMETHEUS, VICTORIA = 3.0, 5.0  # percent that CPU may be off
 WHOLE = [name for name in BEHIND_ONE if not name.startswith("silent")]
 
-truth_of = cache(lambda name: worlds.truth_of(BEHIND_ONE[name]))
 Read = Callable[[Served, World], Reading]
+
+
+@cache
+def truth_of(name: str) -> worlds.Told:
+    return worlds.truth_of(BEHIND_ONE[name] if name else ALONE)
 
 
 @pytest.fixture
@@ -40,7 +44,7 @@ def read(tmp_path: Path) -> Read:
         wire = Wire(Access(server.url))
         store = FolderShelf(tmp_path / name)
         source = LiveSource(Source("main", wire, clusters, lambda _: DayCache(store, "here"), labels))
-        reading = source.read(list(worlds.truth_of(world)), BEGIN, END)
+        reading = source.read(list(truth_of(name)), BEGIN, END)
         wire.close()
         return reading
 
@@ -107,7 +111,7 @@ def test_containers_of_every_kind_of_workload_are_measured_as_they_were(
     lone_prometheus: Served, read: Read
 ) -> None:
     reading = read(lone_prometheus, ALONE)
-    check_everything(reading, worlds.truth_of(ALONE), PROMETHEUS)
+    check_everything(reading, truth_of(""), PROMETHEUS)
     guessed = {ref.workload for ref in reading.usage if usage_of(reading, ref).owner_guessed}
     assert guessed == {"stranger"}
     scaled = {ref.workload for ref in reading.usage if usage_of(reading, ref).scaled_on}
