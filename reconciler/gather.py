@@ -108,7 +108,8 @@ def measure(wanted: Sequence[Subject], sources: Sources, now: int, progress: Pro
             )
             measured.update(((ref, days), silence) for ref in refs for days in windows[ref])
             continue
-        for days in sorted({days for ref in refs for days in windows[ref]}):
+        # The longest first: a server that has told of it has told of the shorter ones.
+        for days in sorted({days for ref in refs for days in windows[ref]}, reverse=True):
             # All of them are named each time: only so can the source see which it can't tell apart.
             reading = source.read(refs, now - days * DAY, now, told=progress)
             chosen = {

@@ -17,8 +17,8 @@ from reconciler.git.command import git_version
 from reconciler.git.reach import remote_branches
 from reconciler.report.diffs import shown
 from reconciler.report.rows import API_VERSION
-from reconciler.report.text import console, counted, new_table, print_table, when
-from reconciler.wiring import access_of, forge_of, found_settings, open_source
+from reconciler.report.text import console, counted, new_table, print_table
+from reconciler.wiring import access_of, forge_of, found_settings, state_of
 
 _MARKS = {
     Verdict.OK: ("✓", "green"),
@@ -134,9 +134,8 @@ def _metrics(settings: Settings) -> Iterator[Check]:
     for each in settings.metrics:
         what = f"metrics {each.name}"
         try:
-            last = open_source(each).last_sample()
+            words = state_of(each, settings)
         except Problem as problem:
             yield Check(what, Verdict.BROKEN, str(problem))
         else:
-            empty = Check(what, Verdict.BROKEN, "it has no sample at all")
-            yield empty if last is None else Check(what, Verdict.OK, f"last sample at {when(last)}")
+            yield Check(what, Verdict.OK if words else Verdict.BROKEN, words or "it has no sample at all")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import NamedTuple
 
-from reconciler.config import (
-    Settings,
-)
-from reconciler.config import settings as written
-from reconciler.errors import Misconfigured, Problem
+from reconciler.config import Settings
+from reconciler.config.metrics import Metrics
+from reconciler.errors import Problem
 from reconciler.gather import Sources
 from reconciler.model import Failure
 from reconciler.usage.port import UsageSource
+from reconciler.usage.prometheus.source import LiveSource
 from reconciler.usage.recording import open_recording
+from reconciler.wiring.live import open_live
 
 
 class Opened(NamedTuple):
@@ -30,7 +31,7 @@ def open_metrics(settings: Settings, flag: str | None) -> Opened:
     failed: list[Failure] = []
     for each in settings.metrics:
         try:
-            opened[each.name] = open_source(each)
+            opened[each.name] = open_source(each, settings)
         except Problem as problem:
             if flag:
                 raise
@@ -38,14 +39,21 @@ def open_metrics(settings: Settings, flag: str | None) -> Opened:
     return Opened(opened, tuple(failed))
 
 
-def open_source(each: written.Metrics) -> UsageSource:
+def open_source(each: Metrics, settings: Settings) -> UsageSource:
     if each.kind == "recording" and each.path is not None:
         return open_recording(each.path, each.name)
-    raise Misconfigured(
-        f"metrics {each.name}",
-        f"this version can't read utilization from {each.url} yet: point `metrics` at a recording "
-        "(kind: recording, path: FOLDER).",
-    )
+    return open_live(each, settings)
+
+
+def state_of(each: Metrics, settings: Settings) -> str:
+    """In words what a source has; nothing when that is nothing. Problem when it can't be asked."""
+    source = open_source(each, settings)
+    if isinstance(source, LiveSource):
+        return source.state()
+    last = source.last_sample()
+    if last is None:
+        return ""
+    return f"last sample at {datetime.fromtimestamp(last, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def sources_of(settings: Settings, opened: Opened) -> Sources:

@@ -93,7 +93,8 @@ class Asking(Generic[T]):
             try:
                 return self._once()
             except UnansweredError as error:
-                if error.kind is not Kind.GONE or error.whose is Whose.YOURS or not self._reconnects:
+                late = self.spent >= self._seconds or not self._reconnects
+                if error.kind is not Kind.GONE or error.whose is Whose.YOURS or late:
                     raise
                 self._sleep(self._reconnects.pop(0))
             except RefusedError as refused:

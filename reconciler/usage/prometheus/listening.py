@@ -27,7 +27,7 @@ from reconciler.usage.prometheus.catching_up import (
 )
 from reconciler.usage.prometheus.limits import Asked, Asker, Limits, Span
 from reconciler.usage.prometheus.owners import wanted_names
-from reconciler.usage.prometheus.probe import Part, by_namespace, require_series
+from reconciler.usage.prometheus.probe import by_namespace, require_series
 from reconciler.usage.prometheus.promql import STEP, Labels, Questions, Scope
 from reconciler.usage.prometheus.unanswered import Kind, UnansweredError
 from reconciler.usage.prometheus.wire import Load
@@ -64,6 +64,8 @@ class Store(Protocol):
 
     def files(self, first: int, last: int) -> Sequence[Path]: ...
 
+    def prune(self, today: int, keep_days: int) -> None: ...
+
 
 class Source(NamedTuple):
     """A metrics server, and how it is to be read."""
@@ -76,23 +78,55 @@ class Source(NamedTuple):
     workers: int = 2
     interval: int | None = None  # seconds between two samples, where the settings say it
     limits: Limits = Limits()
+    remember: Callable[[Mapping[str, int]], None] = lambda most: None  # what turned out to be too much
+    keep_days: int = 100
+
+
+class Beginnings(NamedTuple):
+    """Days of which the server knows nothing, and the namespaces of which the cache does.
+
+    They may have held the highest use. Not where the server would have them still: then there was
+    nothing to know.
+    """
+
+    unknown_days: frozenset[int] = frozenset()
+    cached: Mapping[int, frozenset[str]] = {}
+    retention: int | None = None  # seconds for which the server keeps samples
+
+    def unknown(self, namespace: str, window: Window, source: str) -> str:
+        """What to say of a window whose first days nobody knows; nothing when somebody does."""
+        if self.retention is not None and self.retention >= window.end - window.first * DAY:
+            return ""
+        missing = 0
+        for day in range(window.first, window.last + 1):
+            if day not in self.unknown_days or namespace in self.cached.get(day, ()):
+                break
+            missing += 1
+        if not missing:
+            return ""
+        return (
+            f"of the {window.last - window.first + 1} days of the window the {missing} before "
+            f"{iso_day(window.first + missing)} are known neither to {source} nor to the cache"
+        )
 
 
 class Heard(NamedTuple):
     """What is known of a cluster now."""
 
     recording: RecordingSource
-    incomplete: Mapping[str, str]  # by namespace, what of it could not be read; "" is any
+    unread: Mapping[str, str]  # by namespace, what of it could not be read; "" is any
+    beginnings: Beginnings
     scaled: Mapping[Scaled, tuple[str, ...]]
     failures: tuple[Failure, ...]
     notes: tuple[Note, ...]
     cost: Cost
 
-    def marked(self, ref: ContainerRef, usage: Usage | NoUsage) -> Usage | NoUsage:
+    def marked(self, ref: ContainerRef, usage: Usage | NoUsage, window: Window) -> Usage | NoUsage:
         """With what no recording can tell."""
-        why = self.incomplete.get(ref.namespace) or self.incomplete.get("", "")
+        why = self.unread.get(ref.namespace) or self.unread.get("", "")
         if isinstance(usage, NoUsage):
             return NoUsage(usage.reason, why) if why else usage
+        why = why or self.beginnings.unknown(ref.namespace, window, self.recording.name)
         scaled = self.scaled.get(Scaled(ref.namespace, ref.kind, ref.workload), ())
         return usage._replace(scaled_on=scaled, incomplete=usage.incomplete or why)
 
@@ -103,7 +137,7 @@ class _Found(NamedTuple):
     plan: Plan | None = None
     caught: Caught = Caught(None, {})
     scaled: Mapping[Scaled, tuple[str, ...]] = {}
-    incomplete: Mapping[str, str] = {}
+    beginnings: Beginnings = Beginnings()
     error: UnansweredError | None = None
 
 
@@ -145,20 +179,28 @@ class Listening:
         index, broken = build_index(paths)
         errors = [error for error in (found.error, *found.caught.failed.values()) if error is not None]
         failures = [Failure(f"metrics {self._source.name}", error.whose, error.words) for error in errors]
+        unread = {
+            name: f"not all of it could be read ({error.words})"
+            for name, error in found.caught.failed.items()
+        }
+        if found.error is not None:
+            unread[""] = f"nothing new could be read ({found.error.words})"
+        self._settle()
         return Heard(
             recording=RecordingSource(self._source.name, self._room, index, broken),
-            incomplete={
-                **found.incomplete,
-                **{
-                    name: f"not all of it could be read ({error.words})"
-                    for name, error in found.caught.failed.items()
-                },
-            },
+            unread=unread,
+            beginnings=found.beginnings,
             scaled=found.scaled,
             failures=tuple(dict.fromkeys(failures)),
             notes=tuple(Note("usage-cache", words) for words in self._cache.notes),
             cost=self._cost(found.plan, before),
         )
+
+    def _settle(self) -> None:
+        """What the next run is glad of."""
+        self._cache.prune(self._window.last, self._source.keep_days)
+        if self._source.limits.refused:
+            self._source.remember(self._source.limits.learned())
 
     def _found(
         self, spaces: Callable[[], Sequence[str]], refs: Iterable[ContainerRef], told: Telling
@@ -169,7 +211,7 @@ class Listening:
             if not names:
                 require_series(self._source.server, self._questions, end)
                 return _Found()
-            made, parts = self._plan(names, end)
+            made = self._plan(names, end)
             wanted = wanted_names((ref.namespace, ref.kind, ref.workload) for ref in refs)
             keeping = _Keeping(self._cache, self._questions.scope.cluster, end)
             words = self._words(made)
@@ -178,11 +220,10 @@ class Listening:
                 made,
                 caught,
                 autoscaled(self._source.server, made.questions, names, end),
-                self._beginnings(made, names, parts),
+                self._beginnings(made),
             )
         except UnansweredError as error:
-            why = f"nothing new could be read ({error.words})"
-            return _Found(incomplete={"": why}, error=error)
+            return _Found(error=error)
 
     def _on_time(self) -> int:
         """The end of the window; later than the server's own now there is nothing to be read."""
@@ -196,38 +237,18 @@ class Listening:
         )
         raise UnansweredError(Kind.WRONG, words, Whose.YOURS)
 
-    def _plan(self, names: Sequence[str], end: int) -> tuple[Plan, tuple[Part, ...]]:
+    def _plan(self, names: Sequence[str], end: int) -> Plan:
         parts = parts_of(self._window, end)
-        return plan(self._asker, self._questions, names, parts, self._known(), self._source.interval), parts
+        return plan(self._asker, self._questions, names, parts, self._known(), self._source.interval)
 
     def _known(self) -> Mapping[int, Mapping[str, Known]]:
         return self._cache.known(self._questions.scope.cluster, self._window.first, self._window.last)
 
-    def _beginnings(self, made: Plan, names: Iterable[str], parts: Sequence[Part]) -> dict[str, str]:
-        """A window whose first days nobody knows: they may have held the highest use.
-
-        Not where the server would have them still: then there was nothing to know.
-        """
+    def _beginnings(self, made: Plan) -> Beginnings:
         if not made.unknown:
-            return {}
-        retention = self._source.server.retention()
-        if retention is not None and retention >= self._end - self._window.first * DAY:
-            return {}
-        known = self._known()
-        found = {}
-        for name in names:
-            missing = 0
-            for part in parts:
-                if part.day not in made.unknown or name in known.get(part.day, {}):
-                    break
-                missing += 1
-            if missing:
-                until = iso_day(self._window.first + missing)
-                found[name] = (
-                    f"of the {len(parts)} days of the window the {missing} before {until} are known "
-                    f"neither to {self._source.name} nor to the cache"
-                )
-        return found
+            return Beginnings()
+        cached = {day: frozenset(names) for day, names in self._known().items()}
+        return Beginnings(made.unknown, cached, self._source.server.retention())
 
     def _today(self, caught: Caught) -> list[Path]:
         """The day that isn't over: read anew each time, and kept for as long as this process runs."""

@@ -8,16 +8,37 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 import weakref
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Final, NamedTuple
 
+from reconciler.errors import Problem
 from reconciler.model import ContainerRef, NoUsage, Reason, Usage
-from reconciler.usage.port import Namespaces, Reading, Recorded, Telling, every, silent
+from reconciler.usage.index import Window
+from reconciler.usage.port import Cost, Namespaces, Reading, Recorded, Telling, every, silent
 from reconciler.usage.prometheus.listening import Heard, Listening, Source
+from reconciler.usage.prometheus.probe import require_series, series_of, with_images
 from reconciler.usage.prometheus.promql import Questions, Scope
+from reconciler.usage.prometheus.unanswered import UnansweredError
+
+_HOUR: Final = 3600
+
+
+class _Before(NamedTuple):
+    """What was asked last, and heard."""
+
+    start: int
+    end: int
+    refs: frozenset[ContainerRef]
+    heard: Heard
+
+
+def _nothing(source: str) -> Cost:
+    return Cost(source, *(0 for _ in Cost._fields[1:]))
 
 
 class LiveSource:
@@ -27,6 +48,7 @@ class LiveSource:
         self._source = source
         self._room = Path(tempfile.mkdtemp(prefix="reconcile-usage-"))
         weakref.finalize(self, shutil.rmtree, self._room, ignore_errors=True)
+        self._heard: dict[Scope, _Before] = {}
 
     @property
     def name(self) -> str:
@@ -36,14 +58,26 @@ class LiveSource:
         """A server is asked about now."""
         return None
 
+    def state(self) -> str:
+        """In words what the server has now; Problem when it can't be asked."""
+        server, what = self._source.server, f"metrics {self.name}"
+        try:
+            theirs = server.server_time()
+            at = theirs if theirs is not None else int(time.time())
+            questions = with_images(server, Questions(Scope(""), self._source.labels), at)
+            require_series(server, questions, at)
+            series = series_of(server, questions, None, at, _HOUR)
+        except UnansweredError as error:
+            raise Problem(what, error.words, whose=error.whose) from None
+        return f"{sum(series.values())} containers in {len(series)} namespaces within the last hour"
+
     def read(
         self, wanted: Sequence[ContainerRef], start: int, end: int, *, told: Telling = silent
     ) -> Reading:
         found: dict[ContainerRef, Usage | NoUsage] = {}
         said: list[Heard] = []
         for scope, refs in self._by_scope(wanted).items():
-            one = self._listening(scope, start, end)
-            heard = one.heard(partial(one.spaces, refs.values()), refs.values(), told)
+            heard = self._hear(scope, list(refs.values()), start, end, told)
             found |= _answers(heard, refs, start, end)
             said.append(heard)
         return _reading({ref: found[ref] for ref in wanted}, said)
@@ -53,9 +87,10 @@ class LiveSource:
     ) -> Reading:
         found: dict[ContainerRef, Usage | NoUsage] = {}
         said: list[Heard] = []
+        window = Window.between(start, end)
         for heard in self._whole(start, end, namespaces, told):
             answers = heard.recording.everything(start, end, namespaces).usage
-            found |= {ref: heard.marked(ref, usage) for ref, usage in answers.items()}
+            found |= {ref: heard.marked(ref, usage, window) for ref, usage in answers.items()}
             said.append(heard)
         return _reading(found, said)
 
@@ -66,6 +101,16 @@ class LiveSource:
         paths = [path for one in heard for path in one.recording.recorded(start, end).paths]
         failures = dict.fromkeys(failure for one in heard for failure in one.failures)
         return Recorded(paths, tuple(failures), tuple(one.cost for one in heard))
+
+    def _hear(self, scope: Scope, refs: Sequence[ContainerRef], start: int, end: int, told: Telling) -> Heard:
+        """Asked once: of the same containers within less time everything is known already."""
+        before = self._heard.get(scope)
+        if before and before.end == end and before.start <= start and before.refs >= set(refs):
+            return before.heard._replace(cost=_nothing(self.name), failures=(), notes=())
+        one = self._listening(scope, start, end)
+        heard = one.heard(partial(one.spaces, refs), refs, told)
+        self._heard[scope] = _Before(start, end, frozenset(refs), heard)
+        return heard
 
     def _whole(self, start: int, end: int, namespaces: Namespaces, told: Telling) -> Iterator[Heard]:
         """Each cluster that the settings tell apart, or all that the server has as one."""
@@ -105,13 +150,14 @@ def _answers(
     """What is known of each. Two that the labels don't tell apart are nobody's."""
     reading = heard.recording.read(list(dict.fromkeys(refs.values())), start, end)
     shared = Counter(refs.values())
+    window = Window.between(start, end)
     found: dict[ContainerRef, Usage | NoUsage] = {}
     for ref, local in refs.items():
         if shared[local] > 1:
             twins = sorted(other.cluster for other, theirs in refs.items() if theirs == local)
             found[ref] = NoUsage(Reason.AMBIGUOUS_CLUSTER, _twins(heard.recording.name, twins))
         else:
-            found[ref] = heard.marked(local, reading.usage[local])
+            found[ref] = heard.marked(local, reading.usage[local], window)
     return found
 
 

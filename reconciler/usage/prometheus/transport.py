@@ -71,7 +71,7 @@ class Clock:
 
     def __init__(self, seconds: float) -> None:
         self.over = False
-        self.connected = False
+        self.asked = False  # whether the server has the question
         self.began = time.monotonic()
         self.seconds = seconds
         self._turn = threading.Lock()
@@ -84,7 +84,6 @@ class Clock:
     def watch(self, connection: socket.socket) -> None:
         """A double is kept: TLS takes a socket over, and an answer outlives its connection."""
         with self._turn:
-            self.connected = True
             self._ends.append(connection.dup())
             if self.over:
                 self._shut()
@@ -122,6 +121,7 @@ class _Watched(HTTPConnection):
         if self._double is not None:
             self.current.clock.watch(self._double)
         super().request(*words, **options)
+        self.current.clock.asked = True
 
     def close(self) -> None:
         super().close()
@@ -189,7 +189,8 @@ class Bounded(HTTPAdapter):
         with _clock(seconds) as clock:
             self._current.clock = clock
             try:
-                waits = (min(_CONNECT, seconds), seconds)
+                # While an answer is waited for, the clock comes first.
+                waits = (min(_CONNECT, seconds), seconds + 5)
                 answer = super().send(request, True, waits, True, None, self._proxies(url))
                 try:
                     self._take(url, answer, clock)
@@ -313,11 +314,13 @@ def _leads_on(url: str, location: str) -> UnansweredError:
 def _gone(url: str, error: BaseException, clock: Clock) -> UnansweredError:
     where = _server(url)
     chain = list(_causes(error))
-    if clock.over and clock.connected:
+    if clock.over and clock.asked:
         words = f"{where} takes more than {clock.seconds:.0f} seconds for one question"
         return UnansweredError(Kind.TOO_MUCH, words)
+    if clock.over:
+        return UnansweredError(Kind.GONE, f"{where} can't be reached: nobody answers")
     for each in chain:
-        if isinstance(each, ssl.SSLError):
+        if isinstance(each, ssl.SSLError) and (not clock.asked or "ALERT" in (each.reason or "")):
             return UnansweredError(Kind.GONE, f"{where} can't be trusted: {_tls(each)}", Whose.YOURS)
     for each in chain:
         if isinstance(each, socket.gaierror):
@@ -330,7 +333,7 @@ def _gone(url: str, error: BaseException, clock: Clock) -> UnansweredError:
         return UnansweredError(Kind.GONE, f"{where} can't be reached: {words}", Whose.YOURS)
     if _PROXIES in error.args:
         return UnansweredError(Kind.GONE, f"{where} can't be reached: {_PROXIES}", Whose.YOURS)
-    if not clock.connected:
+    if not clock.asked:
         return UnansweredError(Kind.GONE, f"{where} can't be reached: {_said(chain)}")
     if clock.spent >= _LONG:
         words = f"{where} breaks the connection off after {clock.spent:.0f} seconds"
