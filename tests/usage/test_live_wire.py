@@ -320,9 +320,9 @@ def test_when_a_server_stays_busy_no_more_is_asked(sick: Sick):
 def test_a_slow_answer_is_cut_off(sick: Sick, way):
     sick.does(way)
     began = time.monotonic()
-    words = unanswered(wire(sick.url, seconds=0.4), Kind.TOO_MUCH).words
+    words = unanswered(wire(sick.url, seconds=0.7), Kind.TOO_MUCH).words
     assert "takes more than" in words
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
     assert len(sick.asked) == 1
 
 
@@ -330,20 +330,20 @@ def test_a_slow_answer_to_the_librarys_own_question_is_cut_off(sick: Sick):
     sick.does(server.drips_its_body)
     began = time.monotonic()
     with pytest.raises(UnansweredError, match="takes more than"):
-        wire(sick.url, seconds=0.4).labels("job")
-    assert time.monotonic() - began < 2
+        wire(sick.url, seconds=0.7).labels("job")
+    assert time.monotonic() - began < 5
 
 
 def test_a_slow_handshake_is_cut_off():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
-        asked = wire(f"https://127.0.0.1:{silent.getsockname()[1]}", seconds=0.4)
-        unanswered(asked, Kind.TOO_MUCH)
-        assert time.monotonic() - began < 2
+        asked = wire(f"https://127.0.0.1:{silent.getsockname()[1]}", seconds=0.7)
+        assert "nobody answers" in unanswered(asked, Kind.GONE).words
+        assert time.monotonic() - began < 5
 
 
 def test_what_was_cut_off_does_not_reach_the_next_answer(sick: Sick):
-    asked = wire(sick.url, seconds=0.4)
+    asked = wire(sick.url, seconds=0.7)
     sick.does(server.drips_its_body, ONE)
     unanswered(asked, Kind.TOO_MUCH)
     assert asked.instant("up", NOW).values.tolist() == [1]
@@ -498,7 +498,14 @@ def test_threads_share_a_wire(sick: Sick):
 
 
 def test_never_more_than_eight_at_a_time(sick: Sick):
-    sick.does(server.slowly(0.1, ONE))
+    def waits_for_the_others(handler):
+        until = time.monotonic() + 3
+        while len(sick.asked) < 8 and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(0.05)
+        ONE(handler)
+
+    sick.does(waits_for_the_others)
     ask_many(wire(sick.url, concurrent=100), 16)
     assert sick.most_at_once == 8
 
@@ -615,8 +622,8 @@ def test_a_proxy_of_another_kind_is_refused(sick: Sick):
 def test_tls_of_a_slow_body_is_cut_off_too(tls_sick: Sick, authority: Authority):
     tls_sick.does(server.drips_its_body)
     began = time.monotonic()
-    unanswered(wire(tls_sick.url, ca_bundle=authority.bundle, seconds=0.5), Kind.TOO_MUCH)
-    assert time.monotonic() - began < 2
+    unanswered(wire(tls_sick.url, ca_bundle=authority.bundle, seconds=0.7), Kind.TOO_MUCH)
+    assert time.monotonic() - began < 5
 
 
 def test_old_tls_is_not_spoken(authority: Authority):
