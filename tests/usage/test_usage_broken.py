@@ -128,6 +128,12 @@ BROKEN: dict[str, tuple[Spoil, str]] = {
     "written in 4 digits of ²": (metadata("reconciler.created", "²²"), "no reconciler.created"),
     "no days": (metadata("reconciler.days", None), "no reconciler.days"),
     "days are none": (metadata("reconciler.days", "2026-02-30/2026-02-31"), "no reconciler.days"),
+    "namespaces are a list": (metadata("reconciler.namespaces", '["shop"]'), "reconciler.namespaces"),
+    "namespaces without numbers": (
+        metadata("reconciler.namespaces", '{"shop": "1"}'),
+        "reconciler.namespaces",
+    ),
+    "namespaces nested deeply": (metadata("reconciler.namespaces", "[" * 100_000), "reconciler.namespaces"),
     "missing column": (edit(lambda table: table.drop_columns(["cpu_max"])), "no column 'cpu_max'"),
     "extra column": (
         edit(lambda table: table.append_column("cpu_man", table.column("cpu_max"))),

@@ -16,9 +16,10 @@ from reconciler.errors import Misconfigured
 from reconciler.model import ContainerRef, NoUsage, OomKill, Reason, Usage
 from reconciler.usage import sketch
 from reconciler.usage.days import DAY, ContainerDay, days_since_1970
-from reconciler.usage.files import read_days, write_days
+from reconciler.usage.files import read_days, write_days, write_rows
 from reconciler.usage.port import UsageSource
 from reconciler.usage.recording import RecordingSource, open_recording
+from reconciler.usage.rows import of_days
 from reconciler.usage.series import Events
 
 MakeDays = Callable[..., tuple[ContainerDay, ...]]
@@ -147,6 +148,71 @@ def test_an_empty_file_says_that_nothing_ran(make_days: MakeDays, record: Record
         rows = [day] if day.day != MONDAY + 3 else []
         folder = record(rows, f"{day.day}.parquet", covers=(day.day, day.day))
     assert found_in(folder).expected == 6 * 576
+
+
+def also(folder: Path, rows: Sequence[ContainerDay], day: int, **said: str) -> Path:
+    """One more file of that day, which says this of itself."""
+    more = {f"reconciler.{key}": value for key, value in said.items()}
+    path = folder / f"{day}-{len(list(folder.iterdir()))}.parquet"
+    write_rows(path, of_days(rows), {"step": 300, "source": "test"}, END, (day, day), more)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("said", "known"),
+    [
+        ({}, True),
+        ({"namespaces": '{"shop":17}'}, True),
+        ({"namespaces": '{"other":17,"shop":-1}'}, True),
+        ({"namespaces": '{"other":17}'}, False),
+        ({"namespaces": "{}"}, False),
+        ({"cluster": "prod"}, True),
+        ({"cluster": "prod", "namespaces": '{"shop":17}'}, True),
+        ({"cluster": "prod", "namespaces": '{"other":17}'}, False),
+        ({"cluster": "test"}, False),
+        ({"cluster": "test", "namespaces": '{"shop":17}'}, False),
+        ({"something": "else"}, True),
+    ],
+)
+def test_an_empty_file_speaks_for_what_it_says(
+    make_days: MakeDays, record: Record, said: dict[str, str], known: bool
+) -> None:
+    ref = REF._replace(cluster="prod")
+    days = make_days(ref)
+    gap = MONDAY + 3
+    for day in days:
+        if day.day != gap:
+            folder = record([day], f"{day.day}.parquet")
+    record(make_days(REF._replace(cluster="test"), [MONDAY + 20]), "test.parquet")
+    also(folder, [], gap, **said)
+    assert found_in(folder, ref).expected == (6 if known else 7) * 576
+
+
+def test_a_file_with_rows_of_one_namespace_may_speak_for_it_only(make_days: MakeDays, record: Record) -> None:
+    """Both lacked a pod in the middle of the week, but only of one does anybody know."""
+    other = REF._replace(namespace="other")
+    gap = MONDAY + 3
+    for day in (*make_days(), *make_days(other)):
+        if day.day != gap:
+            folder = record([day], f"{day.ref.namespace}-{day.day}.parquet")
+    rows = make_days(REF._replace(workload="neighbour"), [gap])
+    also(folder, rows, gap, namespaces='{"shop":1}')
+    assert found_in(folder).expected == 6 * 576
+    assert found_in(folder, other).expected == 7 * 576
+
+
+def test_a_file_that_turns_out_to_be_broken_speaks_for_nothing(make_days: MakeDays, record: Record) -> None:
+    days = make_days()
+    for day in days:
+        if day.day != MONDAY + 3:
+            folder = record([day], f"{day.day}.parquet")
+    (odd,) = make_days(REF._replace(workload="neighbour"), [MONDAY + 3])
+    also(folder, [odd._replace(pods_started=9)], MONDAY + 3, cluster="", namespaces='{"shop":1}')
+    reading = open_recording(folder, "main").read([REF, odd.ref], MONDAY * DAY, END)
+    usage = reading.usage[REF]
+    assert isinstance(usage, Usage)
+    assert len(reading.failures) == 1
+    assert usage.expected == 7 * 576
 
 
 # ---------------------------------------------------------------------------------------------

@@ -1,12 +1,17 @@
 """Sketches: at most 1 % off, maximum exact, and merging in any order gives the same."""
 
+from bisect import bisect_left
+from collections import defaultdict
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.model import Sketch
-from reconciler.usage import sketch
+from reconciler.usage import sketch, sums
+from reconciler.usage.parquet import Lists
+from reconciler.usage.rows import offsets_of
 
 VALUES = st.one_of(
     st.integers(0, 300),
@@ -83,3 +88,72 @@ def test_the_table_is_pinned() -> None:
 
 
 PINNED = [0, 50, 98, 99, 102, 317_810, 7_002_603_966]
+
+
+EDGES = sorted(
+    {
+        value + off
+        for value in (*sketch.REPRESENTATIVES.tolist(), *(1 << power for power in range(61)))
+        for off in range(-3, 4)
+        if 0 <= value + off <= sketch.LARGEST
+    }
+)
+
+
+def test_each_value_falls_into_the_bucket_that_the_format_says() -> None:
+    """Against the plain table of docs/recording.md, around all its edges and all powers of two."""
+    tops, middles = [0], [0]
+    while tops[-1] < sketch.LARGEST:
+        low = tops[-1] + 1
+        middles.append(low + low // 100)
+        tops.append(middles[-1] * 100 // 99)
+    values = sorted({*EDGES, *tops[:-1], *(top + 1 for top in tops[:-1]), *range(5000)})
+    assert sketch.buckets_of(np.array(values)).tolist() == [bisect_left(tops, value) for value in values]
+    assert sketch.REPRESENTATIVES.tolist() == middles
+
+
+def test_what_is_no_sample_has_no_bucket() -> None:
+    assert sketch.buckets_of(np.array([-1, 0, -1, 7], np.int32)).tolist() == [-1, 0, -1, 7]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.lists(st.integers(-1, 3) | VALUES, min_size=2, max_size=2))))
+def test_many_at_once_are_the_same_as_one_by_one(lines: list[tuple[int, list[int]]]) -> None:
+    samples = [
+        [value for owner, line in lines if owner == one for value in line if value >= 0] for one in range(4)
+    ]
+    tops = np.array([max(mine, default=0) for mine in samples], np.int64)
+    owners = np.array([owner for owner, _ in lines], np.int64)
+    values = np.array([line for _, line in lines], np.int64).reshape(-1, 2)
+    many = sketch.build_many(owners, sketch.buckets_of(values), tops)
+    assert sketch.records(many) == [build(mine) for mine in samples]
+
+
+def lists_of(sketches: list[Sketch]) -> tuple[Lists, np.ndarray[tuple[int], np.dtype[np.int64]]]:
+    lengths = [len(one.values) for one in sketches]
+    values, counts = (
+        np.array([number for one in sketches for number in one[part]], np.int64) for part in (0, 1)
+    )
+    return Lists(offsets_of(np.array(lengths, np.int64)), values), counts
+
+
+@pytest.mark.parametrize("most_cells", [0, 400, 4_000, 1_000_000])
+@pytest.mark.parametrize("at_once", [1, 100, 1_000_000])
+@pytest.mark.parametrize("largest", [50, 1 << 31, sketch.LARGEST])
+def test_sums_are_the_same_however_they_are_kept(
+    monkeypatch: pytest.MonkeyPatch, most_cells: int, at_once: int, largest: int
+) -> None:
+    monkeypatch.setattr(sums, "_MOST_CELLS", most_cells)
+    monkeypatch.setattr(sums, "_AT_ONCE", at_once)
+    random = np.random.default_rng(largest)
+    added = sums.Sums(300)
+    every: dict[int, list[Sketch]] = defaultdict(list)
+    for _ in range(12):
+        owners = np.sort(random.integers(0, 300, 40))
+        parts = [build(random.integers(0, largest, random.integers(0, 9)).tolist()) for _ in owners]
+        # The counts of a hostile file pass what 32 bits hold.
+        parts = [part._replace(counts=tuple(count << 29 for count in part.counts)) for part in parts]
+        added.add(owners, *lists_of(parts))
+        for owner, part in zip(owners.tolist(), parts, strict=True):
+            every[owner].append(part)
+    merged = {owner: sketch.merge(parts) for owner, parts in every.items()}
+    assert added.sketches() == {owner: found for owner, found in merged.items() if found.values}
