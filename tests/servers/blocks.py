@@ -72,6 +72,8 @@ class Block:
         for one in self._series:
             one.chunks.sort()
         known = [one for one in self._series if one.chunks]
+        if len({one.labels for one in known}) < len(known):
+            raise ValueError("a series was added twice")
         write_index(self.folder / "index", known)
         lowest = min(one.chunks[0][0] for one in known)
         highest = max(one.chunks[-1][1] for one in known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -75,8 +76,7 @@ def scraped(workloads: Sequence[Workload], how: Scraping) -> Iterator[Series]:
             for workload in workloads:
                 yield from view.of_workload(workload, number)
         if how.rules:
-            for run in runs_of(workloads):
-                yield from view.of_rule(run)
+            yield from _joined(series for run in runs_of(workloads) for series in view.of_rule(run))
 
 
 class _View:
@@ -181,10 +181,12 @@ class _View:
         restarts = np.searchsorted([e.time for e in ended if not pod.failed], seconds).astype(float)
         yield self.state("kube_pod_container_status_restarts_total", one, number, times, restarts)
         status = "terminated_reason" if pod.failed else "last_terminated_reason"
-        for event, until in zip(ended, [*(e.time for e in ended[1:]), END], strict=False):
-            reason = {"reason": "OOMKilled" if event.what == "killed" else "Error"}
-            some = times[(seconds >= event.time) & (seconds < until)]
-            yield self.state(f"kube_pod_container_status_{status}", {**one, **reason}, number, some, 1.0)
+        reasons = ["OOMKilled" if event.what == "killed" else "Error" for event in ended]
+        latest = np.searchsorted([event.time for event in ended], seconds, side="right")
+        for reason in sorted(set(reasons)):
+            said = np.array([False, *(each == reason for each in reasons)])[latest]
+            labels = {**one, "reason": reason}
+            yield self.state(f"kube_pod_container_status_{status}", labels, number, times[said], 1.0)
         limits = np.array([container.memory_limit(moment) or np.nan for moment in seconds])
         asked = {
             ("requests", "cpu", "core"): _amount(container.cpu_request, 1000),
@@ -277,6 +279,18 @@ BETWEEN = {
     "Job": ("kube_job_owner", "job_name"),
     "ReplicationController": ("kube_replicationcontroller_owner", "replicationcontroller"),
 }
+
+
+def _joined(parts: Iterable[Series]) -> Iterator[Series]:
+    """What has the same labels is one series: a recorded rule knows no runs."""
+    found: dict[tuple[tuple[str, str], ...], list[Series]] = defaultdict(list)
+    for part in parts:
+        found[tuple(sorted(part.labels.items()))].append(part)
+    for same in found.values():
+        times = np.concatenate([part.times for part in same])
+        values = np.concatenate([part.values for part in same])
+        _, kept = np.unique(times, return_index=True)
+        yield Series(same[0].labels, times[kept], values[kept])
 
 
 def _used(run: Run, seconds: np.ndarray) -> np.ndarray:
