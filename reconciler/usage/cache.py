@@ -64,7 +64,7 @@ class DayCache:
         self._heads: dict[str, Head | None] = {}
         self._listed: dict[str, list[str]] = {}
         self._given: dict[Path, tuple[Shelf, str, str]] = {}
-        self._notes: dict[str, None] = {}
+        self._notes: list[str] = []
         self._writes_left = _ATTEMPTS
         self._reads_left = _ATTEMPTS
         self._lock = threading.RLock()
@@ -72,7 +72,10 @@ class DayCache:
     @property
     def notes(self) -> tuple[str, ...]:
         """What went wrong with the shelf, each once. The run went on without."""
-        return tuple(dict.fromkeys((*self._notes, *self._shelf.notes)))
+        first: dict[str, str] = {}
+        for note in (*self._notes, *self._shelf.notes):
+            first.setdefault(note.partition(": ")[0], note)  # the reason may name each object
+        return tuple(f"the usage cache: {note}" for note in first.values())
 
     # -------------------------------------------------------------------------------- questions
 
@@ -310,4 +313,4 @@ class DayCache:
                 self._note(error)
 
     def _note(self, error: Exception) -> None:
-        self._notes[f"the usage cache: {error}"] = None
+        self._notes.append(str(error))

@@ -323,6 +323,7 @@ class Sick(BaseHTTPRequestHandler):
     """Answers as the path of the server says: each method the same."""
 
     mode = "denied"
+    protocol_version = "HTTP/1.1"  # clients ask before they send
 
     def do_GET(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
@@ -387,7 +388,8 @@ def test_a_sick_store_is_a_note_and_costs_little_time(
 ) -> None:
     sick(mode)
     begun = time.monotonic()
-    limits = Limits(each=2.0, total=3.0) if mode == "silent" else Limits(each=20.0, total=20.0)
+    answers = mode in ("denied", "broken")  # at once; the others are tried again until time is up
+    limits = Limits(each=20.0, total=20.0) if answers else Limits(each=2.0, total=3.0)
     cache = DayCache(open_store("s3://usage/cache", tmp_path, limits), "server")
     assert cache.known("prod", MONDAY, MONDAY + 30) == {}
     for day in range(MONDAY, MONDAY + 5):
@@ -397,7 +399,7 @@ def test_a_sick_store_is_a_note_and_costs_little_time(
     assert time.monotonic() - begun < 45
     assert cache.notes
     assert words in " ".join(cache.notes)
-    assert len(cache.notes) <= 3
+    assert len(cache.notes) <= 2  # it can be neither listed nor written
     assert all(note.isprintable() and "token=abc" not in note for note in cache.notes)
     assert "test-secret" not in " ".join(cache.notes)
 
