@@ -346,10 +346,14 @@ class MirrorWriter:
 
 
 class CloneRepository:
-    """The clone that somebody stands in: read at its HEAD, and never written."""
+    """The clone that somebody stands in: read at its HEAD, and never written.
 
-    def __init__(self, clone: Clone, name: str, layout: Layout) -> None:
+    Settings, policies and recordings may lie in it too; those are read as they are, committed or not.
+    """
+
+    def __init__(self, clone: Clone, name: str, layout: Layout, as_they_are: Sequence[Path] = ()) -> None:
         self._clone = clone
+        self._as_they_are = tuple(path.resolve() for path in as_they_are)
         self._layout = layout
         self.name = name
         self.base = clone.branch or "HEAD"
@@ -357,7 +361,7 @@ class CloneRepository:
 
     def open(self) -> SnapshotFiles:
         snapshot = self._clone.snapshot(self.name)
-        dirty = self._clone.dirty()
+        dirty = [path for path in self._clone.dirty() if not self._is_read(path)]
         told = f"read from the clone {self._clone.root} at HEAD ({snapshot.commit[:12]}), not from its remote"
         notes = [Note("clone", told, self.name)]
         if dirty:
@@ -378,6 +382,10 @@ class CloneRepository:
             earlier=earlier,
             touched=past.touched,
         )
+
+    def _is_read(self, path: str) -> bool:
+        found = (self._clone.root / path).resolve()
+        return any(found.is_relative_to(each) for each in self._as_they_are)
 
     def past(self) -> Past:
         return Past((), (), {})

@@ -32,6 +32,7 @@ from reconciler.model import (
     Report,
     Usage,
     Workload,
+    containers,
 )
 from reconciler.peers import Home, Peers, hidden
 from reconciler.ports import Files, Past, Policies, Progress, Repository
@@ -43,6 +44,7 @@ from reconciler.source.apart import Batch, Result, change_apart
 from reconciler.source.discover import opted_out
 from reconciler.source.estate import Estate, Land
 from reconciler.source.overlaying import in_overlays
+from reconciler.source.targets import is_meant
 
 Only = Callable[[ContainerRef, str], bool]
 
@@ -223,11 +225,7 @@ def _chosen(job: Job, discovery: Discovery, past: Past) -> Discovery:
 
 
 def _is_meant(job: Job, workload: Workload, ref: ContainerRef) -> bool:
-    """By its own name, by its unit's, or by a folder that one of its files lies in."""
-    if not job.partial:
-        return True
-    folders = (path.rpartition("/")[0] or "." for path in workload.files)
-    return any(job.only(ref, where) for where in dict.fromkeys((workload.unit, *folders)))
+    return not job.partial or is_meant(job.only, workload, ref)
 
 
 def _measure(job: Job, sites: Sequence[Site]) -> gather.Measured:
@@ -237,12 +235,22 @@ def _measure(job: Job, sites: Sequence[Site]) -> gather.Measured:
     return found._replace(usage={key: doubtful.get(key[0], used) for key, used in found.usage.items()})
 
 
-def weigh(job: Job) -> tuple[list[Evidence], list[Failure]]:
+class Weighed(NamedTuple):
+    """`known` is everyone that was found, whether or not `only` lets them through."""
+
+    evidence: tuple[Evidence, ...]
+    failed: tuple[Failure, ...]
+    known: tuple[ContainerRef, ...]
+
+
+def weigh(job: Job) -> Weighed:
     """The evidence alone, of every container that `only` lets through: what `explain` tells."""
     sites, failed, _ = _discover(job)
     usage, unread, *_ = _measure(job, sites)
-    found = [seen for site in sites for _, seen in _evidence(job, site, usage)]
-    return found, [*job.failed, *failed, *unread]
+    found = tuple(seen for site in sites for _, seen in _evidence(job, site, usage))
+    everything = [site.estate.discoveries[site.repository.name].workloads for site in sites]
+    known = tuple(container.ref for some in everything for _, container in containers(some))
+    return Weighed(found, (*job.failed, *failed, *unread), known)
 
 
 def _evidence(

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from reconciler.errors import Misconfigured
 from reconciler.model import ContainerRef
 from reconciler.report.text import console
-from reconciler.source.targets import malformed, matches
+from reconciler.source.targets import malformed, matches, nearest
 
 _PIECES = 10_000  # of JSON, written at once
 _FAR = 7_258_118_400  # the year 2200; milliseconds are always beyond
@@ -139,6 +139,12 @@ def only_filter(patterns: Sequence[str] | None) -> Callable[[ContainerRef, str],
         return lambda ref, unit: True
     chosen = tuple(patterns)
     return lambda ref, unit: any(matches(pattern, ref, unit) for pattern in chosen)
+
+
+def meant(pattern: str, known: Iterable[ContainerRef], else_: str = "; `reconcile scan` lists them") -> str:
+    """The end of a sentence on a pattern that matches nothing: what it may have meant."""
+    near = nearest(pattern, known)
+    return f"; did you mean {' or '.join(near)}?" if near else f"{else_}."
 
 
 class Bars:

@@ -14,6 +14,7 @@ from reconciler.commands.common import (
     Now,
     Output,
     OutputOption,
+    meant,
     only_filter,
     parse_now,
     print_json,
@@ -47,9 +48,9 @@ def explain(
     """Tell why each request of a workload is proposed or kept, step by step."""
     asked = Asked(config, metrics, remote, parse_now(now), only_filter([workload]), partial=True, write=False)
     with progress_bars() as bars:
-        found, failed = weigh(job(asked, bars))
+        found, failed, known = weigh(job(asked, bars))
     if not found and not failed:
-        raise Misconfigured("WORKLOAD", f"no container matches {workload!r}; `reconcile scan` lists them.")
+        raise Misconfigured("WORKLOAD", f"no container matches {workload!r}{meant(workload, known)}")
     if output is Output.JSON:
         print_json(
             {
@@ -63,7 +64,8 @@ def explain(
             _print(seen)
         print_failures(console(), failed)
         if not found:
-            console().print(Text(f"No container that could be read matches {shown(workload)}."))
+            told = f"No container that could be read matches {workload}{meant(workload, known)}"
+            console().print(Text(shown(told)))
     raise typer.Exit(Exit.SOME_FAILED if failed else Exit.DONE)
 
 

@@ -47,7 +47,7 @@ def run(
     ] = False,
     diff: Annotated[bool, typer.Option("--diff/--no-diff", help="Print the diff of every change.")] = True,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Only merge requests, failures and the verdict.")
+        bool, typer.Option("--quiet", "-q", help="Only what changed or failed, and the verdict.")
     ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="List every value that is kept, with its reason.")

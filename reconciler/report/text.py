@@ -63,7 +63,8 @@ class Shown(NamedTuple):
 def print_report(out: Console, report: Report, how: Shown) -> None:
     if not how.quiet:
         _print_details(out, report, how)
-    print_actions(out, report.actions, wrote=how.wrote)
+    moved = [action for action in report.actions if action.do is not Do.LEAVE or not how.quiet]
+    print_actions(out, moved, wrote=how.wrote)
     if not how.quiet:
         print_notes(out, report.notes)
     print_failures(out, report.failed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
@@ -34,6 +34,7 @@ _WORDS: Final = {
 }
 _BRIEF: Final = {kind: word for word, kind in reversed(_SHORT.items())}
 _MOST_CANDIDATES: Final = 20
+_MOST_NEAR: Final = 5
 
 
 class Found(NamedTuple):
@@ -120,6 +121,25 @@ def matches(pattern: str, ref: ContainerRef, unit: str) -> bool:
         return fnmatchcase(ref.workload, pattern)
     targets = readings(pattern, (ref.kind,))
     return not isinstance(targets, Missed) and any(_matches(target, ref) for target in targets)
+
+
+def is_meant(only: Callable[[ContainerRef, str], bool], workload: Workload, ref: ContainerRef) -> bool:
+    """By its own name, by its unit's, or by a folder that one of its files lies in."""
+    folders = (path.rpartition("/")[0] or "." for path in workload.files)
+    return any(only(ref, where) for where in dict.fromkeys((workload.unit, *folders)))
+
+
+def nearest(pattern: str, refs: Iterable[ContainerRef]) -> tuple[str, ...]:
+    """Workloads whose name is much like the one that was typed, as they can be typed."""
+    parts = pattern.rpartition(":")[2].split("/")
+    kinds = [at for at, word in enumerate(parts[:-1]) if kind_of(word)]
+    word = parts[kinds[0] + 1] if kinds else parts[-1]
+    named: dict[str, dict[str, None]] = {}
+    for ref in sorted(refs):
+        space = f"{ref.namespace}/" if ref.namespace else ""
+        named.setdefault(ref.workload.lower(), {})[f"{space}{ref.kind}/{ref.workload}"] = None
+    near = get_close_matches(word.strip("*?").lower(), named, n=3, cutoff=0.6)
+    return tuple(found for name in near for found in named[name])[:_MOST_NEAR]
 
 
 def malformed(pattern: str) -> str:

@@ -38,7 +38,7 @@ from reconciler.wiring.places import cache_folder, found_settings, must_be_trust
 def repository_at(settings: Settings, each: written.Repository, clone: Clone | None, now: int) -> Repository:
     layout = layout_of(settings, each)
     if clone is not None and is_clone_of(clone, each):
-        return CloneRepository(clone, each.shown, layout)
+        return CloneRepository(clone, each.shown, layout, _as_they_are(settings))
     author = settings.commits.author
     signing = settings.commits.signing
     return MirrorRepository(
@@ -56,6 +56,13 @@ def repository_at(settings: Settings, each: written.Repository, clone: Clone | N
         ),
         naming=Naming(settings.proposals.branch, _bases(settings)),
     )
+
+
+def _as_they_are(settings: Settings) -> list[Path]:
+    """What is read wherever it lies, and whether or not it is committed."""
+    recordings = [each.path for each in settings.metrics]
+    named = [settings.path, settings.policies, cache_folder(settings), *recordings]
+    return [path for path in named if path is not None]
 
 
 def _bases(settings: Settings) -> frozenset[str]:
