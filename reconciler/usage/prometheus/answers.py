@@ -29,7 +29,7 @@ _KEY: Final = b'"values":'
 # As objects of Python an answer takes twenty times its size.
 _MOST_OBJECTS: Final = 16 << 20
 _MOST_REASONS: Final = 200
-_CHUNK: Final = 4 << 20
+_CHUNK: Final = 1 << 20
 
 
 class Matrix(NamedTuple):
@@ -155,7 +155,7 @@ def _apart(body: bytes) -> tuple[list[bytes], list[bytes]]:
 
 
 def _read(lists: Sequence[bytes]) -> Iterator[numbers.Points | None]:
-    """A few MiB at a time, so that what is made on the way stays small."""
+    """A MiB at a time, so that what is made on the way stays small, and near the processor."""
     waiting: list[bytes] = []
     size = 0
     for one in lists:
