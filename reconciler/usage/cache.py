@@ -44,7 +44,7 @@ DaysKnown = Mapping[int, Mapping[str, Known]]
 
 
 class Held(NamedTuple):
-    """Files that stay readable as long as the cache object lives, and exactly what they know."""
+    """Files that stay readable as long as the shelf's object lives, and exactly what they know."""
 
     paths: Sequence[Path]
     known: Mapping[str, DaysKnown]  # by cluster
@@ -183,6 +183,8 @@ class DayCache:
         return [f"{scope}/{name}" for name in sorted(found)]
 
     def _shelves(self) -> list[Shelf]:
+        if self._spare is None and self._shelf.spare is not None:
+            self._spare = FolderShelf(self._shelf.spare, hold=False)
         return [self._shelf] if self._spare is None else [self._shelf, self._spare]
 
     def _names(self, shelf: Shelf, folder: str) -> list[str]:
@@ -295,11 +297,10 @@ class DayCache:
                 self._note(error)
                 self._writes_left = 0 if error.final else self._writes_left - 1
         try:
-            if self._spare is None:
-                folder_of_ours = Path(tempfile.mkdtemp())
-                weakref.finalize(self, shutil.rmtree, folder_of_ours, True)
-                self._spare = FolderShelf(folder_of_ours, hold=False)
-            self._spare.add(folder, name, content)
+            if self._shelf.spare is None:
+                self._shelf.spare = Path(tempfile.mkdtemp(prefix="reconcile-usage-"))
+                weakref.finalize(self._shelf, shutil.rmtree, self._shelf.spare, True)
+            self._shelves()[1].add(folder, name, content)
         except (ShelfError, OSError) as error:
             self._note(error)
             return False

@@ -41,6 +41,7 @@ class Shelf(Protocol):
     """Folders of finished files. Everything on it may vanish at any time, and others write to it too."""
 
     notes: list[str]  # what went wrong without keeping the rest from going on
+    spare: Path | None  # a folder of this process for what can't be put here; it goes with the shelf
 
     def folders(self, folder: str = "") -> list[str]:
         """The folders in this one that have a name of ours."""
@@ -129,6 +130,7 @@ class FolderShelf:
         self._held: Path | None = None
         self._whole: dict[tuple[str, str], _MEMO] = {}
         self.notes: list[str] = []
+        self.spare: Path | None = None
 
     def folders(self, folder: str = "") -> list[str]:
         return sorted(

@@ -125,6 +125,7 @@ class StoreShelf:
         self._shown = shown
         self._flat = flat  # no folders have to be made
         self.notes: list[str] = []
+        self.spare: Path | None = None
         self._late = f"{shown} does not answer in time; the run goes on without it"
         self._limits = limits
         self._left = limits.total

@@ -442,6 +442,7 @@ def test_where_nothing_can_be_written_the_run_goes_on_and_says_so_once(tmp_path:
     assert rows[MONDAY, "shop"] == {("web", 8)}
     assert len(rows) == 6
     cache.prune(MONDAY + 5)
+    assert found(DayCache(cache._shelf, "server")) == rows  # also for whoever asks next in this process
     notes = cache.notes
     assert 1 <= len(notes) <= 2  # it can be neither listed nor written
     assert all(str(tmp_path / "file") in note and note.isprintable() for note in notes)
