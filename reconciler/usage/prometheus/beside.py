@@ -15,6 +15,7 @@ from reconciler.usage.prometheus.events import (
     Key,
     Marks,
     Points,
+    as_heard,
     key_of,
     killed,
     limit_before,
@@ -87,11 +88,14 @@ def ends_of(ways: Ways, part: Part, context: Context) -> Ends:
     def seen(query: str, names: Names) -> dict[Key, Points]:
         return points(ways.asker.over(query, span, STEP, ways.batch.series), names, labels.cluster)
 
+    def counted(query: str, names: Names) -> dict[Key, Points]:
+        return {key: as_heard(each, context.heard, STEP) for key, each in seen(query, names).items()}
+
     marks = Marks(
-        restarts=seen(questions.restarts(spaces, window), labels.state),
+        restarts=counted(questions.restarts(spaces, window), labels.state),
         last_killed=seen(questions.oom_killed(LAST_REASON, spaces, window), labels.state),
         ended_killed=seen(questions.oom_killed(REASON, spaces, window), labels.state),
-        oom_events=seen(questions.oom_events(spaces, window), labels.cadvisor),
+        oom_events=counted(questions.oom_events(spaces, window), labels.cadvisor),
     )
     return Ends(marks, killed(marks, part.span.start, STEP))
 

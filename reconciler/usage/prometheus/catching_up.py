@@ -258,4 +258,4 @@ class _Reader:
 
     def _context(self, task: Task) -> Context:
         day, found = task.part.day, self._made.rhythm
-        return Context(found.intervals[day], found.silent[day], day in found.ruled, self._chain)
+        return Context(found.intervals[day], found.silent[day], found.times, day in found.ruled, self._chain)

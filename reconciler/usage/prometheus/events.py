@@ -8,7 +8,7 @@ before it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,9 @@ def key_of(series: Mapping[str, str], names: Names, cluster: str) -> Key:
     return Key(
         found(cluster, ""), found(names.namespace, ""), found(names.pod, ""), found(names.container, "")
     )
+
+
+_QUIET: Final = 3  # steps; servers don't begin to hear everything at the same time
 
 
 class Points(NamedTuple):
@@ -70,6 +73,18 @@ def rises(counter: Points, since: int) -> Points:
     by = np.where(counter.values < before, counter.values, counter.values - before)
     which = (by > 0) & (counter.times > since)
     return Points(counter.times[which], by[which])
+
+
+def as_heard(counter: Points, heard: frozenset[int], step: int) -> Points:
+    """A counter that is first seen right after a silence may have risen before it, or long ago.
+
+    `heard`: the times at which anything of the cluster was; none where the server doesn't tell.
+    """
+    first = int(counter.times[0]) if len(counter.times) else 0
+    if not first or not heard or all(first - back * step in heard for back in range(1, _QUIET + 1)):
+        return counter
+    times = np.concatenate(([first - step], counter.times))
+    return Points(times, np.concatenate((counter.values[:1], counter.values)))
 
 
 def beginnings(mark: Points, since: int, step: int) -> Points:

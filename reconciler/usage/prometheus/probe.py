@@ -51,6 +51,7 @@ class Rhythm(NamedTuple):
     intervals: Mapping[int, int]  # seconds between two samples of what was asked for
     heard: frozenset[int]  # days on which the server knows anything of the cluster
     silent: Mapping[int, Flags]  # steps at which the whole cluster was silent
+    times: frozenset[int]  # at which any node was heard of; none on a server that doesn't keep their series
     ruled: frozenset[int]  # days on which the recorded rule of CPU can be taken
 
 
@@ -91,7 +92,7 @@ def rhythm(
 ) -> Rhythm:
     """`fixed`: the seconds between two samples, where the settings say them."""
     if not parts:
-        return Rhythm({}, frozenset(), {}, frozenset())
+        return Rhythm({}, frozenset(), {}, frozenset(), frozenset())
     intervals = _intervals(server, questions, namespaces, parts)
     if fixed is not None:
         intervals = dict.fromkeys(intervals, fixed)
@@ -101,6 +102,7 @@ def rhythm(
         intervals,
         _days_of(heard, parts) | _others(server, questions, parts, heard) | frozenset(intervals),
         {part.day: _silence(heard, part) for part in known},
+        heard,
         _ruled(server, questions, namespaces, known, intervals),
     )
 
@@ -179,10 +181,10 @@ def runs(parts: Sequence[Part]) -> list[list[Part]]:
 
 
 def _heard(server: Asked, questions: Questions, parts: Sequence[Part]) -> frozenset[int]:
-    """When any node was heard of."""
+    """When any node was heard of, from an hour before."""
     found: set[int] = set()
     for run in runs(parts):
-        for piece in Span(run[0].span.start, run[-1].end).pieces(STEP, DAY * 30):
+        for piece in Span(run[0].span.start - _HOUR, run[-1].end).pieces(STEP, DAY * 30):
             answer = server.range(f"count({questions.nodes()})", piece.start + STEP, piece.end, STEP)
             found.update(_one_line(answer))
     return frozenset(found)
