@@ -210,6 +210,8 @@ def test_our_load_is_counted(sick: Sick):
         (500, "context deadline exceeded", Kind.TOO_MUCH),
         (400, '1:3: parse error: unexpected "}"', Kind.WRONG),
         (422, "multiple matches for labels: many-to-one matching must be explicit", Kind.WRONG),
+        (422, 'error when executing query="up{a=\\"b\\",namespace=\\"too many samples, throttled\\"}": no',
+         Kind.WRONG),
         (403, "no access to tenant", Kind.DENIED),
         (406, "", Kind.BROKEN),
     ],

@@ -29,8 +29,7 @@ _TOO_MUCH: Final = re.compile(
 _BUSY: Final = re.compile(
     r"""couldn't\ start\ executing | too\ many\ (outstanding|concurrent)?\ ?requests
     | concurrent\ .{0,20}requests
-    | rate\ limit | throttl | shutting\ down | starting | not\ ready | code\ =\ unavailable
-    | connection\ (refused|reset) | no\ healthy""",
+    | rate\ limit | throttl | code\ =\ unavailable | connection\ (refused|reset)""",
     re.IGNORECASE | re.VERBOSE,
 )
 
@@ -66,7 +65,9 @@ def refusal(
     kind_of_error, raw = _message(body)
     said = clean(raw)
     told = printable(said[: 4 * MOST_WORDS])[:MOST_WORDS]
-    kind, advice, whose = _meaning(status, f"{kind_of_error} {said[:4096]}", seconds)
+    # Some repeat the question, which may hold any name.
+    unquoted = re.sub(r'"(?:[^"\\]|\\.)*"', '""', said[:4096])
+    kind, advice, whose = _meaning(status, f"{kind_of_error} {unquoted}", seconds)
     wait = _wait(after, now) if kind is Kind.BUSY else None
     return Refusal(status, kind, told, advice, whose, wait)
 
