@@ -154,6 +154,7 @@ BEHIND_ONE: Mapping[str, World] = {
         World(FEW, Scraping(cluster="odd", odd=True, jitter=400)),
         World(FEW, Scraping(cluster="silent-day", silence=(at(2, "00:00"), at(3, "00:00")))),
         World(FEW, Scraping(cluster="silent-hours", silence=(at(1, "06:00"), at(1, "12:00")))),
+        World(FEW, Scraping(cluster="silent-before", silence=(0, at(1, "13:00")))),
         World(FEW, Scraping(cluster="rules", rules=True)),
         World((TWIN,), Scraping(cluster="twin")),
     )

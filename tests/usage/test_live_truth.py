@@ -182,6 +182,21 @@ def check_events_told(usage: Usage, truth: Truth) -> None:
     assert sum(kill.kills for kill in usage.oom_kills) == len(truth.kills)
 
 
+def test_what_happened_before_a_server_knew_of_it_is_not_dated_when_it_began_to(
+    prometheus_server: Served, read: Read
+) -> None:
+    begun = BEHIND_ONE["silent-before"].how.silence[1]
+    truth = truth_of("silent-before")
+    reading = read(prometheus_server, BEHIND_ONE["silent-before"])
+    for ref in truth:
+        usage = usage_of(reading, ref)
+        check_memory(ref, usage, truth[ref])
+        real = Counter((time // DAY, limit or 0) for time, limit in truth[ref].kills if time > begun)
+        assert {(kill.day, kill.limit): kill.kills for kill in usage.oom_kills} == real, str(ref)
+    db = usage_of(reading, ContainerRef("silent-before", "data", "StatefulSet", "db", "app"))
+    assert db.restarts == 3
+
+
 # ---------------------------------------------------------------------------------- two clusters, one server
 
 

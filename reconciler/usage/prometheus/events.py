@@ -83,7 +83,8 @@ def as_heard(counter: Points, heard: frozenset[int], step: int) -> Points:
     first = int(counter.times[0]) if len(counter.times) else 0
     if not first or not heard or all(first - back * step in heard for back in range(1, _QUIET + 1)):
         return counter
-    times = np.concatenate(([first - step], counter.times))
+    # As if it had been so ever since: before any time that is asked about.
+    times = np.concatenate((np.zeros(1, np.int64), counter.times))
     return Points(times, np.concatenate((counter.values[:1], counter.values)))
 
 
