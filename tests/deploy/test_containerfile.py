@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
@@ -216,3 +217,26 @@ def test_labels_say_what_it_is() -> None:
     labels = dict(pair.split("=", 1) for rest in rests(RUNTIME, "LABEL") for pair in shlex.split(rest))
     prefix = "org.opencontainers.image."
     assert {key.removeprefix(prefix) for key in labels} >= {"title", "description", "licenses", "version"}
+
+
+@pytest.mark.parametrize(("extras", "wanted"), [("", ""), ("s3", "[s3]"), ("s3,gcs", "[s3,gcs]")])
+def test_extras_are_installed_when_they_are_asked_for(extras: str, wanted: str, tmp_path: Path) -> None:
+    """The step by itself, with a python that only says what it was asked to do."""
+    [install] = [rest for rest in rests(BUILD, "RUN") if "pip --python" in rest]
+    (tmp_path / "wheels").mkdir()
+    (tmp_path / "wheels" / "reconciler-1.whl").touch()
+    (tmp_path / "bin").mkdir()
+    stub = tmp_path / "bin" / "python"
+    stub.write_text('#!/bin/sh\nfor word; do last=$word; done\necho "$last"\n')
+    stub.chmod(0o755)
+    path = f"{tmp_path}/bin:/usr/bin:/bin"
+    done = subprocess.run(
+        ["sh", "-c", install],
+        cwd=tmp_path,
+        env={"EXTRAS": extras, "PATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.splitlines()[-1] == f"wheels/reconciler-1.whl{wanted}"
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(filter(None, extras.split(","))) <= known.keys()
