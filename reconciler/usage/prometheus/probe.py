@@ -131,32 +131,34 @@ def _intervals(
     server: Asked, questions: Questions, namespaces: Sequence[str] | None, parts: Sequence[Part]
 ) -> dict[int, int]:
     """From how many samples an hour has. The fullest hours of a day tell: others may have a hole."""
-    counts = _counts(questions.cadvisor(MEMORY, namespaces), _HOUR)
     found: dict[int, int] = {}
     for run in runs(parts):
-        looked: dict[int, float] = {}
-        if run[0].span.start + _HOUR <= run[-1].end:
-            looked = _one_line(server.range(counts, run[0].span.start + _HOUR, run[-1].end, _LOOKS))
+        looked = _looked(server, questions, namespaces, run, _HOUR, _LOOKS)
         # A young day may have had no such moment yet, and a torn one may have been silent at all of them.
-        missing = [part for part in run if not any(_on(time, part) for time in looked)]
-        for part in missing:
-            looked |= _closely(server, questions.cadvisor(MEMORY, namespaces), part)
         for part in run:
+            if not any(_on(time, part) for time in looked):
+                looked |= _looked(server, questions, namespaces, [part], _HOUR // 2, _HOUR // 2)
             most = max((value for time, value in looked.items() if _on(time, part)), default=0)
-            if most >= 1:
+            if most > 0:
                 found[part.day] = max(1, round(_HOUR / most))
     return found
 
 
-def _closely(server: Asked, series: str, part: Part) -> dict[int, float]:
-    """The same, of one day alone: no look reaches into the day before, which may have been another."""
-    seconds = min(_HOUR, part.span.seconds)
-    answer = server.range(_counts(series, seconds), part.span.start + seconds, part.end, _HOUR // 2)
-    return {time: value * _HOUR / seconds for time, value in _one_line(answer).items()}
-
-
-def _counts(series: str, seconds: int) -> str:
-    return f"quantile(0.9, count_over_time({series}[{seconds * 1000 - 1}ms]))"
+def _looked(
+    server: Asked,
+    questions: Questions,
+    namespaces: Sequence[str] | None,
+    run: Sequence[Part],
+    window: int,
+    every: int,
+) -> dict[int, float]:
+    """Samples an hour, each time of no more than the day that it is about."""
+    if run[-1].end < run[0].span.start + window:
+        return {}
+    series = questions.cadvisor(MEMORY, namespaces)
+    counts = f"quantile(0.9, count_over_time({series}[{window}s]))"
+    answer = server.range(counts, run[0].span.start + window, run[-1].end, every)
+    return {time: value * _HOUR / window for time, value in _one_line(answer).items()}
 
 
 def _on(time: int, part: Part) -> bool:
