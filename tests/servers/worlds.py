@@ -37,6 +37,19 @@ STEADY = Workload(
 PLATEAUS = Workload(
     "Deployment", "shop", "plateaus", (Container("app", stairs(0.2, 0.4, 1200), pages(level(90 * MEBI))),)
 )
+# Shorter than a step: what a rate doesn't see of a step, or sees twice, tells here.
+BURSTS = Workload(
+    "Deployment",
+    "shop",
+    "bursts",
+    (
+        Container(
+            "app",
+            spikes(level(0.1), 0.9, tuple(range(at(0, "01:01"), at(3, "23:00"), 4 * 3600 + 77)), 100),
+            pages(level(90 * MEBI)),
+        ),
+    ),
+)
 WEB = Workload(
     "Deployment",
     "shop",
@@ -86,7 +99,7 @@ PEAKS = Workload(
     (
         Container(
             "app",
-            spikes(wave(0.1, 0.02), 0.9, (at(0, "12:00"), at(2, "04:20")), 1800),
+            spikes(wave(0.1, 0.02), 0.9, (at(0, "12:00"), at(2, "04:20")), 2400),
             spikes(pages(wave(200 * MEBI, 20 * MEBI)), 900.0 * MEBI, (at(1, "11:11"), at(3, "22:03")), 90),
         ),
     ),
@@ -142,8 +155,8 @@ BEHIND_ONE: Mapping[str, World] = {
     world.how.cluster: world
     for world in (
         World(FEW, Scraping(cluster="plain")),
-        World((STEADY, PLATEAUS), Scraping(cluster="every-15s", interval=15)),
-        World((STEADY, PLATEAUS), Scraping(cluster="every-60s", interval=60)),
+        World((STEADY, PLATEAUS, BURSTS), Scraping(cluster="every-15s", interval=15)),
+        World((STEADY, PLATEAUS, BURSTS), Scraping(cluster="every-60s", interval=60)),
         World((STEADY, PLATEAUS), Scraping(cluster="every-300s", interval=300)),
         World(FEW, Scraping(cluster="jitter", jitter=900)),
         World(FEW, Scraping(cluster="pair", servers=("a", "b"))),

@@ -258,4 +258,11 @@ class _Reader:
 
     def _context(self, task: Task) -> Context:
         day, found = task.part.day, self._made.rhythm
-        return Context(found.intervals[day], found.silent[day], found.times, day in found.ruled, self._chain)
+        return Context(
+            interval=found.intervals[day],
+            silent=found.silent[day],
+            heard=found.times,
+            from_before=found.from_before,
+            ruled=day in found.ruled,
+            chain=self._chain,
+        )

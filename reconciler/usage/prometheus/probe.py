@@ -12,7 +12,7 @@ from reconciler.model import Whose
 from reconciler.usage.days import DAY
 from reconciler.usage.prometheus.answers import Matrix
 from reconciler.usage.prometheus.limits import Asked, Span
-from reconciler.usage.prometheus.promql import MEMORY, RULE_WINDOW, STEP, Questions
+from reconciler.usage.prometheus.promql import CPU, MEMORY, RULE_WINDOW, STEP, Questions
 from reconciler.usage.prometheus.unanswered import Kind, UnansweredError
 from reconciler.usage.sketch import Ints
 
@@ -52,6 +52,7 @@ class Rhythm(NamedTuple):
     heard: frozenset[int]  # days on which the server knows anything of the cluster
     silent: Mapping[int, Flags]  # steps at which the whole cluster was silent
     times: frozenset[int]  # at which any node was heard of; none on a server that doesn't keep their series
+    from_before: bool  # rates begin with the sample before their window
     ruled: frozenset[int]  # days on which the recorded rule of CPU can be taken
 
 
@@ -92,8 +93,9 @@ def rhythm(
 ) -> Rhythm:
     """`fixed`: the seconds between two samples, where the settings say them."""
     if not parts:
-        return Rhythm({}, frozenset(), {}, frozenset(), frozenset())
+        return Rhythm({}, frozenset(), {}, frozenset(), False, frozenset())
     intervals = _intervals(server, questions, namespaces, parts)
+    from_before = _from_before(server, questions, namespaces, parts, intervals)
     if fixed is not None:
         intervals = dict.fromkeys(intervals, fixed)
     heard = _heard(server, questions, parts)
@@ -103,6 +105,7 @@ def rhythm(
         _days_of(heard, parts) | _others(server, questions, parts, heard) | frozenset(intervals),
         {part.day: _silence(heard, part) for part in known},
         heard,
+        from_before,
         _ruled(server, questions, namespaces, known, intervals),
     )
 
@@ -159,6 +162,26 @@ def _looked(
     counts = f"quantile(0.9, count_over_time({series}[{window}s]))"
     answer = server.range(counts, run[0].span.start + window, run[-1].end, every)
     return {time: value * _HOUR / window for time, value in _one_line(answer).items()}
+
+
+def _from_before(
+    server: Asked,
+    questions: Questions,
+    namespaces: Sequence[str] | None,
+    parts: Sequence[Part],
+    intervals: Mapping[int, int],
+) -> bool:
+    """Whether a rate begins with the sample before its window, as VictoriaMetrics' do.
+
+    Half the time between two samples never holds two of them: most servers have no rate for it.
+    """
+    known = [part for part in parts if part.day in intervals and part.span.seconds >= _HOUR]
+    if not known:
+        return False
+    half = f"{questions.cadvisor(CPU, namespaces)}[{min(intervals.values()) * 500}ms]"
+    last = max(known)
+    answer = server.range(f"count(rate({half}))", last.span.start + _HOUR, last.end, _LOOKS)
+    return bool(_one_line(answer))
 
 
 def _on(time: int, part: Part) -> bool:

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 STEP: Final = 300  # seconds between two samples of ours
-SHORTEST_RATE: Final = 300  # seconds, the shortest window of a rate
 SCRAPES_IN_RATE: Final = 4  # fewer, and a late scrape leaves a hole
 
 CPU: Final = "container_cpu_usage_seconds_total"
@@ -251,10 +250,15 @@ def _span(seconds: int) -> str:
     return f"{seconds * 1000 - 1}ms"
 
 
-def rate_window(interval: int) -> int:
-    """Seconds that a rate looks back, for samples that come every `interval` seconds."""
-    needed = SCRAPES_IN_RATE * interval
-    return max(SHORTEST_RATE, -(-needed // 60) * 60)
+def rate_window(interval: int, from_before: bool) -> int:
+    """Seconds that a rate looks back, for samples that come every `interval` seconds.
+
+    From its first to its last sample it should see one step: a rate of 300 s sees 240 s of samples a
+    minute apart, stretches what it saw, and is 20 % off where a burst is shorter. A server that begins
+    with the sample `from_before` the window sees all of it.
+    """
+    step = STEP if from_before else STEP + interval
+    return max(step, SCRAPES_IN_RATE * interval)
 
 
 def peak_window(interval: int) -> int:

@@ -34,7 +34,7 @@ class Rows(NamedTuple):
 def tables(ways: Ways, part: Part, context: Context) -> Rows:
     """What the containers of a batch used on a day."""
     spaces, series = ways.batch.namespaces, ways.batch.series
-    window = rate_window(context.interval)
+    window = rate_window(context.interval, context.from_before)
     query = ways.questions.rule(spaces) if context.ruled else ways.questions.cpu(spaces, window)
     cpu = ways.asker.over(query, part.span, STEP, series)
     peaks = ways.questions.memory(spaces, peak_window(context.interval))

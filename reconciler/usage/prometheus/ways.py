@@ -34,6 +34,7 @@ class Context(NamedTuple):
     interval: int  # seconds between two samples
     silent: Flags  # steps at which the whole cluster was silent
     heard: frozenset[int]  # times at which it was not, from an hour before; none where nothing tells
+    from_before: bool  # the server's rates begin with the sample before their window
     ruled: bool  # the recorded rule of CPU can be taken
     chain: Mapping[str, Vector]  # what owns what owns pods, over all days
 
