@@ -18,7 +18,7 @@ STEP = 300
 class Truth(NamedTuple):
     """Of one container over all its pods and the whole time."""
 
-    cpu: np.ndarray  # cores: means of the steps at which a pod lived from begin to end
+    cpu: np.ndarray  # cores: means of all steps at which a pod lived
     memory_of_days: dict[int, int]  # by day since 1970: highest sample, as scraped
     rss: int  # highest sample
     kills: tuple[tuple[int, int | None], ...]  # when, and the limit
@@ -86,13 +86,13 @@ def _truth(
 
 
 def _means(container: Container, pod: Pod) -> np.ndarray:
-    """Of each whole step on which it lived. A container that starts anew goes on as before."""
-    begin = -(-max(pod.begin, BEGIN) // STEP) * STEP
-    end = (pod.failed or pod.end) // STEP * STEP
+    """Of each step on which it lived, at least in part. A container that starts anew goes on as before."""
+    begin, end = max(pod.begin, BEGIN), pod.failed or pod.end
     if end <= begin:
         return np.zeros(0)
-    grid = np.arange(begin, end, GRID)
-    return container.cpu(grid, pod.replica).reshape(-1, STEP // GRID).mean(axis=1)
+    grid = np.arange(begin // STEP * STEP, -(-end // STEP) * STEP, GRID)
+    use = container.cpu(grid, pod.replica) * ((grid >= begin) & (grid < end))
+    return use.reshape(-1, STEP // GRID).mean(axis=1)
 
 
 def _highest(series: Iterable[Series], metric: str) -> dict[tuple[str, str, str], dict[int, int]]:
