@@ -50,6 +50,7 @@ def test_quiet_is_silent_on_what_is_left_as_it_is(world: World) -> None:
     assert first.output.count("open  ") == 2
     second = said("run", "-q", "--now", str(NOW))
     assert "leave" not in second.output
+    assert "; 2 merge requests left as before." in second.output
     assert len(second.output.splitlines()) == 1
     assert "leave" in said("run", "--now", str(NOW)).output
 

@@ -63,12 +63,12 @@ class Shown(NamedTuple):
 def print_report(out: Console, report: Report, how: Shown) -> None:
     if not how.quiet:
         _print_details(out, report, how)
-    moved = [action for action in report.actions if action.do is not Do.LEAVE or not how.quiet]
-    print_actions(out, moved, wrote=how.wrote)
+    left = [action for action in report.actions if how.quiet and action.do is Do.LEAVE]
+    print_actions(out, [action for action in report.actions if action not in left], wrote=how.wrote)
     if not how.quiet:
         print_notes(out, report.notes)
     print_failures(out, report.failed)
-    out.print(_verdict(report), style="bold")
+    out.print(_verdict(report, len(left)), style="bold")
     if not how.quiet:
         print_costs(out, report.costs)
 
@@ -194,12 +194,13 @@ def _where(found: Note | Failure) -> str:
     return f"{found.path}:{found.line}: " if found.line else f"{found.path}: "
 
 
-def _verdict(report: Report) -> str:
+def _verdict(report: Report, left: int) -> str:
     looked = f"{counted(report.stats.get('containers', 0), 'container')} looked at as of {when(report.now)}"
     failed = f", {counted(len(report.failed), 'target')} failed" if report.failed else ""
+    stay = f"; {counted(left, 'merge request')} left as before" if left else ""
     if not report.changes:
-        return f"Nothing to change: {looked}{failed}."
-    return f"{counted(len(report.changes), 'change')}: {verdict(report.changes)}; {looked}{failed}."
+        return f"Nothing to change: {looked}{failed}{stay}."
+    return f"{counted(len(report.changes), 'change')}: {verdict(report.changes)}; {looked}{failed}{stay}."
 
 
 def when(at: int) -> str:

@@ -83,7 +83,7 @@ def test_it_ends_with_a_run_that_changes_nothing(told: Told) -> None:
     for printed in told:
         assert "Merged !" in printed
         again = printed.rpartition("And once more")[2]
-        assert "leave" in again
+        assert "left as before" in again
         assert not {"open", "update", "close"} & set(again.split())
 
 
