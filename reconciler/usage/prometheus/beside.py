@@ -41,6 +41,7 @@ from reconciler.usage.sketch import LARGEST, Ints
 SLOW: Final = 1800  # what hardly changes costs a server little, however often it is written down
 _BEFORE: Final = 3600  # counters are looked at from an hour before, so that a rise at midnight is one
 _PODS_AT_ONCE: Final = 200
+_FEW: Final = 4  # of so many pods less than one has a container that ended
 
 
 def rss_of(ways: Ways, part: Part, context: Context, keys: Sequence[Key]) -> Ints:
@@ -86,18 +87,39 @@ def ends_of(ways: Ways, part: Part, context: Context) -> Ends:
     span = _around(part)
 
     def seen(query: str, names: Names) -> dict[Key, Points]:
-        return points(ways.asker.over(query, span, STEP, ways.batch.series), names, labels.cluster)
+        few = ways.batch.series // _FEW  # most containers have never ended
+        return points(ways.asker.over(query, span, STEP, few), names, labels.cluster)
 
     def counted(query: str, names: Names) -> dict[Key, Points]:
         return {key: as_heard(each, context.heard, STEP) for key, each in seen(query, names).items()}
 
     marks = Marks(
-        restarts=counted(questions.restarts(spaces, window), labels.state),
+        restarts=_together(
+            counted(questions.restarts(spaces, window, pods), labels.state) for pods in _restarted(ways, part)
+        ),
         last_killed=seen(questions.oom_killed(LAST_REASON, spaces, window), labels.state),
         ended_killed=seen(questions.oom_killed(REASON, spaces, window), labels.state),
         oom_events=counted(questions.oom_events(spaces, window), labels.cadvisor),
     )
     return Ends(marks, killed(marks, part.span.start, STEP))
+
+
+def _restarted(ways: Ways, part: Part) -> list[Sequence[str]]:
+    """Pods whose restarts are worth a question, a few at a time; an empty group is all pods."""
+    questions, spaces = ways.questions, ways.batch.namespaces
+    answer = lately(ways, part, partial(questions.restarted, spaces), part.span.seconds + _BEFORE)
+    pods = sorted({series.get(questions.labels.state.pod, "") for series in answer.labels})
+    if len(pods) * _FEW > ways.batch.series:
+        return [()]
+    if pods:
+        return [pods[begin : begin + _PODS_AT_ONCE] for begin in range(0, len(pods), _PODS_AT_ONCE)]
+    # Nobody has, or this server doesn't keep the ends of containers.
+    some = ways.asker.server.instant(questions.any_restarts(spaces), part.end)
+    return [()] if len(some.values) else []
+
+
+def _together(found: Iterable[Mapping[Key, Points]]) -> dict[Key, Points]:
+    return {key: each for group in found for key, each in group.items()}
 
 
 def _around(part: Part) -> Span:

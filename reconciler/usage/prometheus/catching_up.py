@@ -113,7 +113,7 @@ def plan(
     found = rhythm(asker.server, questions, asked, wanting, interval)
     if not found.heard and not known:
         require_series(asker.server, questions, end)
-    series = series_of(asker.server, questions, asked, end, DAY) if asked else {}
+    series = _series(asker, questions, asked, parts, counts, found.intervals)
     size = _batch_size(asker)
     return Plan(
         questions=questions,
@@ -132,8 +132,24 @@ def plan(
         },
         unknown=frozenset(part.day for part in wanting if part.day not in found.heard),
         days_known=len(parts) - len(wanting),
-        series=sum(series.values()),
+        series=sum(series.get(name, 0) for name in asked),
     )
+
+
+def _series(
+    asker: Asker,
+    questions: Questions,
+    namespaces: Sequence[str],
+    parts: Sequence[Part],
+    counts: Mapping[int, Mapping[str, int]],
+    intervals: Mapping[int, int],
+) -> Mapping[str, int]:
+    """About how many series each namespace has at a time."""
+    whole = [part for part in parts if part.day in counts and part.day in intervals]
+    if whole and any(counts[whole[-1].day].values()):
+        day = whole[-1].day
+        return {name: -(-count * intervals[day] // DAY) for name, count in counts[day].items()}
+    return series_of(asker.server, questions, namespaces, parts[-1].end, DAY) if namespaces else {}
 
 
 def _counts(

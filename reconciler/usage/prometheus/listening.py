@@ -155,8 +155,11 @@ class Listening:
 
     def every_space(self, meant: Namespaces) -> list[str]:
         """All that are meant, in which the server, or the cache, had a container."""
-        span = Span(self._window.first * DAY, self._end)
-        cached = {name for names in self._known().values() for name in names}
+        known = self._known()
+        cached = {name for names in known.values() for name in names}
+        days = range(self._window.first, self._window.last + 1)
+        new = next((day for day in days if day not in known), self._window.last)
+        span = Span(new * DAY, self._end)
         found = {*namespaces_of(self._asker, self._questions, span), *cached}
         return sorted(name for name in found if meant(name))
 

@@ -33,22 +33,26 @@ class Step(NamedTuple):
     kind: str  # whose owner is asked for
     metric: str
     label: str  # its name
+    every: int  # how often to look whether it is there; 0 for what may be gone in minutes
     guess: tuple[re.Pattern[str], str]  # the owner's name within its own, and the owner's kind
 
 
+_HOUR: Final = 3600
 # What stands between a pod and the object in the repository.
 STEPS: Final = (
     Step(
         "ReplicaSet",
         "kube_replicaset_owner",
         "replicaset",
+        _HOUR,
         (re.compile(r"(.+)-[a-z0-9]{6,10}"), "Deployment"),
     ),
-    Step("Job", "kube_job_owner", "job_name", (re.compile(r"(.+)-\d{8,11}"), "CronJob")),
+    Step("Job", "kube_job_owner", "job_name", 0, (re.compile(r"(.+)-\d{8,11}"), "CronJob")),
     Step(
         "ReplicationController",
         "kube_replicationcontroller_owner",
         "replicationcontroller",
+        _HOUR,
         (re.compile(r"(.+)-\d+"), "DeploymentConfig"),
     ),
 )

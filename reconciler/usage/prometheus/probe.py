@@ -75,8 +75,9 @@ def by_namespace(labels: Sequence[Mapping[str, str]], values: Iterable[float], n
 def with_images(server: Asked, questions: Questions, at: int) -> Questions:
     """Rows without an image count only where this server tells images at all."""
     strict = questions._replace(only_images=True)
-    if len(server.instant(f"count({_lately(strict)})", at).values):
-        return strict
+    for series in (strict.cadvisor(MEMORY, None), _lately(strict)):  # now, or at least lately
+        if len(server.instant(f"count({series})", at).values):
+            return strict
     return questions._replace(only_images=False)
 
 
@@ -100,9 +101,10 @@ def rhythm(
         intervals = dict.fromkeys(intervals, fixed)
     heard = _heard(server, questions, parts)
     known = [part for part in parts if part.day in intervals]
+    others = _others(server, questions, [part for part in parts if part not in known], heard)
     return Rhythm(
         intervals,
-        _days_of(heard, parts) | _others(server, questions, parts, heard) | frozenset(intervals),
+        _days_of(heard, parts) | frozenset(intervals) | others,
         {part.day: _silence(heard, part) for part in known},
         heard,
         from_before,

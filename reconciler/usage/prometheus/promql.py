@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
+
+from reconciler.usage.days import DAY
 
 STEP: Final = 300  # seconds between two samples of ours
 SCRAPES_IN_RATE: Final = 4  # fewer, and a late scrape leaves a hole
@@ -149,9 +151,11 @@ class Questions(NamedTuple):
         """The highest working set within each step, not the one at its end."""
         return f"max_over_time({self.cadvisor(MEMORY, namespaces)}[{_span(window)}])"
 
-    def restarts(self, namespaces: Iterable[str] | None, window: int) -> str:
+    def restarts(self, namespaces: Iterable[str] | None, window: int, pods: Sequence[str] = ()) -> str:
         """How often each container was restarted so far; those that never were are not sent."""
-        return f"max {self.state_containers} ({self._lately(self.state(RESTARTS, namespaces), window)} > 0)"
+        more = f"{_label(self.labels.state.pod)}=~{pattern(pods)}" if pods else ""
+        series = self._lately(self.state(RESTARTS, namespaces, more), window)
+        return f"max {self.state_containers} ({series} > 0)"
 
     def oom_events(self, namespaces: Iterable[str] | None, window: int) -> str:
         return f"max {self.containers} ({self._lately(self.cadvisor(OOM_EVENTS, namespaces), window)} > 0)"
@@ -195,9 +199,21 @@ class Questions(NamedTuple):
     def _last(series: str, window: int) -> str:
         return f"last_over_time({series}[{window}s])" if window else series
 
-    def owners_of(self, metric: str, label: str, namespaces: Iterable[str] | None, window: int) -> str:
+    def restarted(self, namespaces: Iterable[str] | None, window: int) -> str:
+        """Pods of which a container has ended before: few, so that only they are asked about in full."""
+        series = f"last_over_time({self.state(LAST_REASON, namespaces)}[{window}s])"
+        return f"count by ({_label(self.labels.state.pod)}) ({series})"
+
+    def any_restarts(self, namespaces: Iterable[str] | None) -> str:
+        return f"count({self.state(RESTARTS, namespaces)} > 0)"
+
+    def owners_of(
+        self, metric: str, label: str, every: int, namespaces: Iterable[str] | None, window: int
+    ) -> str:
+        """`every`: how often to look, in seconds, at what stays for longer; 0 looks at all there is."""
         by = self.by(self.labels.state.namespace, label, "owner_kind", "owner_name")
-        return f"max {by} (last_over_time({self.state(metric, namespaces)}[{window}s]))"
+        times = f"{window}s:{every}s" if every and window > DAY else f"{window}s"
+        return f"max {by} (last_over_time({self.state(metric, namespaces)}[{times}]))"
 
     def started(self, namespaces: Iterable[str] | None, window: int) -> str:
         names = self.labels.state

@@ -39,7 +39,7 @@ def chain(ways: Ways, span: Span) -> dict[str, Vector]:
     """What stands between pods and workloads, of a whole time: it never changes."""
     found = {}
     for step in owning.STEPS:
-        query = partial(ways.questions.owners_of, step.metric, step.label, ways.batch.namespaces)
+        query = partial(ways.questions.owners_of, step.metric, step.label, step.every, ways.batch.namespaces)
         found[step.kind] = joined(ways.asker.within(query, span, ways.batch.series, SLOW))
     return found
 
