@@ -294,6 +294,16 @@ def test_two_who_put_the_same_in_order_write_the_same_file(root: Path, tmp_path:
     assert made[0] == made[1]
 
 
+def test_a_reader_looks_again_when_others_replace_what_it_was_about_to_read(root: Path) -> None:
+    put(fresh(root), {"shop": 1, "db": 1}, [row("shop", 1), row("db", 1)])
+
+    def other() -> None:
+        put(fresh(root), {"shop": 2}, [row("shop", 2)], now=NOW + 1)
+
+    reader = DayCache(Interrupted(root, 2, other), "server")
+    assert counts(reader) == {"shop": 2, "db": 1}
+
+
 def test_what_was_handed_out_stays_readable(root: Path) -> None:
     """Another process replaces everything, or deletes the folder, between index and reading."""
     cache = fresh(root)
@@ -381,6 +391,17 @@ def test_a_file_that_turned_out_to_be_of_no_use_is_read_anew(root: Path) -> None
     cache.forget([*cache.files(MONDAY, MONDAY), root / "elsewhere"])
     assert cache.known(PROD, MONDAY, MONDAY) == {}
     assert cached(root) == []
+
+
+def test_rows_that_can_not_be_do_not_spoil_what_they_are_merged_with(root: Path) -> None:
+    """Their hash is right: what wrote them was wrong."""
+    put(fresh(root), {"shop": 1}, [row("shop", 1)])
+    wrong = row("db", 1)
+    wrong = wrong._replace(hours=wrong.hours._replace(cpu_max=(999_999,) * 24))
+    put(fresh(root), {"db": 1}, [wrong])
+    put(fresh(root, few=1), {"new": 1}, [row("new", 1)])
+    assert found(fresh(root)) == {(MONDAY, "shop"): {("web", 1)}, (MONDAY, "new"): {("web", 1)}}
+    assert counts(fresh(root)) == {"shop": 1, "new": 1}
 
 
 def test_other_peoples_files_are_left_alone_and_not_read(root: Path, tmp_path: Path) -> None:
@@ -514,6 +535,22 @@ def test_what_was_replaced_and_not_removed_goes_with_the_next_run(root: Path) ->
     fresh(root).prune(MONDAY + 3)
     assert old not in cached(root)
     assert counts(fresh(root)) == {"shop": 2}
+
+
+def test_who_reads_before_it_is_put_in_order_gets_nothing_that_was_replaced(root: Path) -> None:
+    put(fresh(root), {"shop": 1, "db": 1}, [row("shop", 1), row("shop", 1, name="gone"), row("db", 1)])
+    (old,) = cached(root)
+    content = old.read_bytes()
+    put(fresh(root), {"shop": 2}, [row("shop", 2)], now=NOW + 1)
+    for path in cached(root):
+        path.unlink()
+    put(fresh(root), {"shop": 2}, [row("shop", 2)], now=NOW + 1)
+    old.write_bytes(content)  # as after a kill before they were put in order
+    expected = {(MONDAY, "shop"): {("web", 2)}, (MONDAY, "db"): {("web", 1)}}
+    assert found(DayCache(Full(root), "server")) == expected
+    assert old in cached(root)
+    assert found(fresh(root)) == expected
+    assert old not in cached(root)
 
 
 def test_scopes_that_nobody_writes_any_more_go(root: Path) -> None:
