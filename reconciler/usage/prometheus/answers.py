@@ -29,6 +29,9 @@ _KEY: Final = b'"values":'
 # As objects of Python an answer takes twenty times its size.
 _MOST_OBJECTS: Final = 16 << 20
 _MOST_REASONS: Final = 200
+# Warnings that take nothing away from an answer: on the query, and from Thanos that no store has
+# anything of that time.
+_REMARKS: Final = ("PromQL info:", "No StoreAPIs matched for this query")
 _CHUNK: Final = 1 << 20
 
 
@@ -225,7 +228,7 @@ def _partial(answer: Mapping[str, object]) -> str:
     warnings = answer.get("warnings") or []
     if not isinstance(warnings, list):
         raise ValueError
-    found = [str(one) for one in warnings if not str(one).startswith("PromQL info:")]
+    found = [str(one) for one in warnings if not str(one).startswith(_REMARKS)]
     return printable(found[0][:4096])[:_MOST_REASONS] or "it warns" if found else ""
 
 

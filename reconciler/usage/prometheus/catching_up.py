@@ -34,7 +34,7 @@ from reconciler.usage.rows import concatenate
 
 LATE_DAYS: Final = 3  # so long samples may arrive late
 _SERIES_AT_FIRST: Final = 30  # of a namespace of which nothing is known
-_POINTS_AT_ONCE: Final = 600_000
+_POINTS_AT_ONCE: Final = 300_000  # of an answer: about 10 MB, and as much again for each worker
 _PATIENCE: Final = 3  # failures after which a server is left alone
 
 

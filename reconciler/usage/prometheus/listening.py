@@ -77,7 +77,7 @@ class Source(NamedTuple):
     labels: Labels = Labels()
     workers: int = 2
     interval: int | None = None  # seconds between two samples, where the settings say it
-    limits: Limits = Limits()
+    limits: Limits | None = None  # what it refused before
     remember: Callable[[Mapping[str, int]], None] = lambda most: None  # what turned out to be too much
     keep_days: int = 100
 
@@ -121,6 +121,9 @@ class Heard(NamedTuple):
     notes: tuple[Note, ...]
     cost: Cost
 
+    def after(self, failures: Sequence[Failure]) -> Heard:
+        return self._replace(failures=tuple(dict.fromkeys((*self.failures, *failures))))
+
     def marked(self, ref: ContainerRef, usage: Usage | NoUsage, window: Window) -> Usage | NoUsage:
         """With what no recording can tell."""
         why = self.unread.get(ref.namespace) or self.unread.get("", "")
@@ -150,7 +153,8 @@ class Listening:
         self._room = room
         self._window = Window.between(start, end)
         self._end = end
-        self._asker = Asker(source.server, source.limits)
+        self._limits = source.limits or Limits()
+        self._asker = Asker(source.server, self._limits)
         self._cache = source.cache(questions.scope)
 
     def every_space(self, meant: Namespaces) -> list[str]:
@@ -202,8 +206,8 @@ class Listening:
     def _settle(self) -> None:
         """What the next run is glad of."""
         self._cache.prune(self._window.last, self._source.keep_days)
-        if self._source.limits.refused:
-            self._source.remember(self._source.limits.learned())
+        if self._limits.refused:
+            self._source.remember(self._limits.learned())
 
     def _found(
         self, spaces: Callable[[], Sequence[str]], refs: Iterable[ContainerRef], told: Telling

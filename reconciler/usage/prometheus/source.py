@@ -20,6 +20,7 @@ from reconciler.errors import Problem
 from reconciler.model import ContainerRef, NoUsage, Reason, Usage
 from reconciler.usage.index import Window
 from reconciler.usage.port import Cost, Namespaces, Reading, Recorded, Telling, every, silent
+from reconciler.usage.prometheus.limits import Limits
 from reconciler.usage.prometheus.listening import Heard, Listening, Source
 from reconciler.usage.prometheus.probe import require_series, series_of, with_images
 from reconciler.usage.prometheus.promql import Questions, Scope
@@ -45,7 +46,7 @@ class LiveSource:
     """Answers the port's questions from a server, and from what is kept of its earlier answers."""
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        self._source = source._replace(limits=source.limits or Limits())
         self._room = Path(tempfile.mkdtemp(prefix="reconcile-usage-"))
         weakref.finalize(self, shutil.rmtree, self._room, ignore_errors=True)
         self._heard: dict[Scope, _Before] = {}
@@ -78,8 +79,9 @@ class LiveSource:
         said: list[Heard] = []
         for scope, refs in self._by_scope(wanted).items():
             heard = self._hear(scope, list(refs.values()), start, end, told)
-            found |= _answers(heard, refs, start, end)
-            said.append(heard)
+            reading = heard.recording.read(list(dict.fromkeys(refs.values())), start, end)
+            found |= _answers(heard, refs, reading, Window.between(start, end))
+            said.append(heard.after(reading.failures))
         return _reading({ref: found[ref] for ref in wanted}, said)
 
     def everything(
@@ -89,9 +91,11 @@ class LiveSource:
         said: list[Heard] = []
         window = Window.between(start, end)
         for heard in self._whole(start, end, namespaces, told):
-            answers = heard.recording.everything(start, end, namespaces).usage
-            found |= {ref: heard.marked(ref, usage, window) for ref, usage in answers.items()}
-            said.append(heard)
+            reading = heard.recording.everything(start, end, namespaces)
+            for ref, usage in reading.usage.items():
+                named = ref._replace(cluster=ref.cluster or self._only_cluster)
+                found[named] = heard.marked(ref, usage, window)
+            said.append(heard.after(reading.failures))
         return _reading(found, said)
 
     def recorded(
@@ -119,6 +123,12 @@ class LiveSource:
             one = self._listening(scope, start, end)
             yield one.heard(partial(one.every_space, namespaces), (), told)
 
+    @property
+    def _only_cluster(self) -> str:
+        """Whose all series are that no label tells: of the one cluster that this server knows."""
+        names = list(self._source.clusters)
+        return names[0] if len(names) == 1 and not self._source.clusters[names[0]] else ""
+
     def _listening(self, scope: Scope, start: int, end: int) -> Listening:
         return Listening(self._source, Questions(scope, self._source.labels), self._room, start, end)
 
@@ -145,12 +155,10 @@ def _scope(cluster: str, labels: Mapping[str, str]) -> Scope:
 
 
 def _answers(
-    heard: Heard, refs: Mapping[ContainerRef, ContainerRef], start: int, end: int
+    heard: Heard, refs: Mapping[ContainerRef, ContainerRef], reading: Reading, window: Window
 ) -> dict[ContainerRef, Usage | NoUsage]:
     """What is known of each. Two that the labels don't tell apart are nobody's."""
-    reading = heard.recording.read(list(dict.fromkeys(refs.values())), start, end)
     shared = Counter(refs.values())
-    window = Window.between(start, end)
     found: dict[ContainerRef, Usage | NoUsage] = {}
     for ref, local in refs.items():
         if shared[local] > 1:
