@@ -203,6 +203,8 @@ def test_our_load_is_counted(sick: Sick):
          Kind.TOO_MUCH),
         (422, "the query hit the aggregated data size limit", Kind.TOO_MUCH),
         (422, "the query time range exceeds the limit (query length: 768h, limit: 720h)", Kind.TOO_MUCH),
+        (400, "Invalid time range. Timestamps must be valid and time range cannot exceed 32 days.",
+         Kind.TOO_MUCH),
         (422, "cannot select more than -search.maxSamplesPerQuery=1000000000 samples", Kind.TOO_MUCH),
         (422, "the number of matching timeseries exceeds 300000; either narrow down the search or increase "
               "-search.maxUniqueTimeseries", Kind.TOO_MUCH),

@@ -21,6 +21,7 @@ Flags = NDArray[np.bool_]
 STEPS: Final = DAY // STEP
 _HOUR: Final = 3600
 _LOOKS: Final = 6 * _HOUR  # between two looks at how often samples come
+_DAYS_AT_ONCE: Final = 30  # Azure refuses questions about more than 32
 _RULE_SCRAPES: Final = 75  # with samples further apart a rate of five minutes has holes
 _HOLE: Final = 3  # steps without anything in the whole cluster, until it is called a hole
 _ALIKE: Final = 0.05
@@ -132,6 +133,36 @@ def _others(
     return frozenset(found)
 
 
+def forgotten(
+    server: Asked,
+    questions: Questions,
+    first: Part,
+    asked: Sequence[Part],
+    found: Rhythm,
+    keeps_since: int | None,
+) -> frozenset[int]:
+    """Days, of those asked for, of which a server may have known more once than it does now.
+
+    They lie before the first sample that it has since the first day of the window, as a whole or in
+    part. Those that it would still have, by its own word, were no different.
+    """
+    doubtful = {part.day for part in asked if part.day not in found.heard or _is_torn(part, found.times)}
+    doubtful = {day for day in doubtful if keeps_since is None or day * DAY < keeps_since}
+    if not doubtful:
+        return frozenset()
+    series = questions.nodes() if found.times else questions.cadvisor(MEMORY, None)
+    start = first.span.start
+    anything = server.range(f"count({series})", start + _HOUR, (max(doubtful) + 1) * DAY, _HOUR)
+    begins = min(_one_line(anything), default=None)
+    return frozenset(day for day in doubtful if begins is None or day * DAY + _HOUR < begins)
+
+
+def _is_torn(part: Part, times: frozenset[int]) -> bool:
+    """Whether nothing is known of its first hour. A server that doesn't tell of nodes may have it so."""
+    begin = part.span.start
+    return not times.intersection(range(begin + STEP, begin + _HOUR + STEP, STEP))
+
+
 def _intervals(
     server: Asked, questions: Questions, namespaces: Sequence[str] | None, parts: Sequence[Part]
 ) -> dict[int, int]:
@@ -197,11 +228,12 @@ def _one_line(answer: Matrix) -> dict[int, float]:
 
 
 def runs(parts: Sequence[Part]) -> list[list[Part]]:
-    """Days that follow each other, together."""
+    """Days that follow each other, together; no more than any server answers a question about."""
     found: list[list[Part]] = []
     for part in sorted(parts):
-        if found and found[-1][-1].whole and found[-1][-1].day + 1 == part.day:
-            found[-1].append(part)
+        last = found[-1] if found else []
+        if last and len(last) < _DAYS_AT_ONCE and last[-1].whole and last[-1].day + 1 == part.day:
+            last.append(part)
         else:
             found.append([part])
     return found

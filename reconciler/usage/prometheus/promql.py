@@ -59,7 +59,7 @@ _EXPORTED: Final = Names("exported_namespace", "exported_pod", "exported_contain
 PRESETS: Final[Mapping[str, Labels]] = {
     "kube-prometheus": Labels(),
     "exported": Labels(state=_EXPORTED),  # kube-state-metrics scraped with honor_labels: false
-    "gmp": Labels(state=_EXPORTED),  # Google: the labels of the target win
+    "gmp": Labels(),  # Google's own manifests leave kube-state-metrics its labels
     "azure": Labels(),
     "legacy": Labels(cadvisor=Names("namespace", "pod_name", "container_name")),  # Kubernetes before 1.16
 }

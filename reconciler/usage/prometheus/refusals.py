@@ -16,6 +16,7 @@ _LONG: Final = 5.0  # seconds after which a gateway lost patience with the serve
 # Prometheus, Thanos, Mimir and Cortex, VictoriaMetrics, Google's and Amazon's.
 _TOO_MUCH: Final = re.compile(
     r"""too\ many\ (samples|chunks|series|time\ ?series|points|data\ ?points|bytes)
+    | time\ range\ .{0,40}\bexceed
     | exceeded\ maximum\ resolution | too\ many\ points
     | (query|context|evaluation)\W.{0,40}timeout | timed\ out | timeout\ exceeded | deadline\ ?exceeded
     | exceed\w*\ .{0,80}\blimit | limit\ .{0,40}\b(violated|exceeded) | hit\ the\ .{0,60}\blimit
