@@ -270,7 +270,9 @@ def consumers_of(container: Container) -> list[ContainerRef]:
 
 def _counted(subject: Subject, fed: Sequence[ContainerRef], known: Known) -> tuple[Consumer, ...]:
     """Everyone whose needs count: those that the lines feed, and then their peers."""
-    peers = {member.container.ref: member for member in subject.peers}
+    slots = [one for one in subject.container.slots if one.field in RESOURCE_FIELDS and one.consumers]
+    on_all = set(fed).intersection(*(slot.consumers for slot in slots))
+    peers = {one.container.ref: one for one in subject.peers if one.container.ref not in on_all}
     found = []
     for ref in (*fed, *sorted(peers.keys() - {*fed})):
         member = peers.get(ref)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from reconciler.model import Container, ContainerRef, Failure, PeerRule, UnitSeen, Workload, containers
 from reconciler.ports import Policies
@@ -35,6 +35,10 @@ class Member(NamedTuple):
     workload: Workload
     container: Container
     of: tuple[ContainerRef, ...]
+
+
+# Each of so many holds the use of all others in its evidence; more than that grows beyond all bounds.
+MOST_PEERS: Final = 50
 
 
 class Hidden(NamedTuple):
@@ -72,7 +76,8 @@ class Found(NamedTuple):
     unseen: str = ""
 
 
-Circles = tuple[Callable[[Workload, Container], Hashable | None], Mapping[Hashable, Sequence[Defined]]]
+Kin = Callable[[Workload, Container], Hashable | None]
+Circles = tuple[Kin, Mapping[Hashable, Sequence[Defined]]]
 
 
 class Peers:
@@ -82,24 +87,29 @@ class Peers:
         self._homes = tuple(homes)
         self._hidden = tuple(hidden)
         self._circles: dict[tuple[int, PeerRule], Circles] = {}
+        self._unseen: dict[tuple[object, ...], str] = {}
 
     def of(self, fed: Sequence[ContainerRef], own: PeerRule | None) -> Found:
         """All peers of everyone that some lines feed. `own` is the rule of the one that is fed alone."""
         if len(fed) == 1 and own is None:
             return Found()
         ruled = [one for ref in fed for one in self._ruled(ref)]
+        beside = {other.container.ref for one in ruled for other in self._circle(*one)} - {*fed}
+        if len(beside) > MOST_PEERS:
+            return Found(
+                (), f"{len(beside)} peers are more than the {MOST_PEERS} that are looked at together"
+            )
         found: dict[tuple[ContainerRef, str, str, str], tuple[Defined, dict[ContainerRef, None]]] = {}
         for defined, rule in ruled:
-            for peer in self._of(defined, rule):
-                at = peer.workload
-                name = (peer.container.ref, at.repository, at.path, at.unit)
-                found.setdefault(name, (peer, {}))[1][defined.container.ref] = None
+            for peer in self._circle(defined, rule):
+                if peer.container.ref != defined.container.ref:
+                    _, of = found.setdefault(_place(peer), (peer, {}))
+                    of[defined.container.ref] = None
         members = [
             Member(one.workload, one.container, tuple(of))
             for _, (one, of) in sorted(found.items(), key=lambda item: item[0])
         ]
-        unseen = (hidden.words for hidden in self._hidden for one in ruled if self._may_hold(hidden, *one))
-        return Found(tuple(members), next(unseen, ""))
+        return Found(tuple(members), next(filter(None, (self._unseen_by(*one) for one in ruled)), ""))
 
     def _ruled(self, ref: ContainerRef) -> Iterator[tuple[Defined, PeerRule]]:
         for defined in self._by_ref.get(ref, ()):
@@ -107,27 +117,24 @@ class Peers:
             if not isinstance(policy, Failure) and policy.peers is not None:
                 yield defined, policy.peers
 
-    def _of(self, defined: Defined, rule: PeerRule) -> Iterator[Defined]:
-        """Also those that stand twice: whoever measures them has to know."""
+    def _circle(self, defined: Defined, rule: PeerRule) -> Sequence[Defined]:
+        """All that are peers of each other, itself too; also what stands twice, for whoever measures it."""
         kin, circles = self._circles_of(defined.home, rule)
         shared = kin(defined.workload, defined.container)
-        others = circles.get(shared, ()) if shared is not None else ()
-        yield from (other for other in others if other.container.ref != defined.container.ref)
+        return circles.get(shared, ()) if shared is not None else ()
 
-    def _may_hold(self, hidden: Hidden, defined: Defined, rule: PeerRule) -> bool:
-        """Whether a peer could run where that does: as far as it is known where that is."""
+    def _unseen_by(self, defined: Defined, rule: PeerRule) -> str:
+        """What may hold a peer of it, by where it runs: that is the same for all that run there."""
+        kin, _ = self._circles_of(defined.home, rule)
         workload, ref = defined.workload, defined.container.ref
-        if rule.within and hidden.repository != workload.repository:
-            return False
-        cluster, namespace = hidden.cluster or ref.cluster, hidden.namespace or ref.namespace
-        here = (cluster, namespace) == (ref.cluster, ref.namespace)
-        if here and not rule.names and hidden.cluster and hidden.namespace:
-            return False  # there it would be the container itself
-        kin = self._circles_of(defined.home, rule)[0]
-        there = defined.container._replace(ref=ref._replace(cluster=cluster, namespace=namespace))
-        shared = kin(workload, defined.container)
-        moved = workload._replace(cluster=cluster, namespace=namespace)
-        return shared is not None and kin(moved, there) == shared
+        if not self._hidden or kin(workload, defined.container) is None:
+            return ""
+        who = ref if rule.within else None  # a team's policy may look at more than where it is
+        key = (defined.home, rule, ref.cluster, ref.namespace, workload.repository, who)
+        if key not in self._unseen:
+            found = (one.words for one in self._hidden if _may_hold(one, defined, rule, kin))
+            self._unseen[key] = next(found, "")
+        return self._unseen[key]
 
     @cached_property
     def _by_ref(self) -> Mapping[ContainerRef, Sequence[Defined]]:
@@ -152,3 +159,21 @@ class Peers:
                     circles.setdefault(shared, []).append(defined)
             self._circles[home, rule] = (kin, circles)
         return self._circles[home, rule]
+
+
+def _place(found: Defined) -> tuple[ContainerRef, str, str, str]:
+    return found.container.ref, found.workload.repository, found.workload.path, found.workload.unit
+
+
+def _may_hold(hidden: Hidden, defined: Defined, rule: PeerRule, kin: Kin) -> bool:
+    """Whether a peer could run where that does: as far as it is known where that is."""
+    workload, ref = defined.workload, defined.container.ref
+    if rule.within and hidden.repository != workload.repository:
+        return False
+    cluster, namespace = hidden.cluster or ref.cluster, hidden.namespace or ref.namespace
+    here = (cluster, namespace) == (ref.cluster, ref.namespace)
+    if here and not rule.names and hidden.cluster and hidden.namespace:
+        return False  # there it would be the container itself
+    there = defined.container._replace(ref=ref._replace(cluster=cluster, namespace=namespace))
+    moved = workload._replace(cluster=cluster, namespace=namespace)
+    return kin(moved, there) == kin(workload, defined.container)

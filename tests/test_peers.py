@@ -35,7 +35,7 @@ from reconciler.model import (
     UnitSeen,
     Workload,
 )
-from reconciler.peers import Hidden, Home, Peers, hidden
+from reconciler.peers import MOST_PEERS, Hidden, Home, Peers, hidden
 from reconciler.proposals.history import History
 from reconciler.sizing import decide
 from reconciler.usage.days import DAY
@@ -253,6 +253,16 @@ def test_what_could_not_be_read_may_be_the_active_one(tmp_path: Path) -> None:
     )
 
 
+def test_a_peer_that_is_misspelt_is_noted(tmp_path: Path) -> None:
+    wrong = policy("standby", "{names: [gate, gate-stanby], clusters: ['*']}")
+    world = world_of(tmp_path, {"gate": BUSY, "gate-standby": IDLE}, [wrong])
+    told = [(note.what, note.detail, note.line) for note in world.run(write=False).notes]
+    words = '"gate-stanby" in names of the peers of the policy standby matches nothing'
+    words += '; did you mean "gate-standby"?'
+    assert ("peers-match-nothing", words, 5) in told
+    assert len([what for what, *_ in told if what == "peers-match-nothing"]) == 1
+
+
 def test_explain_names_the_peers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = world_of(tmp_path, {"gate": (700, 700 * MIB), "gate-standby": IDLE}, [STANDBY])
     monkeypatch.chdir(tmp_path)
@@ -325,9 +335,7 @@ def test_one_on_the_line_may_be_a_peer_on_another() -> None:
     discovery = Discovery("deploy", "c", (web, standby))
     seen = evidence(found, known, discovery, History({}, {}), NOW)
     assert [one.ref.workload for one in seen.consumers] == ["web", "web-standby"]
-    assert [one.peer for one in seen.consumers] == [
-        Peer((standby.containers[0].ref,), 250, 0), Peer((web.containers[0].ref,), 250, 0),
-    ]  # fmt: skip
+    assert [one.peer for one in seen.consumers] == [None, Peer((web.containers[0].ref,), 250, 0)]
     assert seen.fed == seen.consumers
     assert not seen.peers
 
@@ -354,6 +362,25 @@ def test_a_unit_that_nobody_sees_into_may_hold_a_peer_where_one_could_run(
     dark = Hidden("the unit dark could not be rendered", "deploy", *where)
     found = subject_of(at("web", cluster="eu"), peers=peers, unseen=[dark])
     assert found.unseen == (dark.words if may else "")
+
+
+def test_so_many_peers_are_not_looked_at_and_nothing_is_lowered() -> None:
+    """Evidence grows with each: five thousand that one pattern makes peers would be beyond all bounds."""
+    crowd = [at(f"web-{number}") for number in range(MOST_PEERS + 1)]
+    found = subject_of(crowd[0], *crowd[1:], peers="{names: ['web-*']}")
+    assert (len(found.peers), found.unseen) == (MOST_PEERS, "")
+    found = subject_of(crowd[0], *crowd[1:], at("web-last"), peers="{names: ['web-*']}")
+    assert not found.peers
+    assert found.unseen == "51 peers are more than the 50 that are looked at together"
+
+
+def test_any_number_may_share_a_line() -> None:
+    names = [f"web-{number}" for number in range(100)]
+    crowd = [at(name, *(other for other in names if other != name)) for name in names]
+    found = subject_of(crowd[0], *crowd[1:], peers="{names: ['web-*']}")
+    assert found.unseen == ""
+    seen = evidence(found, Known({}, {}), Discovery("deploy", "c", tuple(crowd)), History({}, {}), NOW)
+    assert len(seen.consumers) == 100
 
 
 def test_only_what_is_unknown_hides_peers() -> None:

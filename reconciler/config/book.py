@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 from reconciler import model
 from reconciler.config.globs import CUSTOM_RESOURCE, is_built_in
 from reconciler.config.matching import Matcher, misspelt_kinds
-from reconciler.config.mistakes import BadFile
-from reconciler.config.peers import kin
+from reconciler.config.mistakes import BadFile, nearest
+from reconciler.config.peers import kin, nobody
 from reconciler.config.ranking import DEFAULT, Claim, Conflict, claims, defaults, misnamed, names, rank
 from reconciler.config.teams import LABELS, PEERS, counts, joined
 from reconciler.config.written import Key, WrittenPolicy, gather_policies, ready_made, ready_mappings
@@ -105,10 +105,11 @@ class PolicyBook:
 
     def unmatched(self, workloads: Iterable[Workload]) -> tuple[Note, ...]:
         """Policies that are about none of these workloads: often a name that was misspelt."""
+        known = list(workloads)
         seen = 0
-        for workload in workloads:
+        for workload in known:
             seen |= self._matcher.bits(workload)
-        return tuple(
+        idle = tuple(
             Note(
                 "policy-matches-nothing",
                 f"the policy {ranked.policy.name} matches no workload: check its match"
@@ -120,6 +121,7 @@ class PolicyBook:
             for index, ranked in enumerate(self._ranked)
             if not seen >> index & 1
         )
+        return (*idle, *_missing_peers([policy for policy, _, _ in self._ranked], known))
 
     def _settle(self, bits: int) -> Policy | Failure:
         matching = [ranked for index, ranked in enumerate(self._ranked) if bits >> index & 1]
@@ -235,6 +237,26 @@ def _sizing(held: _Held) -> SizingPolicy:
         raised_only_kinds=value("raiseOnlyKinds"),
         manage_init=value("initContainers") == "manage",
     )
+
+
+_PEERS_BY: Final = {"clusters": "cluster", "namespaces": "namespace", "names": "name"}
+
+
+def _missing_peers(policies: Sequence[WrittenPolicy], known: Sequence[Workload]) -> Iterable[Note]:
+    """One that is misspelt keeps nobody from being shrunk."""
+    for policy in policies:
+        for key, attribute in _PEERS_BY.items():
+            said = policy.says.get((*PEERS, key))
+            if said is None or not said.value:
+                continue
+            names = sorted({getattr(workload, attribute) for workload in known})
+            for pattern in said.value:
+                if nobody(pattern, names):
+                    told = f'"{pattern}" in {key} of the peers of the policy {policy.name} matches nothing'
+                    hint = nearest(pattern, names) or ": check how it is spelt"
+                    yield Note(
+                        "peers-match-nothing", f"{told}{hint}", policy.repository, policy.path, said.line
+                    )
 
 
 def _peers(held: _Held) -> PeerRule | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
@@ -79,6 +79,12 @@ def kin(rule: PeerRule) -> Kin:
         return tuple(found)
 
     return shared
+
+
+def nobody(pattern: str, names: Iterable[str]) -> bool:
+    """Whether none of the names is one that the pattern means: mostly it is misspelt."""
+    common = _common((pattern,))
+    return not any(common(name) is not None for name in names)
 
 
 def _common(patterns: Sequence[str]) -> Callable[[str], str | None]:
