@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import re
 import shutil
 import tempfile
+import threading
 import time
 import weakref
 from collections import defaultdict
@@ -45,6 +47,7 @@ _EXTRAS = {
     **dict.fromkeys(("gs", "gcs"), "gcs"),
     **dict.fromkeys(("abfs", "abfss", "az", "adl"), "azure-store"),
 }
+_TALKATIVE = ("adlfs", "azure", "fsspec", "gcsfs", "google", "s3fs")
 # So that a store that does not answer is noticed within seconds; not all know such options.
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "s3": {"config_kwargs": {"connect_timeout": 10, "read_timeout": 30, "retries": {"max_attempts": 2}}},
@@ -87,7 +90,7 @@ def open_store(address: str, local: Path, limits: Limits | None = None) -> Store
         kind = fsspec.get_filesystem_class(scheme)
         root = kind._strip_protocol(address)
         options = {**kind._get_kwargs_from_urls(address), **_OPTIONS.get(extra or "", {})}
-        system = kind(use_listings_cache=False, skip_instance_cache=True, **options)
+        connect = partial(kind, use_listings_cache=False, skip_instance_cache=True, **options)
     except ImportError as error:
         package = f"reconciler[{extra}]" if extra else f"what it needs ({printable(error)})"
         raise Misconfigured(WHAT, f"{scheme}:// can't be spoken yet: install {package}") from error
@@ -96,7 +99,7 @@ def open_store(address: str, local: Path, limits: Limits | None = None) -> Store
         raise Misconfigured(WHAT, words) from error
     place = local / hashlib.sha256(address.encode()).hexdigest()[:16]
     shown = f"{scheme}://{printable(rest)}"
-    return StoreShelf(system, root.rstrip("/"), shown, place, limits or Limits(), flat=extra is not None)
+    return StoreShelf(connect, root.rstrip("/"), shown, place, limits or Limits(), flat=extra is not None)
 
 
 def _refuse_secrets(scheme: str, rest: str) -> None:
@@ -118,9 +121,18 @@ class StoreShelf:
     """Objects below one address, each with a copy here once it was needed."""
 
     def __init__(
-        self, system: Any, root: str, shown: str, local: Path, limits: Limits, *, flat: bool = True
+        self,
+        connect: Callable[[], Any],
+        root: str,
+        shown: str,
+        local: Path,
+        limits: Limits,
+        *,
+        flat: bool = True,
     ) -> None:
-        self._system = system
+        self._connect = connect
+        self._connecting = threading.Lock()
+        self._system: Any = None
         self._root = root
         self._shown = shown
         self._flat = flat  # no folders have to be made
@@ -170,8 +182,8 @@ class StoreShelf:
     def add(self, folder: str, name: str, content: bytes) -> None:
         path = self._path(folder, name)
         if not self._flat:
-            self._one(partial(self._system.makedirs, self._path(folder), exist_ok=True), "write to")
-        self._one(partial(self._system.pipe_file, path, content), "write to")
+            self._one(partial(self._do, "makedirs", self._path(folder), exist_ok=True), "write to")
+        self._one(partial(self._do, "pipe_file", path, content), "write to")
         self._added[folder].add(name)
         self._removed[folder].discard(name)
         with contextlib.suppress(ShelfError):  # else it is downloaded when it is needed
@@ -180,7 +192,7 @@ class StoreShelf:
     def remove(self, folder: str, names: Sequence[str]) -> None:
         self._added[folder].difference_update(names)
         self._removed[folder].update(names)
-        calls = [partial(self._system.rm_file, self._path(folder, name)) for name in names]
+        calls = [partial(self._do, "rm_file", self._path(folder, name)) for name in names]
         for error in self._ask(calls):
             if isinstance(error, Exception) and not isinstance(error, FileNotFoundError):
                 raise self._refused(error, "write to")
@@ -214,7 +226,7 @@ class StoreShelf:
         return self._local
 
     def _download(self, folder: str, names: Sequence[str]) -> None:
-        calls = [partial(self._system.cat_file, self._path(folder, name)) for name in names]
+        calls = [partial(self._do, "cat_file", self._path(folder, name)) for name in names]
         for name, content in zip(names, self._ask(calls), strict=True):
             if isinstance(content, FileNotFoundError):
                 continue  # somebody removed it since
@@ -253,10 +265,19 @@ class StoreShelf:
     def _list(self, folder: str) -> list[Listed]:
         path = self._path(folder)
         try:
-            found = self._one(partial(self._system.ls, path, detail=True), "list")
+            found = self._one(partial(self._do, "ls", path, detail=True), "list")
         except FileNotFoundError:
             return []
         return [one for each in found if (one := _listed(each, path)) is not None]
+
+    def _do(self, what: str, *words: Any, **more: Any) -> Any:
+        """On a thread that may be left behind: to connect already asks the provider, for some."""
+        with self._connecting:
+            if self._system is None:
+                for name in _TALKATIVE:  # what goes wrong is in our notes, not on the terminal
+                    logging.getLogger(name).addHandler(logging.NullHandler())
+                self._system = self._connect()
+        return getattr(self._system, what)(*words, **more)
 
     def _one(self, call: Callable[[], Any], what: str) -> Any:
         (answer,) = self._ask([call])

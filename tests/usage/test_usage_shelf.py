@@ -217,7 +217,7 @@ class Listing:
 
 def test_a_listing_may_say_anything(memory: str, tmp_path: Path) -> None:
     system = Listing(system_of(memory))
-    shelf = StoreShelf(system, "/made/up", memory, tmp_path, Limits())
+    shelf = StoreShelf(lambda: system, "/made/up", memory, tmp_path, Limits())
     inside = f"made/up/{FOLDER}"
     names = [
         f"{inside}/a\n{NAME}",
@@ -289,7 +289,7 @@ def test_a_listing_may_lag_behind(memory: str, tmp_path: Path) -> None:
     """What one has written oneself is there, and what one has removed is gone, whatever a listing says."""
 
     system = Listing(system_of(memory))
-    shelf = StoreShelf(system, "/lagging/cache", memory, tmp_path, Limits())
+    shelf = StoreShelf(lambda: system, "/lagging/cache", memory, tmp_path, Limits())
     shelf.add(FOLDER, NAME, CONTENT)
     assert shelf.names(FOLDER) == [NAME]
     assert shelf.folders() == ["server"]
@@ -407,6 +407,17 @@ def test_a_sick_store_is_a_note_and_costs_little_time(
     assert all(note.isprintable() and "token=abc" not in note for note in cache.notes)
     assert mode != "silent" or Sick.asked <= 2  # whoever hangs is left alone
     assert "test-secret" not in " ".join(cache.notes)
+
+
+def test_to_connect_may_take_for_ever(tmp_path: Path) -> None:
+    """Some providers' software asks around before it has been told to do anything."""
+    shelf = StoreShelf(lambda: time.sleep(60), "/x", "made://up", tmp_path, Limits(each=0.2, total=1.0))
+    cache = DayCache(shelf, "server")
+    begun = time.monotonic()
+    put(cache, {"shop": 1}, [row("shop", 1)])
+    assert counts(cache) == {"shop": 1}
+    assert time.monotonic() - begun < 10
+    assert cache.notes == ("the usage cache: made://up does not answer in time; the run goes on without it",)
 
 
 def test_nobody_listens(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
