@@ -76,8 +76,18 @@ class Found(NamedTuple):
     unseen: str = ""
 
 
+class Circle(NamedTuple):
+    """All that are peers of each other; also what is defined twice, for whoever measures it."""
+
+    members: list[Defined]
+    refs: set[ContainerRef]
+
+
 Kin = Callable[[Workload, Container], Hashable | None]
-Circles = tuple[Kin, Mapping[Hashable, Sequence[Defined]]]
+Circles = tuple[Kin, Mapping[Hashable, Circle]]
+
+
+_NOBODY: Final = Circle([], set())
 
 
 class Peers:
@@ -94,14 +104,13 @@ class Peers:
         if len(fed) == 1 and own is None:
             return Found()
         ruled = [one for ref in fed for one in self._ruled(ref)]
-        beside = {other.container.ref for one in ruled for other in self._circle(*one)} - {*fed}
-        if len(beside) > MOST_PEERS:
-            return Found(
-                (), f"{len(beside)} peers are more than the {MOST_PEERS} that are looked at together"
-            )
+        everyone = (self._circle(*one).refs for one in ruled)
+        beside = max((len(refs) - len({*fed} & refs) for refs in everyone), default=0)
+        if beside > MOST_PEERS:
+            return Found((), f"{beside} peers are more than the {MOST_PEERS} that are looked at together")
         found: dict[tuple[ContainerRef, str, str, str], tuple[Defined, dict[ContainerRef, None]]] = {}
         for defined, rule in ruled:
-            for peer in self._circle(defined, rule):
+            for peer in self._circle(defined, rule).members:
                 if peer.container.ref != defined.container.ref:
                     _, of = found.setdefault(_place(peer), (peer, {}))
                     of[defined.container.ref] = None
@@ -117,11 +126,10 @@ class Peers:
             if not isinstance(policy, Failure) and policy.peers is not None:
                 yield defined, policy.peers
 
-    def _circle(self, defined: Defined, rule: PeerRule) -> Sequence[Defined]:
-        """All that are peers of each other, itself too; also what stands twice, for whoever measures it."""
+    def _circle(self, defined: Defined, rule: PeerRule) -> Circle:
         kin, circles = self._circles_of(defined.home, rule)
         shared = kin(defined.workload, defined.container)
-        return circles.get(shared, ()) if shared is not None else ()
+        return circles.get(shared, _NOBODY) if shared is not None else _NOBODY
 
     def _unseen_by(self, defined: Defined, rule: PeerRule) -> str:
         """What may hold a peer of it, by where it runs: that is the same for all that run there."""
@@ -152,11 +160,13 @@ class Peers:
         """A team's policies mean something in their own repository alone, so rules belong to a home."""
         if (home, rule) not in self._circles:
             kin = self._homes[home].policies.kin(rule)
-            circles: dict[Hashable, list[Defined]] = {}
+            circles: dict[Hashable, Circle] = {}
             for defined in self._all():
                 shared = kin(defined.workload, defined.container)
                 if shared is not None:
-                    circles.setdefault(shared, []).append(defined)
+                    circle = circles.setdefault(shared, Circle([], set()))
+                    circle.members.append(defined)
+                    circle.refs.add(defined.container.ref)
             self._circles[home, rule] = (kin, circles)
         return self._circles[home, rule]
 
