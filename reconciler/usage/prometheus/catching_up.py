@@ -1,11 +1,13 @@
 """From what the cache knows to what was asked for: what is missing, and reading it.
 
-A day that has ended is read once. The last three are read again where the number of their samples is
-another than it was: some arrived late. The day that is not over yet is read each time and not kept.
+A day that has ended is read once. The last three are read again where they have more samples than they
+had: some arrived late. Fewer are no news: the server forgot some. The day that is not over yet is read
+each time and not kept, and so is one whose beginning the server has forgotten already.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from multiprocessing.pool import ThreadPool
@@ -21,6 +23,7 @@ from reconciler.usage.prometheus.probe import (
     Part,
     Rhythm,
     by_namespace,
+    forgotten,
     require_series,
     rhythm,
     series_of,
@@ -64,7 +67,7 @@ class Plan(NamedTuple):
     tasks: tuple[Task, ...]
     counts: Mapping[int, Mapping[str, int]]  # samples of the last days, by namespace
     empty: Mapping[int, Sequence[str]]  # days on which these namespaces had nothing, while others had
-    unknown: frozenset[int]  # days of which neither the server nor the cache knows anything
+    forgotten: frozenset[int]  # days that the server may have known once, and doesn't any more
     days_known: int
     series: int
 
@@ -74,9 +77,9 @@ class Plan(NamedTuple):
 
 
 class Caught(NamedTuple):
-    """What was read: the day that isn't over yet, and what could not be read of which namespace."""
+    """What was read without being kept, by day, and what could not be read of which namespace."""
 
-    today: Columns | None
+    loose: Mapping[int, Columns]
     failed: Mapping[str, UnansweredError]
 
 
@@ -99,8 +102,9 @@ def plan(
     parts: Sequence[Part],
     known: Mapping[int, Mapping[str, Known]],
     interval: int | None,
+    keeps_since: int | None,
 ) -> Plan:
-    """What is missing, and how the server has it."""
+    """What is missing, and how the server has it. `keeps_since`: the time from which on it keeps all."""
     end = parts[-1].end
     questions = with_images(asker.server, questions, end)
     counts = _counts(asker, questions, namespaces, parts)
@@ -130,7 +134,7 @@ def plan(
             for part in wanting
             if part.day in found.heard and part.day not in found.intervals
         },
-        unknown=frozenset(part.day for part in wanting if part.day not in found.heard),
+        forgotten=forgotten(asker.server, questions, parts[0], wanting, found, keeps_since),
         days_known=len(parts) - len(wanting),
         series=sum(series.get(name, 0) for name in asked),
     )
@@ -167,10 +171,10 @@ def _counts(
 def _missing(
     part: Part, namespaces: Iterable[str], known: Mapping[str, Known], counts: Mapping[str, int] | None
 ) -> Iterator[str]:
-    def differs(name: str) -> bool:
-        return counts is not None and known[name].count != counts.get(name, 0)
+    def has_grown(name: str) -> bool:
+        return counts is not None and known[name].count < counts.get(name, 0)
 
-    return (name for name in namespaces if not part.whole or name not in known or differs(name))
+    return (name for name in namespaces if not part.whole or name not in known or has_grown(name))
 
 
 def _batch_size(asker: Asker) -> int:
@@ -204,11 +208,11 @@ def catch_up(
     for day, names in made.empty.items():
         cache.keep(day, _counted(made, day, names), concatenate(()))
     if not made.tasks:
-        return Caught(None, {})
+        return Caught({}, {})
     reader = _Reader(asker, made, wanted)
     advance = told.step(words, len(made.tasks))
     failed: dict[str, UnansweredError] = {}
-    today: Columns | None = None
+    loose: dict[int, Columns] = {}
     waiting = Counter(task.part.day for task in made.tasks)
     done: dict[int, list[tuple[Task, Columns]]] = defaultdict(list)
     # Daemons: whoever interrupts a run doesn't wait for answers that nobody wants any more.
@@ -220,22 +224,22 @@ def catch_up(
                 done[task.part.day].append((task, answer))
             waiting[task.part.day] -= 1
             if not waiting[task.part.day]:
-                today = _day(made, cache, done.pop(task.part.day, [])) or today
+                loose |= _day(made, cache, done.pop(task.part.day, []))
             advance(1)
-    return Caught(today, failed)
+    return Caught(loose, failed)
 
 
-def _day(made: Plan, cache: Cache, done: Sequence[tuple[Task, Columns]]) -> Columns | None:
-    """Keep a day of which all that could be read is there; one that is not over yet is handed back."""
+def _day(made: Plan, cache: Cache, done: Sequence[tuple[Task, Columns]]) -> dict[int, Columns]:
+    """Keep what could be read of a day; hand back what is not all that there was, or will be."""
     if not done:
-        return None
+        return {}
     part = done[0][0].part
     rows = concatenate(columns for _, columns in sorted(done, key=lambda each: each[0]))
-    if not part.whole:
-        return rows
+    if not part.whole or part.day in made.forgotten:
+        return {part.day: rows}
     names = [name for task, _ in done for name in task.batch.namespaces]
     cache.keep(part.day, _counted(made, part.day, names), rows)
-    return None
+    return {}
 
 
 def _counted(made: Plan, day: int, names: Iterable[str]) -> dict[str, int]:
@@ -245,20 +249,26 @@ def _counted(made: Plan, day: int, names: Iterable[str]) -> dict[str, int]:
 
 
 class _Reader:
-    """Reads tasks until a server has failed too often in a row to be asked any more."""
+    """Reads tasks until a server has failed too often in a row to be asked any more.
+
+    A namespace that fails day after day is left alone too, and is no reason to leave the others.
+    """
 
     def __init__(self, asker: Asker, made: Plan, wanted: Wanted) -> None:
         self._asker, self._made, self._wanted = asker, made, wanted
+        self._turn = threading.Lock()
         self._failures = 0
-        self._last: UnansweredError | None = None
+        self._failed: Counter[Batch] = Counter()
+        self._last: dict[Batch | None, UnansweredError] = {}
         names = tuple(sorted({name for task in made.tasks for name in task.batch.namespaces}))
         parts = [task.part for task in made.tasks]
         everything = Ways(asker, made.questions, Batch(names, made.series), wanted)
         self._chain = chain(everything, Span(min(parts).span.start, max(parts).end))
 
     def read(self, task: Task) -> tuple[Task, Columns | UnansweredError]:
-        if self._last is not None and self._failures >= _PATIENCE:
-            return task, self._last
+        given_up = self._given_up(task.batch)
+        if given_up is not None:
+            return task, given_up
         try:
             rows = read_part(
                 Ways(self._asker, self._made.questions, task.batch, self._wanted),
@@ -266,11 +276,24 @@ class _Reader:
                 self._context(task),
             )
         except UnansweredError as error:
-            self._last = error
-            self._failures += _PATIENCE if error.kind in (Kind.GONE, Kind.DENIED) else 1
+            self._note(task.batch, error)
             return task, error
         self._failures = 0
         return task, rows
+
+    def _given_up(self, batch: Batch) -> UnansweredError | None:
+        if self._failures >= _PATIENCE:
+            return self._last[None]
+        return self._last[batch] if self._failed[batch] >= _PATIENCE else None
+
+    def _note(self, batch: Batch, error: UnansweredError) -> None:
+        with self._turn:
+            self._last |= {None: error, batch: error}
+            if error.kind in (Kind.GONE, Kind.DENIED):
+                self._failures += _PATIENCE
+            elif not self._failed[batch]:
+                self._failures += 1
+            self._failed[batch] += 1
 
     def _context(self, task: Task) -> Context:
         day, found = task.part.day, self._made.rhythm

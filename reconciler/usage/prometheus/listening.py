@@ -82,31 +82,27 @@ class Source(NamedTuple):
     keep_days: int = 100
 
 
-class Beginnings(NamedTuple):
-    """Days of which the server knows nothing, and the namespaces of which the cache does.
+class Lost(NamedTuple):
+    """Days that a server has forgotten, and the namespaces of which the cache still knows them.
 
-    They may have held the highest use. Not where the server would have them still: then there was
-    nothing to know.
+    Nobody knows what the others used then: it may have been the most of all.
     """
 
-    unknown_days: frozenset[int] = frozenset()
+    days: frozenset[int] = frozenset()
     cached: Mapping[int, frozenset[str]] = {}
-    retention: int | None = None  # seconds for which the server keeps samples
 
-    def unknown(self, namespace: str, window: Window, source: str) -> str:
-        """What to say of a window whose first days nobody knows; nothing when somebody does."""
-        if self.retention is not None and self.retention >= window.end - window.first * DAY:
-            return ""
-        missing = 0
-        for day in range(window.first, window.last + 1):
-            if day not in self.unknown_days or namespace in self.cached.get(day, ()):
-                break
-            missing += 1
-        if not missing:
+    def of(self, namespace: str, window: Window, source: str) -> str:
+        """What to say of a window of whose days some are lost; nothing when none is."""
+        lost = [
+            day
+            for day in range(window.first, window.last + 1)
+            if day in self.days and namespace not in self.cached.get(day, ())
+        ]
+        if not lost:
             return ""
         return (
-            f"of the {window.last - window.first + 1} days of the window the {missing} before "
-            f"{iso_day(window.first + missing)} are known neither to {source} nor to the cache"
+            f"of the {window.last - window.first + 1} days of the window {len(lost)} (the last is "
+            f"{iso_day(lost[-1])}) are known neither to {source} nor to the cache"
         )
 
 
@@ -115,7 +111,7 @@ class Heard(NamedTuple):
 
     recording: RecordingSource
     unread: Mapping[str, str]  # by namespace, what of it could not be read; "" is any
-    beginnings: Beginnings
+    lost: Lost
     scaled: Mapping[Scaled, tuple[str, ...]]
     failures: tuple[Failure, ...]
     notes: tuple[Note, ...]
@@ -129,7 +125,7 @@ class Heard(NamedTuple):
         why = self.unread.get(ref.namespace) or self.unread.get("", "")
         if isinstance(usage, NoUsage):
             return NoUsage(usage.reason, why) if why else usage
-        why = why or self.beginnings.unknown(ref.namespace, window, self.recording.name)
+        why = why or self.lost.of(ref.namespace, window, self.recording.name)
         scaled = self.scaled.get(Scaled(ref.namespace, ref.kind, ref.workload), ())
         return usage._replace(scaled_on=scaled, incomplete=usage.incomplete or why)
 
@@ -138,9 +134,9 @@ class _Found(NamedTuple):
     """What a server said, as far as it said anything."""
 
     plan: Plan | None = None
-    caught: Caught = Caught(None, {})
+    caught: Caught = Caught({}, {})
     scaled: Mapping[Scaled, tuple[str, ...]] = {}
-    beginnings: Beginnings = Beginnings()
+    lost: Lost = Lost()
     error: UnansweredError | None = None
 
 
@@ -182,7 +178,7 @@ class Listening:
     ) -> Heard:
         before = self._source.server.load()
         found = self._found(spaces, refs, told)
-        paths = [*self._cache.files(self._window.first, self._window.last), *self._today(found.caught)]
+        paths = [*self._cache.files(self._window.first, self._window.last), *self._loose(found.caught)]
         index, broken = build_index(paths)
         errors = [error for error in (found.error, *found.caught.failed.values()) if error is not None]
         failures = [Failure(f"metrics {self._source.name}", error.whose, error.words) for error in errors]
@@ -196,7 +192,7 @@ class Listening:
         return Heard(
             recording=RecordingSource(self._source.name, self._room, index, broken),
             unread=unread,
-            beginnings=found.beginnings,
+            lost=found.lost,
             scaled=found.scaled,
             failures=tuple(dict.fromkeys(failures)),
             notes=tuple(Note("usage-cache", words) for words in self._cache.notes),
@@ -213,12 +209,13 @@ class Listening:
         self, spaces: Callable[[], Sequence[str]], refs: Iterable[ContainerRef], told: Telling
     ) -> _Found:
         try:
-            end = self._on_time()
+            theirs = self._source.server.server_time()
+            end = self._on_time(theirs)
             names = list(spaces())
             if not names:
                 require_series(self._source.server, self._questions, end)
                 return _Found()
-            made = self._plan(names, end)
+            made = self._plan(names, end, end if theirs is None else theirs)
             wanted = wanted_names((ref.namespace, ref.kind, ref.workload) for ref in refs)
             keeping = _Keeping(self._cache, self._questions.scope.cluster, end)
             words = self._words(made)
@@ -227,14 +224,13 @@ class Listening:
                 made,
                 caught,
                 autoscaled(self._source.server, made.questions, names, end),
-                self._beginnings(made),
+                self._lost(made),
             )
         except UnansweredError as error:
             return _Found(error=error)
 
-    def _on_time(self) -> int:
+    def _on_time(self, theirs: int | None) -> int:
         """The end of the window; later than the server's own now there is nothing to be read."""
-        theirs = self._source.server.server_time()
         if theirs is None or self._end <= theirs + _AHEAD:
             return self._end
         minutes = (self._end - theirs) // 60
@@ -244,27 +240,33 @@ class Listening:
         )
         raise UnansweredError(Kind.WRONG, words, Whose.YOURS)
 
-    def _plan(self, names: Sequence[str], end: int) -> Plan:
-        parts = parts_of(self._window, end)
-        return plan(self._asker, self._questions, names, parts, self._known(), self._source.interval)
+    def _plan(self, names: Sequence[str], end: int, theirs: int) -> Plan:
+        retention = self._source.server.retention()
+        return plan(
+            self._asker,
+            self._questions,
+            names,
+            parts_of(self._window, end),
+            self._known(),
+            self._source.interval,
+            None if retention is None else theirs - retention,
+        )
 
     def _known(self) -> Mapping[int, Mapping[str, Known]]:
         return self._cache.known(self._questions.scope.cluster, self._window.first, self._window.last)
 
-    def _beginnings(self, made: Plan) -> Beginnings:
-        if not made.unknown:
-            return Beginnings()
-        cached = {day: frozenset(names) for day, names in self._known().items()}
-        return Beginnings(made.unknown, cached, self._source.server.retention())
+    def _lost(self, made: Plan) -> Lost:
+        if not made.forgotten:
+            return Lost()
+        return Lost(made.forgotten, {day: frozenset(names) for day, names in self._known().items()})
 
-    def _today(self, caught: Caught) -> list[Path]:
-        """The day that isn't over: read anew each time, and kept for as long as this process runs."""
-        if caught.today is None:
-            return []
-        path = self._room / f"{secrets.token_hex(8)}.parquet"
-        day = self._window.last
-        write_rows(path, caught.today, QUERY, self._end, (day, day))
-        return [path]
+    def _loose(self, caught: Caught) -> list[Path]:
+        """What is not kept: read anew each time, and there for as long as this process runs."""
+        paths = []
+        for day, rows in caught.loose.items():
+            paths.append(self._room / f"{secrets.token_hex(8)}.parquet")
+            write_rows(paths[-1], rows, QUERY, self._end, (day, day))
+        return paths
 
     def _words(self, made: Plan) -> str:
         millions = f"{made.points / 1e6:.1f} M points"

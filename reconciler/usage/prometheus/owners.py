@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
+from reconciler.usage.checks import is_name
 from reconciler.usage.prometheus.answers import Vector
 from reconciler.usage.prometheus.promql import Labels
 
@@ -116,8 +117,8 @@ def _pods(labels: Labels, answer: Vector) -> dict[Pod, tuple[str, str]]:
     found: dict[Pod, tuple[str, str]] = {}
     for series in answer.labels:
         pod = Pod(series.get(labels.cluster, ""), series.get(names.namespace, ""), series.get(names.pod, ""))
-        owner = (series.get("owner_kind", ""), series.get("owner_name", ""))
-        if pod not in found or series.get("owner_is_controller") == "true":
+        owner = _named(series)
+        if owner is not None and (pod not in found or series.get("owner_is_controller") == "true"):
             found[pod] = owner
     return found
 
@@ -125,12 +126,16 @@ def _pods(labels: Labels, answer: Vector) -> dict[Pod, tuple[str, str]]:
 def _owners(labels: Labels, answer: Vector, label: str) -> dict[tuple[str, str, str], tuple[str, str]]:
     space = labels.state.namespace
     return {
-        (series.get(labels.cluster, ""), series.get(space, ""), series.get(label, "")): (
-            series.get("owner_kind", ""),
-            series.get("owner_name", ""),
-        )
+        (series.get(labels.cluster, ""), series.get(space, ""), series.get(label, "")): owner
         for series in answer.labels
+        if (owner := _named(series)) is not None
     }
+
+
+def _named(series: Mapping[str, str]) -> tuple[str, str] | None:
+    """The kind and the name of an owner; None where Kubernetes can't have given them."""
+    kind, name = series.get("owner_kind", ""), series.get("owner_name", "")
+    return (kind, name) if kind in _NOBODY or (is_name(kind) and is_name(name)) else None
 
 
 def owners(containers_of: Mapping[Pod, Iterable[str]], known: Told, wanted: Wanted) -> dict[Pod, Owner]:

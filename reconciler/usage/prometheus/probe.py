@@ -151,16 +151,23 @@ def forgotten(
     if not doubtful:
         return frozenset()
     series = questions.nodes() if found.times else questions.cadvisor(MEMORY, None)
-    start = first.span.start
-    anything = server.range(f"count({series})", start + _HOUR, (max(doubtful) + 1) * DAY, _HOUR)
-    begins = min(_one_line(anything), default=None)
-    return frozenset(day for day in doubtful if begins is None or day * DAY + _HOUR < begins)
+    # From an hour before: where samples come seldom, a day need not begin with one.
+    begins = _first(server, f"count({series})", Span(first.span.start - _HOUR, (max(doubtful) + 1) * DAY))
+    return frozenset(day for day in doubtful if begins is None or day * DAY + STEP < begins)
+
+
+def _first(server: Asked, query: str, span: Span) -> int | None:
+    """When there was anything first."""
+    for piece in span.pieces(STEP, _DAYS_AT_ONCE * DAY):
+        found = _one_line(server.range(query, piece.start + STEP, piece.end, STEP))
+        if found:
+            return min(found)
+    return None
 
 
 def _is_torn(part: Part, times: frozenset[int]) -> bool:
-    """Whether nothing is known of its first hour. A server that doesn't tell of nodes may have it so."""
-    begin = part.span.start
-    return not times.intersection(range(begin + STEP, begin + _HOUR + STEP, STEP))
+    """Whether its beginning isn't known: maybe so, where the nodes' own series aren't kept."""
+    return part.span.start + STEP not in times
 
 
 def _intervals(

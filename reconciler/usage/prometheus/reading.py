@@ -47,7 +47,7 @@ def chain(ways: Ways, span: Span) -> dict[str, Vector]:
 def read_part(ways: Ways, part: Part, context: Context) -> Columns:
     """All rows of a batch on a day."""
     ends = ends_of(ways, part, context)
-    rows = with_killed(tables(ways, part, context), ends.kills, part)
+    rows = with_killed(tables(ways, part, context), ends.kills, part, ways.batch.namespaces)
     by_pod = _owners(ways, part, context, rows.keys)
     refs, owner_of_row = _refs(ways.questions, rows.keys, by_pod)
     first, last = lifetimes(rows, context.silent, part)

@@ -13,8 +13,8 @@ from reconciler.usage.checks import is_name
 from reconciler.usage.prometheus.answers import Floats, Matrix
 from reconciler.usage.prometheus.events import Key, Points, key_of
 from reconciler.usage.prometheus.probe import STEPS, Flags, Part, indexes
-from reconciler.usage.prometheus.promql import CPU, STEP, Questions, peak_window, rate_window
-from reconciler.usage.prometheus.unanswered import Kind, UnansweredError
+from reconciler.usage.prometheus.promql import CPU, STEP, peak_window, rate_window
+from reconciler.usage.prometheus.unanswered import Kind, UnansweredError, printable
 from reconciler.usage.prometheus.ways import Context, Ways
 from reconciler.usage.samples import NO_SAMPLE
 from reconciler.usage.sketch import LARGEST, Ints
@@ -40,7 +40,7 @@ def tables(ways: Ways, part: Part, context: Context) -> Rows:
     peaks = ways.questions.memory(spaces, peak_window(context.interval))
     memory = ways.asker.over(peaks, part.span, STEP, series)
     numbers: dict[Key, int] = {}
-    filled = [_filled(each, ways.questions, numbers) for each in (cpu, memory)]
+    filled = [_filled(each, ways, numbers) for each in (cpu, memory)]
     table = [_table(each, len(numbers), part, scale) for each, scale in zip(filled, (_MILLI, 1), strict=True)]
     _require_both(table[0], table[1], window, context.ruled)
     keys = tuple(numbers)
@@ -55,22 +55,32 @@ class _Filled(NamedTuple):
     answer: Matrix
 
 
-def _filled(answers: Iterable[Matrix], questions: Questions, numbers: dict[Key, int]) -> list[_Filled]:
+def _filled(answers: Iterable[Matrix], ways: Ways, numbers: dict[Key, int]) -> list[_Filled]:
     """Containers get their numbers as they are met."""
+    questions = ways.questions
     names, cluster = questions.labels.cadvisor, questions.labels.cluster
     if questions.scope.pinned:
         cluster = ""  # known already; series of several servers may name it in several ways
     found = []
     for answer in answers:
         keys = [key_of(series, names, cluster) for series in answer.labels]
+        _require_asked(keys, ways.batch.namespaces)
         rows = [numbers.setdefault(key, len(numbers)) if _is_sound(key) else NO_SAMPLE for key in keys]
         found.append(_Filled(np.array(rows, np.int64), answer))
     return found
 
 
+def _require_asked(keys: Sequence[Key], namespaces: Sequence[str]) -> None:
+    """Who answers of other namespaces than were asked for may answer of other clusters too."""
+    foreign = {key.namespace for key in keys}.difference(namespaces)
+    if foreign:
+        words = f"it answers of the namespace {printable(min(foreign))[:60]}, which was not asked for"
+        raise UnansweredError(Kind.BROKEN, words)
+
+
 def _is_sound(key: Key) -> bool:
     """Whether Kubernetes could have given such names: a label may hold anything, a recording may not."""
-    return is_name(key.namespace) and is_name(key.pod) and is_name(key.container)
+    return all(map(is_name, key[1:])) and (not key.cluster or is_name(key.cluster))
 
 
 def _table(filled: Iterable[_Filled], rows: int, part: Part, scale: int) -> Ints:
@@ -120,9 +130,10 @@ def _require_both(cpu: Ints, memory: Ints, window: int, ruled: bool) -> None:
         raise UnansweredError(Kind.WRONG, words, Whose.YOURS)
 
 
-def with_killed(rows: Rows, kills: Mapping[Key, Points], part: Part) -> Rows:
+def with_killed(rows: Rows, kills: Mapping[Key, Points], part: Part, namespaces: Sequence[str]) -> Rows:
     """A container that was killed before anybody looked has no sample, and was there all the same."""
-    unseen = sorted({key for key in kills if _is_sound(key)} - set(rows.keys))
+    theirs = {key for key in kills if _is_sound(key) and key.namespace in namespaces}
+    unseen = sorted(theirs.difference(rows.keys))
     if not unseen:
         return rows
     empty = np.full((len(unseen), STEPS), NO_SAMPLE, np.int64)
