@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -217,6 +218,35 @@ def test_the_commented_keys_of_the_settings_are_known_too(image: Path) -> None:
     assert {str(found) for found in (network.ca_bundle, network.ssh_key, network.known_hosts)} == {
         f"/run/secrets/reconciler/{name}" for name in ("ca.crt", "ssh-key", "known-hosts")
     }
+
+
+def test_the_metrics_that_are_commented_out_load(image: Path) -> None:
+    path = image / "etc/reconciler/settings/reconcile.yaml"
+    text = path.read_text()
+    begin, end = text.index("metrics:\n"), text.index("# Charts and overlays")
+    entry = re.sub(r"(?m)^    # ", "    ", text[begin:end]).replace("http://", "https://")
+    other = path.parent / "metrics.yaml"
+    other.write_text(text[:begin] + entry + text[end:])
+    [found] = load_settings(Found(other, True)).metrics
+    assert found.token is not None
+    assert str(found.token.file) == "/run/secrets/reconciler/metrics-token"
+    assert (found.labels.preset, found.cache) == ("exported", "s3://reconciler-usage/main")
+
+
+def test_the_token_of_the_service_account_fits_into_the_pod() -> None:
+    """The volume that docs/install.md has for metrics servers that ask the cluster who asks."""
+    page = (DEPLOY.parent / "docs" / "install.md").read_text()
+    section = page.split("### The metrics server")[1].split("\n### ")[0]
+    volume, mount = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", section, re.S))
+    job = only("CronJob", "reconciler")
+    spec = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    spec["volumes"] += volume
+    spec["containers"][0]["volumeMounts"] += mount
+    assert mount[0]["name"] == volume[0]["name"]
+    for version in VERSIONS:
+        kubernetes_validate.validate(job, version, strict=True)
+    for path in ("token", "service-ca.crt"):
+        assert f"/run/secrets/metrics/{path}" in (DEPLOY.parent / "docs" / "metrics.md").read_text()
 
 
 def test_the_rendering_that_is_commented_out_loads(image: Path) -> None:
