@@ -27,7 +27,6 @@ LAST_REASON: Final = "kube_pod_container_status_last_terminated_reason"
 REASON: Final = "kube_pod_container_status_terminated_reason"
 REQUESTS: Final = "kube_pod_container_resource_requests"
 LIMITS: Final = "kube_pod_container_resource_limits"
-STARTED: Final = "kube_pod_start_time"
 POD_OWNER: Final = "kube_pod_owner"
 HPA_INFO: Final = "kube_horizontalpodautoscaler_info"
 HPA_TARGET: Final = "kube_horizontalpodautoscaler_spec_target_metric"
@@ -214,11 +213,6 @@ class Questions(NamedTuple):
         by = self.by(self.labels.state.namespace, label, "owner_kind", "owner_name")
         times = f"{window}s:{every}s" if every and window > DAY else f"{window}s"
         return f"max {by} (last_over_time({self.state(metric, namespaces)}[{times}]))"
-
-    def started(self, namespaces: Iterable[str] | None, window: int) -> str:
-        names = self.labels.state
-        by = self.by(names.namespace, names.pod)
-        return f"max {by} (last_over_time({self.state(STARTED, namespaces)}[{window}s]))"
 
     def sample_counts(self, namespaces: Iterable[str] | None, window: int) -> str:
         """How many samples a server has: cheap, and different when some arrived late."""
