@@ -197,7 +197,8 @@ def test_no_part_of_the_cache_can_vanish_unnoticed(
     server = InProcess(list(SERIES), keeps=data.draw(st.sampled_from([None, 2 * DAY])))
     full = usages(read(server, folder))
     files = sorted(folder.rglob("*.parquet"))
-    for file in data.draw(st.lists(st.sampled_from(files), min_size=1, unique=True)):
+    # All of them at once, of a server that forgot what it says it keeps, is more than can be known.
+    for file in data.draw(st.lists(st.sampled_from(files), min_size=1, max_size=4, unique=True)):
         cut = data.draw(st.one_of(st.none(), st.integers(0, file.stat().st_size - 1)))
         if cut is None:
             file.unlink()

@@ -68,6 +68,7 @@ class Plan(NamedTuple):
     counts: Mapping[int, Mapping[str, int]]  # samples of the last days, by namespace
     empty: Mapping[int, Sequence[str]]  # days on which these namespaces had nothing, while others had
     forgotten: frozenset[int]  # days that the server may have known once, and doesn't any more
+    kept: Mapping[int, frozenset[str]]  # what the cache has to know in the end, unless something fails
     days_known: int
     series: int
 
@@ -119,6 +120,7 @@ def plan(
         require_series(asker.server, questions, end)
     series = _series(asker, questions, asked, parts, counts, found.intervals)
     size = _batch_size(asker)
+    lost = forgotten(asker.server, questions, parts[0], wanting, found, known, keeps_since)
     return Plan(
         questions=questions,
         rhythm=found,
@@ -134,7 +136,14 @@ def plan(
             for part in wanting
             if part.day in found.heard and part.day not in found.intervals
         },
-        forgotten=forgotten(asker.server, questions, parts[0], wanting, found, keeps_since),
+        forgotten=lost,
+        kept={
+            part.day: frozenset(namespaces)
+            if part.day in found.heard
+            else frozenset(namespaces).difference(missing[part])
+            for part in parts
+            if part.whole and part.day not in lost
+        },
         days_known=len(parts) - len(wanting),
         series=sum(series.get(name, 0) for name in asked),
     )

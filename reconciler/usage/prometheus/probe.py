@@ -139,21 +139,31 @@ def forgotten(
     first: Part,
     asked: Sequence[Part],
     found: Rhythm,
+    cached: Iterable[int],
     keeps_since: int | None,
 ) -> frozenset[int]:
     """Days, of those asked for, of which a server may have known more once than it does now.
 
     They lie before the first sample that it has since the first day of the window, as a whole or in
-    part. Those that it would still have, by its own word, were no different.
+    part. Those that it would still have, by its own word, were no different: unless the cache has a
+    day that it should have too, for then it lost what it had.
     """
     doubtful = {part.day for part in asked if part.day not in found.heard or _is_torn(part, found.times)}
-    doubtful = {day for day in doubtful if keeps_since is None or day * DAY < keeps_since}
     if not doubtful:
         return frozenset()
     series = questions.nodes() if found.times else questions.cadvisor(MEMORY, None)
     # From an hour before: where samples come seldom, a day need not begin with one.
-    begins = _first(server, f"count({series})", Span(first.span.start - _HOUR, (max(doubtful) + 1) * DAY))
-    return frozenset(day for day in doubtful if begins is None or day * DAY + STEP < begins)
+    span = Span(first.span.start - _HOUR, (max(doubtful) + 1) * DAY)
+    begins = _first(server, f"count({series})", span)
+
+    def is_before(day: int) -> bool:
+        return begins is None or day * DAY + STEP < begins
+
+    if any(is_before(day) for day in cached):
+        keeps_since = None
+    return frozenset(
+        day for day in doubtful if is_before(day) and (keeps_since is None or day * DAY < keeps_since)
+    )
 
 
 def _first(server: Asked, query: str, span: Span) -> int | None:
