@@ -119,10 +119,12 @@ def _caches(each: Metrics, shelf: Shelf) -> Callable[[Scope], DayCache]:
 
 
 def _address(each: Metrics) -> dict[str, object]:
+    """What decides on the answers. The secrets themselves don't enter, but where they lie does."""
     places = {name: str(place.source) for name, place in each.headers_from.items()}
     labels = [list(names) for names in labels_of(each)[:2]]
     return {
         "url": (each.url or "").rstrip("/"),
+        "who": [each.username, each.identity, str(each.token) if each.token else None],
         "headers": {**each.headers, **places},
         "parameters": dict(each.parameters),
         "labels": labels,

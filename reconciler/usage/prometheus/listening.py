@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 
 from reconciler.model import ContainerRef, Failure, Note, NoUsage, Usage, Whose
+from reconciler.usage.cache import Held
 from reconciler.usage.days import DAY, Query, iso_day
 from reconciler.usage.files import write_rows
 from reconciler.usage.index import Window, build_index
@@ -62,7 +63,9 @@ class Store(Protocol):
         self, cluster: str, day: int, namespaces: Mapping[str, int], rows: Columns, query: Query, now: int
     ) -> None: ...
 
-    def files(self, first: int, last: int) -> Sequence[Path]: ...
+    def hold(self, first: int, last: int) -> Held: ...
+
+    def forget(self, paths: Iterable[Path]) -> None: ...
 
     def prune(self, today: int, keep_days: int) -> None: ...
 
@@ -178,14 +181,14 @@ class Listening:
     ) -> Heard:
         before = self._source.server.load()
         found = self._found(spaces, refs, told)
-        paths = [*self._cache.files(self._window.first, self._window.last), *self._loose(found.caught)]
-        index, broken = build_index(paths)
+        held = self._cache.hold(self._window.first, self._window.last)
+        index, broken = build_index([*held.paths, *self._loose(found.caught)])
+        self._cache.forget(Path(failure.path) for failure in broken)
         errors = [error for error in (found.error, *found.caught.failed.values()) if error is not None]
         failures = [Failure(f"metrics {self._source.name}", error.whose, error.words) for error in errors]
-        unread = {
-            name: f"not all of it could be read ({error.words})"
-            for name, error in found.caught.failed.items()
-        }
+        failed = found.caught.failed.items()
+        unread = self._vanished(found, held)
+        unread |= {name: f"not all of it could be read ({error.words})" for name, error in failed}
         if found.error is not None:
             unread[""] = f"nothing new could be read ({found.error.words})"
         self._settle()
@@ -198,6 +201,15 @@ class Listening:
             notes=tuple(Note("usage-cache", words) for words in self._cache.notes),
             cost=self._cost(found.plan, before),
         )
+
+    def _vanished(self, found: _Found, held: Held) -> dict[str, str]:
+        """Namespaces with a day that was known a moment ago: somebody emptied the cache meanwhile."""
+        days = held.known.get(self._questions.scope.cluster, {})
+        return {
+            name: f"the day {iso_day(day)} vanished from the cache while it was being read"
+            for day, names in (found.plan.kept if found.plan else {}).items()
+            for name in sorted(names.difference(days.get(day, ())))
+        }
 
     def _settle(self) -> None:
         """What the next run is glad of."""
