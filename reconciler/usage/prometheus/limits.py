@@ -7,6 +7,7 @@ measure.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple, Protocol, TypeVar
@@ -110,14 +111,20 @@ class Asker(NamedTuple):
         cost: Callable[[Span], int],
     ) -> list[_Answer]:
         answers: list[_Answer] = []
+        refused: float = math.inf
         waiting = list(span.pieces(step, most))[::-1]
         while waiting:
             piece = waiting.pop()
+            is_too_much = cost(piece) > self.limits.most(kind) or cost(piece) >= refused
+            if is_too_much and piece.seconds > step:  # learned since it was cut
+                waiting += piece.halves(step)[::-1]
+                continue
             try:
                 answers.append(ask(piece))
             except UnansweredError as error:
                 if error.kind is not Kind.TOO_MUCH or piece.seconds <= step:
                     raise
+                refused = cost(piece)
                 self.limits.learn(kind, cost(piece))
                 waiting += piece.halves(step)[::-1]
         return answers
