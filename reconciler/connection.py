@@ -14,9 +14,10 @@ import ssl
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 _CHUNK: Final = 1 << 16
 
@@ -72,15 +73,39 @@ class Line:
 def line(seconds: float) -> Iterator[Line]:
     """A line that is cut after so many seconds."""
     made = Line(seconds)
-    timer = threading.Timer(seconds, made.end)
+    try:
+        with alarm(seconds, made.end):
+            yield made
+    finally:
+        made.close()
+
+
+@contextmanager
+def alarm(seconds: float, act: Callable[[], None]) -> Iterator[None]:
+    """Does something when that time is over, unless what is within is done before."""
+    timer = threading.Timer(seconds, act)
     timer.daemon = True
     timer.start()
     try:
-        yield made
+        yield
     finally:
         timer.cancel()
         timer.join()
-        made.close()
+
+
+def shown(url: str) -> str:
+    """An address as it may be said: without a password, and without what was asked."""
+    try:
+        parts = urlsplit(url)
+        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    except ValueError:
+        return "an address that can't be read"
+    return printable(bare)[:200]
+
+
+def printable(text: str) -> str:
+    """One line without what a terminal would obey, or what turns text around."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
 def opener(

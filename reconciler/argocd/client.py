@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
-from reconciler.argocd.web import Route, UnansweredError, get, shown
+from reconciler.argocd.web import Route, UnansweredError, get
+from reconciler.connection import shown
 from reconciler.errors import Misconfigured, Problem
 from reconciler.model import Note, Reason, Refused, Secret, Whose
 

@@ -13,10 +13,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
 
 from reconciler import connection
-from reconciler.connection import Line
+from reconciler.connection import Line, printable, shown
 from reconciler.model import Secret, Whose
 
 _MOST_WORDS: Final = 300
@@ -57,20 +56,6 @@ def get(url: str, token: Secret | None, route: Route, most: int) -> object:
         return json.loads(body)
     except (ValueError, RecursionError):
         raise UnansweredError(_no_json(url, body)) from None
-
-
-def shown(url: str) -> str:
-    """An address as it may be said: without a password, and without what was asked."""
-    try:
-        parts = urlsplit(url)
-        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
-    except ValueError:
-        return "an address that can't be read"
-    return printable(bare)[:200]
-
-
-def printable(text: str) -> str:
-    return " ".join(re.sub(r"[^\x20-\x7e\xa0-\ud7ff]", " ", text).split())
 
 
 # -- the answer ------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from requests.utils import get_environ_proxies, should_bypass_proxies
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from reconciler.connection import alarm
 from reconciler.errors import Misconfigured
 from reconciler.model import Whose
 from reconciler.usage.prometheus.unanswered import Kind, UnansweredError, printable, shown
@@ -280,14 +281,10 @@ class _Unpacked:
 @contextmanager
 def _clock(seconds: float) -> Iterator[Clock]:
     made = Clock(seconds)
-    timer = threading.Timer(seconds, made.cut)
-    timer.daemon = True
-    timer.start()
     try:
-        yield made
+        with alarm(seconds, made.cut):
+            yield made
     finally:
-        timer.cancel()
-        timer.join()
         made.close()
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import Final
-from urllib.parse import urlsplit
 
+from reconciler.connection import printable as printable
+from reconciler.connection import shown as shown
 from reconciler.model import Whose
 
 MOST_WORDS: Final = 300
@@ -30,18 +31,3 @@ class UnansweredError(Exception):
         self.kind = kind
         self.words = words
         self.whose = whose
-
-
-def shown(url: str) -> str:
-    """An address as it may be said: without a password, and without what was asked."""
-    try:
-        parts = urlsplit(url)
-        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
-    except ValueError:
-        return "an address that can't be read"
-    return printable(bare)[:200]
-
-
-def printable(text: str) -> str:
-    """One line without what a terminal would obey, or what turns text around."""
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
