@@ -232,3 +232,9 @@ def test_settings_that_are_wrong_are_told_beside_the_programs(nothing_on_path: P
     assert "reconcile.yaml:3:" in found["settings"]["told"]
     assert "--env is none that rendering allows" in found["settings"]["told"]
     assert found["helm"]["verdict"] == "missing"
+
+
+def test_metrics_are_looked_at_without_settings(tmp_path: Path) -> None:
+    code, found = doctor(tmp_path, "--metrics", "http://127.0.0.1:1")
+    assert code == 1
+    assert "the connection is refused" in found["metrics main"]["told"]

@@ -317,6 +317,7 @@ def test_patterns(world: World, run: Run, words: list[str], found: set[str]) -> 
         (["--window", "90m"], "expected whole days"),
         (["--window", "5000d"], "at most 400d"),
         (["--metrics", "nowhere"], "there is no such folder"),
+        (["--metrics", "prometheus:9090"], "a server's address begins with http:// or https://"),
     ],
 )
 def test_what_makes_no_sense_is_told(world: World, run: Run, words: list[str], told: str) -> None:

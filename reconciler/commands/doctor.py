@@ -37,6 +37,8 @@ def doctor(config: Config = None, metrics: Metrics = None, output: OutputOption 
     found = [*_git(), *of_rendering(settings), *told]
     if settings:
         found += _reached(settings, metrics)
+    elif metrics:
+        found += _metrics(Settings.for_metrics(metrics))
     if output is Output.JSON:
         print_json({"apiVersion": API_VERSION, "checks": [check._asdict() for check in found]})
     else:

@@ -100,7 +100,8 @@ def open_recording(folder: Path, name: str) -> RecordingSource:
     elif folder.is_dir():
         paths = sorted(path for path in folder.glob("*.parquet") if not path.name.startswith("."))
     else:
-        raise Misconfigured(WHAT, "there is no such folder; check the path of the metrics", path=str(folder))
+        error = "there is no such folder; check the path (a server's address begins with http:// or https://)"
+        raise Misconfigured(WHAT, error, path=str(folder))
     if not paths:
         error = "the folder has no *.parquet file; put a recording there, or check the path"
         raise Misconfigured(WHAT, error, path=str(folder))

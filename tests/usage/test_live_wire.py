@@ -122,7 +122,7 @@ def test_where_neither_helps_the_address_is_wrong(sick: Sick):
     sick.does(says("404 page not found", 404))
     asked = wire(sick.url)
     error = unanswered(asked, Kind.BROKEN)
-    assert "the address may lack its path, like /prometheus" in error.words
+    assert "the address ends right before /api/v1, and may lack its path, like /prometheus" in error.words
     assert error.whose is Whose.YOURS
     assert [each.method for each in sick.asked] == ["POST", "GET"]
     unanswered(asked, Kind.BROKEN)

@@ -77,7 +77,10 @@ def _meaning(status: int, told: str, seconds: float) -> tuple[Kind, str, Whose]:
     if status in (401, 403, 407):
         return Kind.DENIED, _ADVICE[status], Whose.YOURS
     if status in (404, 405, 410, 501):
-        words = "no Prometheus API is there: the address may lack its path, like /prometheus"
+        words = (
+            "no Prometheus API is there: the address ends right before /api/v1, and may lack its path, "
+            "like /prometheus"
+        )
         return Kind.BROKEN, words, Whose.YOURS
     if status in (413, 414):
         return Kind.TOO_MUCH, "", Whose.THEIRS
