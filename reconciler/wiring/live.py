@@ -113,6 +113,8 @@ def _caches(each: Metrics, shelf: Shelf) -> Callable[[Scope], DayCache]:
 
     def cache(scope: Scope) -> DayCache:
         asked = {**_address(each), "matchers": [list(pair) for pair in scope.matchers], "query": dict(QUERY)}
+        if scope.telling:
+            asked["others"] = [list(scope.telling), [list(map(list, other)) for other in scope.others]]
         return DayCache(shelf, digest(asked)[:32])
 
     return cache
@@ -121,7 +123,8 @@ def _caches(each: Metrics, shelf: Shelf) -> Callable[[Scope], DayCache]:
 def _address(each: Metrics) -> dict[str, object]:
     """What decides on the answers. The secrets themselves don't enter, but where they lie does."""
     places = {name: str(place.source) for name, place in each.headers_from.items()}
-    labels = [list(names) for names in labels_of(each)[:2]]
+    names = labels_of(each)
+    labels = [list(names.cadvisor), list(names.state), names.cluster]
     return {
         "url": (each.url or "").rstrip("/"),
         "who": [each.username, each.identity, str(each.token) if each.token else None],

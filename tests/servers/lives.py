@@ -79,7 +79,6 @@ def source_over(server: InProcess | Server, folder: Path, **more: object) -> Liv
     shelf = FolderShelf(folder)
 
     def cache(scope: Scope) -> DayCache:
-        asked = [f"{name}={text}" for name, text in scope.matchers]
-        return DayCache(shelf, "-".join(["here", *asked]))
+        return DayCache(shelf, str(scope[1:]))
 
     return LiveSource(Source(**{"name": "main", "server": server, "clusters": {}, "cache": cache, **more}))

@@ -16,6 +16,7 @@ from reconciler.model import ContainerRef, NoUsage, Usage
 from reconciler.usage.cache import DayCache
 from reconciler.usage.port import Reading
 from reconciler.usage.prometheus.limits import Limits
+from reconciler.usage.prometheus.promql import Scope
 from reconciler.usage.prometheus.unanswered import Kind, UnansweredError
 from reconciler.usage.shelf import FolderShelf
 
@@ -23,6 +24,7 @@ BEGIN = 20_000 * DAY
 DAYS = 6
 NOW = BEGIN + DAYS * DAY + 2 * 3600
 PEAK = 900 * MEBI
+EVERYTHING = str(Scope("")[1:])  # how source_over calls the cache of a server without clusters
 EVERY = 300
 
 DB = ContainerRef("", "data", "StatefulSet", "db", "app")
@@ -94,7 +96,7 @@ def test_a_day_that_has_ended_is_read_once_and_the_one_that_has_not_each_time(
 
 def test_the_day_that_has_not_ended_is_never_kept(server: InProcess, tmp_path: Path) -> None:
     read(server, tmp_path)
-    known = DayCache(FolderShelf(tmp_path), "here").known("", 0, 1 << 20)
+    known = DayCache(FolderShelf(tmp_path), EVERYTHING).known("", 0, 1 << 20)
     assert max(known) == NOW // DAY - 1
 
 
@@ -233,7 +235,7 @@ def test_stopped_between_any_two_writes_the_next_run_says_the_same(
     server: InProcess, tmp_path: Path, writes: int
 ) -> None:
     full = read(server, tmp_path / "full")
-    cache = Mortal(FolderShelf(tmp_path / "torn"), "here")
+    cache = Mortal(FolderShelf(tmp_path / "torn"), EVERYTHING)
     cache.writes = writes
     with pytest.raises(StoppedError):
         read(server, tmp_path, cache=lambda _: cache)

@@ -64,7 +64,7 @@ def _within(
     for answer in answers:
         for series, value in zip(answer.labels, answer.values.tolist(), strict=True):
             if np.isfinite(value):
-                key = key_of(series, labels.cadvisor, labels.cluster)
+                key = key_of(series, labels.cadvisor, ways.questions.whose)
                 found[key] = combine(found[key], value) if key in found else value
     return found
 
@@ -88,7 +88,7 @@ def ends_of(ways: Ways, part: Part, context: Context) -> Ends:
 
     def seen(query: str, names: Names) -> dict[Key, Points]:
         few = ways.batch.series // _FEW  # most containers have never ended
-        return points(ways.asker.over(query, span, STEP, few), names, labels.cluster)
+        return points(ways.asker.over(query, span, STEP, few), names, questions.whose)
 
     def counted(query: str, names: Names) -> dict[Key, Points]:
         return {key: as_heard(each, context.heard, STEP) for key, each in seen(query, names).items()}
@@ -196,7 +196,7 @@ def _limits_of(ways: Ways, part: Part, context: Context, keys: Iterable[Key]) ->
         spaces = sorted({namespace for namespace, _ in some})
         query = ways.questions.memory_limits(spaces, [pod for _, pod in some], context.lookback)
         answers = ways.asker.over(query, _around(part), STEP, len(some))
-        found |= points(answers, labels.state, labels.cluster)
+        found |= points(answers, labels.state, ways.questions.whose)
     return found
 
 
@@ -240,7 +240,7 @@ def _stated(ways: Ways, part: Part, spaces: Sequence[str], window: int) -> dict[
             field = _FIELDS.get((metric, series.get("resource", "")))
             if field is not None and np.isfinite(value) and value >= 0:
                 amount = round(value * 1000) if field.startswith("cpu") else int(value)
-                fields[key_of(series, labels.state, labels.cluster)][field] = min(LARGEST, amount)
+                fields[key_of(series, labels.state, ways.questions.whose)][field] = min(LARGEST, amount)
     return {key: Resources(**found) for key, found in fields.items()}
 
 

@@ -7,7 +7,7 @@ before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -26,11 +26,15 @@ class Key(NamedTuple):
     container: str
 
 
-def key_of(series: Mapping[str, str], names: Names, cluster: str) -> Key:
-    found = series.get
-    return Key(
-        found(cluster, ""), found(names.namespace, ""), found(names.pod, ""), found(names.container, "")
-    )
+Whose = Callable[[Mapping[str, str]], str | None]  # the cluster of a series; None: one that isn't meant
+NOBODYS: Final = Key("", "", "", "")
+
+
+def key_of(series: Mapping[str, str], names: Names, whose: Whose) -> Key:
+    cluster, found = whose(series), series.get
+    if cluster is None:
+        return NOBODYS
+    return Key(cluster, found(names.namespace, ""), found(names.pod, ""), found(names.container, ""))
 
 
 _QUIET: Final = 3  # steps; servers don't begin to hear everything at the same time
@@ -43,7 +47,7 @@ class Points(NamedTuple):
     values: Ints
 
 
-def points(answers: Iterable[Matrix], names: Names, cluster: str) -> dict[Key, Points]:
+def points(answers: Iterable[Matrix], names: Names, whose: Whose) -> dict[Key, Points]:
     """By container; what isn't a number is left out."""
     parts: dict[Key, list[Points]] = {}
     for answer in answers:
@@ -52,7 +56,7 @@ def points(answers: Iterable[Matrix], names: Names, cluster: str) -> dict[Key, P
             values = answer.values[here]
             known = np.isfinite(values)
             found = Points(answer.times[here][known], values[known].astype(np.int64))
-            parts.setdefault(key_of(series, names, cluster), []).append(found)
+            parts.setdefault(key_of(series, names, whose), []).append(found)
     return {key: _in_order(each) for key, each in parts.items()}
 
 

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from reconciler.usage.checks import is_name
 from reconciler.usage.prometheus.answers import Vector
-from reconciler.usage.prometheus.promql import Labels
+from reconciler.usage.prometheus.promql import Questions
 
 
 class Pod(NamedTuple):
@@ -99,36 +99,38 @@ class Told(NamedTuple):
     ]  # kind → (cluster, ns, name) → owner
 
 
-def told(labels: Labels, pods: Vector, between: Mapping[str, Vector]) -> Told:
+def told(questions: Questions, pods: Vector, between: Mapping[str, Vector]) -> Told:
     """`between` holds an answer for each kind of `STEPS`."""
     return Told(
-        _pods(labels, pods),
+        _pods(questions, pods),
         {
-            step.kind: _owners(labels, between[step.kind], step.label)
+            step.kind: _owners(questions, between[step.kind], step.label)
             for step in STEPS
             if step.kind in between
         },
     )
 
 
-def _pods(labels: Labels, answer: Vector) -> dict[Pod, tuple[str, str]]:
+def _pods(questions: Questions, answer: Vector) -> dict[Pod, tuple[str, str]]:
     """A pod may name several owners; the one that controls it counts."""
-    names = labels.state
+    names = questions.labels.state
     found: dict[Pod, tuple[str, str]] = {}
     for series in answer.labels:
-        pod = Pod(series.get(labels.cluster, ""), series.get(names.namespace, ""), series.get(names.pod, ""))
-        owner = _named(series)
-        if owner is not None and (pod not in found or series.get("owner_is_controller") == "true"):
+        cluster, owner = questions.whose(series), _named(series)
+        if cluster is None or owner is None:
+            continue
+        pod = Pod(cluster, series.get(names.namespace, ""), series.get(names.pod, ""))
+        if pod not in found or series.get("owner_is_controller") == "true":
             found[pod] = owner
     return found
 
 
-def _owners(labels: Labels, answer: Vector, label: str) -> dict[tuple[str, str, str], tuple[str, str]]:
-    space = labels.state.namespace
+def _owners(questions: Questions, answer: Vector, label: str) -> dict[tuple[str, str, str], tuple[str, str]]:
+    space = questions.labels.state.namespace
     return {
-        (series.get(labels.cluster, ""), series.get(space, ""), series.get(label, "")): owner
+        (cluster, series.get(space, ""), series.get(label, "")): owner
         for series in answer.labels
-        if (owner := _named(series)) is not None
+        if (owner := _named(series)) is not None and (cluster := questions.whose(series)) is not None
     }
 
 

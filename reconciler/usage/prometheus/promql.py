@@ -69,6 +69,8 @@ class Scope(NamedTuple):
 
     cluster: str  # its name in the settings; "" where no label tells the clusters apart
     matchers: tuple[tuple[str, str], ...] = ()
+    telling: tuple[str, ...] = ()  # labels by which other clusters are told that these matchers let in
+    others: tuple[tuple[tuple[str, str], ...], ...] = ()  # what each of those has, so that it is left out
 
     @property
     def pinned(self) -> bool:
@@ -127,8 +129,19 @@ class Questions(NamedTuple):
 
     def by(self, *names: str) -> str:
         """Grouped by these, and by the cluster where nothing else tells whose a series is."""
-        told = () if self.scope.pinned else (self.labels.cluster,)
-        return f"by ({','.join(_label(name) for name in (*told, *names))})"
+        return f"by ({','.join(_label(name) for name in (*self._telling, *names))})"
+
+    @property
+    def _telling(self) -> tuple[str, ...]:
+        """Of pinned series the cluster is known; those of several servers may name it in several ways."""
+        own = () if self.scope.pinned else (self.labels.cluster,)
+        return tuple(dict.fromkeys((*own, *self.scope.telling)))
+
+    def whose(self, series: Mapping[str, str]) -> str | None:
+        """The cluster as far as labels tell; None for a series that another cluster of the settings has."""
+        if any(all(series.get(name) == text for name, text in other) for other in self.scope.others):
+            return None
+        return "/".join(filter(None, map(series.get, self._telling)))
 
     @property
     def containers(self) -> str:

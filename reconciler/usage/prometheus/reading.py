@@ -77,13 +77,12 @@ def _owners(ways: Ways, part: Part, context: Context, keys: Iterable[Key]) -> di
     pods: dict[Pod, set[str]] = defaultdict(set)
     for key in keys:
         pods[_pod(key)].add(key.container)
-    labels = ways.questions.labels
     asked = partial(ways.questions.pod_owners, ways.batch.namespaces)
-    known = owning.told(labels, lately(ways, part, asked, 0), context.chain)
+    known = owning.told(ways.questions, lately(ways, part, asked, 0), context.chain)
     spaces = sorted({pod.namespace for pod in pods if pod not in known.pods})
     if spaces:
         asked = partial(ways.questions.pod_owners, spaces)
-        before = owning.told(labels, lately(ways, part, asked, part.span.seconds), {})
+        before = owning.told(ways.questions, lately(ways, part, asked, part.span.seconds), {})
         known = known._replace(pods={**before.pods, **known.pods})
     return owning.owners(pods, known, ways.wanted)
 

@@ -118,8 +118,8 @@ class LiveSource:
 
     def _whole(self, start: int, end: int, namespaces: Namespaces, told: Telling) -> Iterator[Heard]:
         """Each cluster that the settings tell apart, or all that the server has as one."""
-        scopes = [_scope(cluster, labels) for cluster, labels in self._source.clusters.items()]
-        for scope in dict.fromkeys(scopes or [Scope("")]):
+        scopes = map(self._scope, self._source.clusters)
+        for scope in list(dict.fromkeys(scopes)) or [Scope("")]:
             one = self._listening(scope, start, end)
             yield one.heard(partial(one.every_space, namespaces), (), told)
 
@@ -132,13 +132,34 @@ class LiveSource:
     def _listening(self, scope: Scope, start: int, end: int) -> Listening:
         return Listening(self._source, Questions(scope, self._source.labels), self._room, start, end)
 
+    def _scope(self, cluster: str) -> Scope:
+        """A cluster without labels of its own can't be asked for by its name.
+
+        Those of others that have all of its labels and more are told by what they have more. One that
+        the settings don't name may be any of them.
+        """
+        known = self._source.clusters
+        mine = known.get(cluster, {})
+        within = [
+            tuple(sorted(theirs.items() - mine.items()))
+            for theirs in known.values()
+            if theirs != mine and not any(theirs.get(name, text) != text for name, text in mine.items())
+        ]
+        telling = {name for other in within for name, _ in other}
+        return Scope(
+            cluster if mine else "",
+            tuple(sorted(mine.items())),
+            tuple(sorted(telling)),
+            tuple(sorted({other for other in within if other})) if cluster in known else (),
+        )
+
     def _by_scope(self, wanted: Iterable[ContainerRef]) -> dict[Scope, dict[ContainerRef, ContainerRef]]:
         """By whose series are asked for: each container, and how that cluster's recording calls it."""
-        scopes: dict[tuple[tuple[str, str], ...], Scope] = {}
+        scopes: dict[Scope, Scope] = {}  # by what is asked; two names may be the same question
         found: dict[Scope, dict[ContainerRef, ContainerRef]] = defaultdict(dict)
         for ref in wanted:
-            made = _scope(ref.cluster, self._source.clusters.get(ref.cluster, {}))
-            scope = scopes.setdefault(made.matchers, made)
+            made = self._scope(ref.cluster)
+            scope = scopes.setdefault(made._replace(cluster=""), made)
             found[scope][ref] = ref._replace(cluster=scope.cluster)
         return found
 
@@ -147,11 +168,6 @@ def _reading(found: Mapping[ContainerRef, Usage | NoUsage], said: Sequence[Heard
     failures = dict.fromkeys(failure for heard in said for failure in heard.failures)
     notes = dict.fromkeys(note for heard in said for note in heard.notes)
     return Reading(found, tuple(failures), tuple(heard.cost for heard in said), tuple(notes))
-
-
-def _scope(cluster: str, labels: Mapping[str, str]) -> Scope:
-    """A cluster without labels of its own can't be asked for by its name."""
-    return Scope(cluster if labels else "", tuple(sorted(labels.items())))
 
 
 def _answers(

@@ -11,7 +11,7 @@ import numpy as np
 from reconciler.model import Whose
 from reconciler.usage.checks import is_name
 from reconciler.usage.prometheus.answers import Floats, Matrix
-from reconciler.usage.prometheus.events import Key, Points, key_of
+from reconciler.usage.prometheus.events import NOBODYS, Key, Points, key_of
 from reconciler.usage.prometheus.probe import STEPS, Flags, Part, indexes
 from reconciler.usage.prometheus.promql import CPU, STEP, peak_window, rate_window
 from reconciler.usage.prometheus.unanswered import Kind, UnansweredError, printable
@@ -57,13 +57,10 @@ class _Filled(NamedTuple):
 
 def _filled(answers: Iterable[Matrix], ways: Ways, numbers: dict[Key, int]) -> list[_Filled]:
     """Containers get their numbers as they are met."""
-    questions = ways.questions
-    names, cluster = questions.labels.cadvisor, questions.labels.cluster
-    if questions.scope.pinned:
-        cluster = ""  # known already; series of several servers may name it in several ways
+    names = ways.questions.labels.cadvisor
     found = []
     for answer in answers:
-        keys = [key_of(series, names, cluster) for series in answer.labels]
+        keys = [key_of(series, names, ways.questions.whose) for series in answer.labels]
         _require_asked(keys, ways.batch.namespaces)
         rows = [numbers.setdefault(key, len(numbers)) if _is_sound(key) else NO_SAMPLE for key in keys]
         found.append(_Filled(np.array(rows, np.int64), answer))
@@ -72,7 +69,7 @@ def _filled(answers: Iterable[Matrix], ways: Ways, numbers: dict[Key, int]) -> l
 
 def _require_asked(keys: Sequence[Key], namespaces: Sequence[str]) -> None:
     """Who answers of other namespaces than were asked for may answer of other clusters too."""
-    foreign = {key.namespace for key in keys}.difference(namespaces)
+    foreign = {key.namespace for key in keys if key != NOBODYS}.difference(namespaces)
     if foreign:
         words = f"it answers of the namespace {printable(min(foreign))[:60]}, which was not asked for"
         raise UnansweredError(Kind.BROKEN, words)
