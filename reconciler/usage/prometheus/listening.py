@@ -119,6 +119,7 @@ class Heard(NamedTuple):
     failures: tuple[Failure, ...]
     notes: tuple[Note, ...]
     cost: Cost
+    store: Store  # for as long as it is there, the recording's files are
 
     def after(self, failures: Sequence[Failure]) -> Heard:
         return self._replace(failures=tuple(dict.fromkeys((*self.failures, *failures))))
@@ -200,6 +201,7 @@ class Listening:
             failures=tuple(dict.fromkeys(failures)),
             notes=tuple(Note("usage-cache", words) for words in self._cache.notes),
             cost=self._cost(found.plan, before),
+            store=self._cache,
         )
 
     def _vanished(self, found: _Found, held: Held) -> dict[str, str]:
