@@ -52,7 +52,8 @@ class Rhythm(NamedTuple):
     intervals: Mapping[int, int]  # seconds between two samples of what was asked for
     heard: frozenset[int]  # days on which the server knows anything of the cluster
     silent: Mapping[int, Flags]  # steps at which the whole cluster was silent
-    times: frozenset[int]  # at which any node was heard of; none on a server that doesn't keep their series
+    pulse: str  # series that tell when any node was heard of; none on a server that doesn't keep such
+    times: frozenset[int]  # at which any was
     from_before: bool  # rates begin with the sample before their window
     ruled: frozenset[int]  # days on which the recorded rule of CPU can be taken
 
@@ -95,18 +96,20 @@ def rhythm(
 ) -> Rhythm:
     """`fixed`: the seconds between two samples, where the settings say them."""
     if not parts:
-        return Rhythm({}, frozenset(), {}, frozenset(), False, frozenset())
+        return Rhythm({}, frozenset(), {}, "", frozenset(), False, frozenset())
     intervals = _intervals(server, questions, namespaces, parts)
     from_before = _from_before(server, questions, namespaces, parts, intervals)
     if fixed is not None:
         intervals = dict.fromkeys(intervals, fixed)
-    heard = _heard(server, questions, parts)
+    pulse = _pulse(server, questions, parts)
+    heard = _heard(server, pulse, parts) if pulse else frozenset()
     known = [part for part in parts if part.day in intervals]
     others = _others(server, questions, [part for part in parts if part not in known], heard)
     return Rhythm(
         intervals,
         _days_of(heard, parts) | frozenset(intervals) | others,
         {part.day: _silence(heard, part) for part in known},
+        pulse,
         heard,
         from_before,
         _ruled(server, questions, namespaces, known, intervals),
@@ -151,7 +154,9 @@ def forgotten(
     doubtful = {part.day for part in asked if part.day not in found.heard or _is_torn(part, found.times)}
     if not doubtful:
         return frozenset()
-    series = questions.nodes() if found.times else questions.cadvisor(MEMORY, None)
+    series = found.pulse or questions.cadvisor(MEMORY, None)
+    if len(server.instant(f"count({series})", min(doubtful) * DAY).values):
+        return frozenset()  # it has known something for longer
     # From an hour before: where samples come seldom, a day need not begin with one.
     span = Span(first.span.start - _HOUR, (max(doubtful) + 1) * DAY)
     begins = _first(server, f"count({series})", span)
@@ -256,13 +261,21 @@ def runs(parts: Sequence[Part]) -> list[list[Part]]:
     return found
 
 
-def _heard(server: Asked, questions: Questions, parts: Sequence[Part]) -> frozenset[int]:
+def _pulse(server: Asked, questions: Questions, parts: Sequence[Part]) -> str:
+    """The first of the series that tell of nodes that this server keeps."""
+    for series in questions.pulses():
+        for run in runs(parts):
+            if _one_line(server.range(f"count({series})", run[0].span.start + STEP, run[-1].end, _LOOKS)):
+                return series
+    return ""
+
+
+def _heard(server: Asked, pulse: str, parts: Sequence[Part]) -> frozenset[int]:
     """When any node was heard of, from an hour before."""
     found: set[int] = set()
     for run in runs(parts):
         for piece in Span(run[0].span.start - _HOUR, run[-1].end).pieces(STEP, DAY * 30):
-            answer = server.range(f"count({questions.nodes()})", piece.start + STEP, piece.end, STEP)
-            found.update(_one_line(answer))
+            found.update(_one_line(server.range(f"count({pulse})", piece.start + STEP, piece.end, STEP)))
     return frozenset(found)
 
 

@@ -30,6 +30,9 @@ LIMITS: Final = "kube_pod_container_resource_limits"
 POD_OWNER: Final = "kube_pod_owner"
 HPA_INFO: Final = "kube_horizontalpodautoscaler_info"
 HPA_TARGET: Final = "kube_horizontalpodautoscaler_spec_target_metric"
+# Beside the root of a node's groups of processes, which is often dropped.
+NODES: Final = ("machine_memory_bytes", "container_scrape_error", "cadvisor_version_info")
+_ROOT: Final = 'id="/"'
 # Of the kubernetes-mixin: the rate of each container, worked out already. Only its rules of CPU are
 # used: those of memory look at single moments and miss the peaks between them.
 CPU_RULE: Final = "node_namespace_pod_container:container_cpu_usage_seconds_total:sum_rate5m"
@@ -117,10 +120,11 @@ class Questions(NamedTuple):
         parts = [*self._scope(), *_in(self.labels.state.namespace, namespaces), *_more(more)]
         return f"{metric}{{{','.join(parts)}}}"
 
-    def nodes(self) -> str:
-        """The roots of all nodes: there as long as anything is scraped."""
-        root = ",".join([*self._scope(), 'id="/"'])
-        return f"{MEMORY}{{{root}}}"
+    def pulses(self) -> tuple[str, ...]:
+        """Series of which a node has one as long as its containers are scraped; many servers drop some."""
+        told = self._scope()
+        roots = f"{MEMORY}{{{','.join([*told, _ROOT])}}}"
+        return (roots, *(f"{metric}{{{','.join(told)}}}" for metric in NODES))
 
     def _scope(self) -> list[str]:
         return [f"{_label(name)}={text(value)}" for name, value in self.scope.matchers]
