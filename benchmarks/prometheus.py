@@ -4,9 +4,10 @@
 
 The known tool asks seven queries a workload, ten at a time, with a subquery of 75 s steps over 14 days.
 Here they are sent by `requests` and read by `json` with nothing around them, for a sample of the
-workloads, three times in turns with ours, and the time is scaled up to all. Ours reads everything of all containers (CPU, both memories,
-throttling, kills, restarts, requests, limits, owners, autoscalers), first with an empty cache and then
-for the day after. Same server, same run, wall clock, since the server shares the processors with both.
+workloads, three times in turns with ours, and the time is scaled up to all. Ours reads everything of all
+containers (CPU, both memories, throttling, kills, restarts, requests, limits, owners, autoscalers), first
+with an empty cache and then for the day after. Same server, same run, wall clock, since the server shares
+the processors with both.
 
 The first run makes what the server has, 1.3 GB in a minute or two, and keeps it for the next.
 

@@ -124,6 +124,8 @@ class InProcess:
         if isinstance(tree, BinaryExpr) and isinstance(tree.rhs, NumberLiteral) and str(tree.op) == ">":
             found = self._lines(tree.lhs, moments)
             return found._replace(values=np.where(found.values > tree.rhs.val, found.values, np.nan))
+        if isinstance(tree, BinaryExpr) and str(tree.op) == "or":
+            return _either(self._lines(tree.lhs, moments), self._lines(tree.rhs, moments))
         raise NotImplementedError(str(tree))
 
     def _over_subquery(
@@ -163,6 +165,19 @@ class InProcess:
                 _fits(each, series.labels) for each in matchers
             ):
                 yield series
+
+
+def _either(one: Lines, other: Lines) -> Lines:
+    """The second where the first has no series of the same labels, but for the metric's name."""
+
+    def bare(labels: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+        return frozenset((name, text) for name, text in labels.items() if name != "__name__")
+
+    have = {bare(labels) for labels in one.labels}
+    more = [row for row, labels in enumerate(other.labels) if bare(labels) not in have]
+    return Lines(
+        [*one.labels, *(other.labels[row] for row in more)], np.concatenate((one.values, other.values[more]))
+    )
 
 
 def _windowed(

@@ -120,9 +120,14 @@ ELSEWHERE = {
     QUESTIONS.series_counts(SPACES, DAY),
     QUESTIONS.restarts(SPACES, promql.STEP, ["p"]).replace('"p"', '"…"'),
     QUESTIONS.restarts(SPACES, promql.STEP),
-    f"count({QUESTIONS.state(promql.RESTARTS, SPACES)} > 0)",
-    QUESTIONS.in_force(promql.REQUESTS, SPACES, DAY),
-    QUESTIONS.in_force(promql.LIMITS, SPACES, DAY),
+    QUESTIONS.any_restarts(SPACES),
+    *(
+        QUESTIONS.in_force(each, SPACES, DAY)
+        for metric in (promql.REQUESTS, promql.LIMITS)
+        for each in (metric, promql.of_init(metric))
+    ),
+    *(f"count({pulse})" for pulse in QUESTIONS.pulses()),
+    f"count(last_over_time({QUESTIONS.pulses()[0]}[{30 * DAY}s]))",
 }
 
 
@@ -137,6 +142,17 @@ def test_what_is_asked_is_what_is_told(lone_prometheus: Served, tmp_path: Path) 
     told = {line for text in blocks("promql") for line in text.splitlines() if not line.startswith("#")}
     assert told - ELSEWHERE <= asked, "told, and not asked"
     assert asked <= told, "asked, and not told"
+
+
+def test_init_containers_are_kept_by_the_same_rule() -> None:
+    text = next(text for text in blocks("yaml") if text.startswith("scrape_configs:"))
+    patterns = [
+        rule["regex"]
+        for job in yaml.safe_load(text)["scrape_configs"]
+        for rule in job["metric_relabel_configs"]
+    ]
+    for metric in (promql.RESTARTS, promql.LAST_REASON, promql.REASON, promql.REQUESTS, promql.LIMITS):
+        assert any(re.fullmatch(pattern, promql.of_init(metric)) for pattern in patterns), metric
 
 
 def _is_metric(value: object) -> bool:

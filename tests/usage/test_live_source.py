@@ -316,8 +316,8 @@ def test_a_server_whose_clock_is_behind_is_not_believed(server: InProcess, tmp_p
     reading = source_over(server, tmp_path).read(REFS, NOW - DAYS * DAY, NOW)
     assert not any(is_complete(usage) for usage in reading.usage.values())
     assert [failure.error for failure in reading.failures] == [
-        "main: its clock is 60 minutes behind ours; nothing newer than its own time can be known, so set "
-        "the clocks right (or give --now)"
+        "the server's clock is 60 minutes behind ours; nothing newer than its own time can be known, so "
+        "set the clocks right (or give --now)"
     ]
 
 

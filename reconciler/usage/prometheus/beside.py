@@ -33,6 +33,7 @@ from reconciler.usage.prometheus.promql import (
     STEP,
     THROTTLED,
     Names,
+    of_init,
 )
 from reconciler.usage.prometheus.ways import Context, Ways
 from reconciler.usage.samples import NO_SAMPLE
@@ -101,7 +102,7 @@ def ends_of(ways: Ways, part: Part, context: Context) -> Ends:
         ended_killed=seen(questions.oom_killed(REASON, spaces, window), labels.state),
         oom_events=counted(questions.oom_events(spaces, window), labels.cadvisor),
     )
-    return Ends(marks, killed(marks, part.span.start, STEP))
+    return Ends(marks, killed(marks, part.span.start, STEP, -(-window // STEP) * STEP))
 
 
 def _restarted(ways: Ways, part: Part) -> list[Sequence[str]]:
@@ -204,11 +205,10 @@ def _limits_of(ways: Ways, part: Part, context: Context, keys: Iterable[Key]) ->
 # Requests and limits
 # ---------------------------------------------------------------------------------------------
 
-_FIELDS: Final = {
-    (REQUESTS, "cpu"): "cpu_request",
-    (REQUESTS, "memory"): "memory_request",
-    (LIMITS, "cpu"): "cpu_limit",
-    (LIMITS, "memory"): "memory_limit",
+_STATED: Final = {
+    each: f"{{}}_{word}"
+    for metric, word in ((REQUESTS, "request"), (LIMITS, "limit"))
+    for each in (metric, of_init(metric))
 }
 
 
@@ -234,13 +234,14 @@ def resources_of(
 def _stated(ways: Ways, part: Part, spaces: Sequence[str], window: int) -> dict[Key, Resources]:
     labels = ways.questions.labels
     fields: dict[Key, dict[str, int]] = defaultdict(dict)
-    for metric in (REQUESTS, LIMITS):
+    for metric, field in _STATED.items():
         answer = lately(ways, part, partial(ways.questions.in_force, metric, spaces), window)
         for series, value in zip(answer.labels, answer.values.tolist(), strict=True):
-            field = _FIELDS.get((metric, series.get("resource", "")))
-            if field is not None and np.isfinite(value) and value >= 0:
-                amount = round(value * 1000) if field.startswith("cpu") else int(value)
-                fields[key_of(series, labels.state, ways.questions.whose)][field] = min(LARGEST, amount)
+            resource = series.get("resource", "")
+            if resource in ("cpu", "memory") and np.isfinite(value) and value >= 0:
+                amount = round(value * 1000) if resource == "cpu" else int(value)
+                key = key_of(series, labels.state, ways.questions.whose)
+                fields[key][field.format(resource)] = min(LARGEST, amount)
     return {key: Resources(**found) for key, found in fields.items()}
 
 

@@ -91,8 +91,10 @@ def parts_of(window: Window, end: int) -> tuple[Part, ...]:
 
 
 def namespaces_of(asker: Asker, questions: Questions, span: Span) -> list[str]:
-    """All that had a container within that time."""
-    found = series_of(asker.server, questions, None, span.end, span.seconds)
+    """All that had a container within that time; asked for a day at a time."""
+    found: dict[str, int] = {}
+    for piece in span.pieces(DAY, DAY):
+        found |= series_of(asker.server, questions, None, piece.end, piece.seconds)
     return sorted(name for name in found if name)
 
 

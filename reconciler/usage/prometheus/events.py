@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reconciler.usage.prometheus.answers import Matrix
 from reconciler.usage.prometheus.promql import Names
 from reconciler.usage.sketch import Ints
+
+Flags = NDArray[np.bool_]
 
 
 class Key(NamedTuple):
@@ -111,10 +114,11 @@ class Marks(NamedTuple):
 NOTHING = Points(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
-def kills(key: Key, marks: Marks, since: int, step: int) -> Points:
+def kills(key: Key, marks: Marks, since: int, step: int, lookback: int) -> Points:
     """Kills for lack of memory: each of the three ways may miss some, and none invents any."""
-    risen = rises(marks.restarts.get(key, NOTHING), since)
-    marked = np.isin(risen.times, marks.last_killed.get(key, NOTHING).times)
+    counter, mark = marks.restarts.get(key, NOTHING), marks.last_killed.get(key, NOTHING)
+    risen = rises(counter, since)
+    marked = np.isin(risen.times, mark.times) & ~_fades(risen.times, counter, mark, lookback)
     ways = (
         Points(risen.times[marked], risen.values[marked]),
         beginnings(marks.ended_killed.get(key, NOTHING), since, step),
@@ -123,10 +127,23 @@ def kills(key: Key, marks: Marks, since: int, step: int) -> Points:
     return max(ways, key=lambda way: int(way.values.sum()))
 
 
-def killed(marks: Marks, since: int, step: int) -> dict[Key, Points]:
+def _fades(at: Ints, counter: Points, mark: Points, lookback: int) -> Flags:
+    """Where a mark is only seen by looking back, for a later end had another reason.
+
+    It is gone after as long as a server looks back, though the container has not ended again.
+    """
+    later = at + lookback
+    before, after = (np.searchsorted(counter.times, times) for times in (at, later))
+    is_known = np.isin(later, counter.times)
+    same = is_known & (np.append(counter.values, 0)[after] == np.append(counter.values, 0)[before])
+    found: Flags = same & ~np.isin(later, mark.times)
+    return found
+
+
+def killed(marks: Marks, since: int, step: int, lookback: int) -> dict[Key, Points]:
     """All containers that were killed after `since`."""
     keys = {*marks.last_killed, *marks.ended_killed, *marks.oom_events}
-    found = {key: kills(key, marks, since, step) for key in keys}
+    found = {key: kills(key, marks, since, step, lookback) for key in keys}
     return {key: each for key, each in found.items() if len(each.times)}
 
 

@@ -249,8 +249,8 @@ class Listening:
             return self._end
         minutes = (self._end - theirs) // 60
         words = (
-            f"{self._source.name}: its clock is {minutes} minutes behind ours; nothing newer than its own "
-            "time can be known, so set the clocks right (or give --now)"
+            f"the server's clock is {minutes} minutes behind ours; nothing newer than its own time can be "
+            "known, so set the clocks right (or give --now)"
         )
         raise UnansweredError(Kind.WRONG, words, Whose.YOURS)
 

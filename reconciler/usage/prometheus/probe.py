@@ -103,12 +103,13 @@ def rhythm(
         intervals = dict.fromkeys(intervals, fixed)
     pulse = _pulse(server, questions, parts)
     heard = _heard(server, pulse, parts) if pulse else frozenset()
+    young = _young(server, pulse, parts[0]) if heard and _is_torn(parts[0], heard) else False
     known = [part for part in parts if part.day in intervals]
     others = _others(server, questions, [part for part in parts if part not in known], heard)
     return Rhythm(
         intervals,
         _days_of(heard, parts) | frozenset(intervals) | others,
-        {part.day: _silence(heard, part) for part in known},
+        {part.day: _silence(heard, part, min(heard) if young else 0) for part in known},
         pulse,
         heard,
         from_before,
@@ -279,12 +280,18 @@ def _heard(server: Asked, pulse: str, parts: Sequence[Part]) -> frozenset[int]:
     return frozenset(found)
 
 
-def _silence(heard: frozenset[int], part: Part) -> Flags:
+def _young(server: Asked, pulse: str, first: Part) -> bool:
+    """Whether nothing at all was ever heard before: a time before a server began is no silence."""
+    ever = f"count(last_over_time({pulse}[{_DAYS_AT_ONCE * DAY}s]))"
+    return not len(server.instant(ever, first.span.start).values)
+
+
+def _silence(heard: frozenset[int], part: Part, since: int) -> Flags:
     """Steps at which no node was heard of. Pods live on through them, whether we see them or not."""
     if not heard:  # this server doesn't keep the nodes' own series
         return np.zeros(STEPS, bool)
     times = range(part.span.start + STEP, part.span.start + DAY + STEP, STEP)
-    return _long(np.array([time not in heard and time <= part.end for time in times]))
+    return _long(np.array([time not in heard and since <= time <= part.end for time in times]))
 
 
 def _long(quiet: Flags) -> Flags:

@@ -170,20 +170,25 @@ class Questions(NamedTuple):
     def restarts(self, namespaces: Iterable[str] | None, window: int, pods: Sequence[str] = ()) -> str:
         """How often each container was restarted so far; those that never were are not sent."""
         more = f"{_label(self.labels.state.pod)}=~{pattern(pods)}" if pods else ""
-        series = self._lately(self.state(RESTARTS, namespaces, more), window)
-        return f"max {self.state_containers} ({series} > 0)"
+        return f"max {self.state_containers} ({self._each(RESTARTS, namespaces, more, window)})"
 
     def oom_events(self, namespaces: Iterable[str] | None, window: int) -> str:
         return f"max {self.containers} ({self._lately(self.cadvisor(OOM_EVENTS, namespaces), window)} > 0)"
 
     def oom_killed(self, metric: str, namespaces: Iterable[str] | None, window: int) -> str:
         """1 while the (last) end of a container is told to have been for lack of memory."""
-        series = self._lately(self.state(metric, namespaces, 'reason="OOMKilled"'), window)
-        return f"max {self.state_containers} ({series} > 0)"
+        series = self._each(metric, namespaces, 'reason="OOMKilled"', window)
+        return f"max {self.state_containers} ({series})"
 
     def memory_limits(self, namespaces: Iterable[str], pods: Iterable[str], window: int) -> str:
         more = f'resource="memory",{_label(self.labels.state.pod)}=~{pattern(pods)}'
-        return f"max {self.state_containers} ({self._lately(self.state(LIMITS, namespaces, more), window)})"
+        return f"max {self.state_containers} ({self._each(LIMITS, namespaces, more, window)})"
+
+    def _each(self, metric: str, namespaces: Iterable[str] | None, more: str, window: int) -> str:
+        """What was told lately and isn't zero, of containers and of init containers."""
+        names = list(namespaces) if namespaces is not None else None
+        told = (self._lately(self.state(each, names, more), window) for each in (metric, of_init(metric)))
+        return " or ".join(f"{series} > 0" for series in told)
 
     @staticmethod
     def _lately(series: str, window: int) -> str:
@@ -217,11 +222,13 @@ class Questions(NamedTuple):
 
     def restarted(self, namespaces: Iterable[str] | None, window: int) -> str:
         """Pods of which a container has ended before: few, so that only they are asked about in full."""
-        series = f"last_over_time({self.state(LAST_REASON, namespaces)}[{window}s])"
+        names = list(namespaces) if namespaces is not None else None
+        told = (self.state(metric, names) for metric in (LAST_REASON, of_init(LAST_REASON)))
+        series = " or ".join(f"last_over_time({each}[{window}s])" for each in told)
         return f"count by ({_label(self.labels.state.pod)}) ({series})"
 
     def any_restarts(self, namespaces: Iterable[str] | None) -> str:
-        return f"count({self.state(RESTARTS, namespaces)} > 0)"
+        return f"count({self._each(RESTARTS, namespaces, '', 0)})"
 
     def owners_of(
         self, metric: str, label: str, every: int, namespaces: Iterable[str] | None, window: int
@@ -235,6 +242,13 @@ class Questions(NamedTuple):
         """How many samples a server has: cheap, and different when some arrived late."""
         counts = f"count_over_time({self.cadvisor(MEMORY, namespaces)}[{_span(window)}])"
         return f"sum by ({_label(self.labels.cadvisor.namespace)}) ({counts})"
+
+    def owners_told(self) -> str:
+        return f"count({self.state(POD_OWNER, None)})"
+
+    def owners_renamed(self) -> str:
+        """Owners under the labels that a server makes of ones that the target has, too."""
+        return f"count({self.state(POD_OWNER, None, 'exported_pod!=' + text(''))})"
 
     def series_counts(self, namespaces: Iterable[str] | None, window: int) -> str:
         series = f"last_over_time({self.cadvisor(MEMORY, namespaces)}[{window}s])"
@@ -254,6 +268,11 @@ class Questions(NamedTuple):
         what = self.by(space, "horizontalpodautoscaler", "metric_name", "metric_target_type")
         infos = f"max {whom} (last_over_time({self.state(HPA_INFO, namespaces)}[{window}s]))"
         return infos, f"max {what} (last_over_time({self.state(HPA_TARGET, namespaces)}[{window}s]))"
+
+
+def of_init(metric: str) -> str:
+    """kube-state-metrics has a name of its own for the same of init containers."""
+    return metric.replace("kube_pod_container_", "kube_pod_init_container_")
 
 
 def _in(label: str, values: Iterable[str] | None) -> list[str]:
