@@ -124,7 +124,8 @@ class Questions(NamedTuple):
         """Series of which a node has one as long as its containers are scraped; many servers drop some."""
         told = self._scope()
         roots = f"{MEMORY}{{{','.join([*told, _ROOT])}}}"
-        return (roots, *(f"{metric}{{{','.join(told)}}}" for metric in NODES))
+        of_them = f"{{{','.join(told)}}}" if told else ""
+        return (roots, *(f"{metric}{of_them}" for metric in NODES))
 
     def _scope(self) -> list[str]:
         return [f"{_label(name)}={text(value)}" for name, value in self.scope.matchers]
