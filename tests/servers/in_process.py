@@ -126,6 +126,8 @@ class InProcess:
             return found._replace(values=np.where(found.values > tree.rhs.val, found.values, np.nan))
         if isinstance(tree, BinaryExpr) and str(tree.op) == "or":
             return _either(self._lines(tree.lhs, moments), self._lines(tree.rhs, moments))
+        if isinstance(tree, BinaryExpr) and str(tree.op) == "or":
+            return _either(self._lines(tree.lhs, moments), self._lines(tree.rhs, moments))
         raise NotImplementedError(str(tree))
 
     def _over_subquery(
@@ -178,6 +180,18 @@ def _either(one: Lines, other: Lines) -> Lines:
     return Lines(
         [*one.labels, *(other.labels[row] for row in more)], np.concatenate((one.values, other.values[more]))
     )
+
+
+def _either(one: Lines, other: Lines) -> Lines:
+    """The other where the one has no line of the same labels at that moment."""
+    bare = [{**each, "__name__": ""} for each in one.labels]
+    rows = []
+    for labels, line in zip(other.labels, other.values, strict=True):
+        same = [one.values[row] for row, each in enumerate(bare) if each == {**labels, "__name__": ""}]
+        covered = np.logical_or.reduce([~np.isnan(each) for each in same], axis=0) if same else False
+        rows.append(np.where(covered, np.nan, line))
+    values = np.concatenate([one.values, np.array(rows).reshape(len(rows), one.values.shape[1])])
+    return Lines([*one.labels, *other.labels], values)
 
 
 def _windowed(

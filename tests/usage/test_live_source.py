@@ -287,7 +287,7 @@ def test_a_server_that_fails_is_left_alone_after_a_few(server: InProcess, tmp_pa
     assert len(server.asked_for("rate(")) <= 8
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=14, deadline=None)
 @given(at=st.integers(0, 75), kind=st.sampled_from(list(Kind)), recovers=st.booleans())
 def test_a_server_that_fails_at_any_question_never_makes_a_wrong_answer(
     tmp_path_factory: pytest.TempPathFactory, at: int, kind: Kind, recovers: bool

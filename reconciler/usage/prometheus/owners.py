@@ -75,7 +75,7 @@ _POD_NAMES: Final[tuple[tuple[frozenset[str], re.Pattern[str]], ...]] = (
         frozenset({"DaemonSet", "Job", "ReplicaSet", "ReplicationController"}),
         re.compile(rf"(.+)-{_HASH}{{5}}"),
     ),
-    (frozenset({"Pod"}), re.compile(r"(.+)")),
+    (frozenset({"Pod"}), re.compile(r"(.+)", re.DOTALL)),
 )
 
 Wanted = Mapping[str, Mapping[str, frozenset[str]]]  # namespace → name of a workload → kinds that it has
