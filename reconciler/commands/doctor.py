@@ -136,8 +136,10 @@ def _metrics(settings: Settings) -> Iterator[Check]:
     for each in settings.metrics:
         what = f"metrics {each.name}"
         try:
-            words = state_of(each, settings)
+            found = state_of(each, settings)
         except Problem as problem:
             yield Check(what, Verdict.BROKEN, str(problem))
         else:
-            yield Check(what, Verdict.OK if words else Verdict.BROKEN, words or "it has no sample at all")
+            verdict = Verdict.OK if found.words else Verdict.BROKEN
+            yield Check(what, verdict, found.words or "it has no sample at all")
+            yield from (Check(what, Verdict.MISSING, words) for words in found.hints)

@@ -13,7 +13,7 @@ from reconciler.errors import Problem
 from reconciler.gather import Sources
 from reconciler.model import Failure
 from reconciler.usage.port import UsageSource
-from reconciler.usage.prometheus.source import LiveSource
+from reconciler.usage.prometheus.source import LiveSource, State
 from reconciler.usage.recording import open_recording
 from reconciler.wiring.live import open_live
 
@@ -45,15 +45,15 @@ def open_source(each: Metrics, settings: Settings) -> UsageSource:
     return open_live(each, settings)
 
 
-def state_of(each: Metrics, settings: Settings) -> str:
-    """In words what a source has; nothing when that is nothing. Problem when it can't be asked."""
+def state_of(each: Metrics, settings: Settings) -> State:
+    """What a source has; no words when that is nothing. Problem when it can't be asked."""
     source = open_source(each, settings)
     if isinstance(source, LiveSource):
         return source.state()
     last = source.last_sample()
     if last is None:
-        return ""
-    return f"last sample at {datetime.fromtimestamp(last, UTC):%Y-%m-%d %H:%M} UTC"
+        return State("")
+    return State(f"last sample at {datetime.fromtimestamp(last, UTC):%Y-%m-%d %H:%M} UTC")
 
 
 def sources_of(settings: Settings, opened: Opened) -> Sources:

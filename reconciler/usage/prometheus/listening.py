@@ -26,6 +26,7 @@ from reconciler.usage.prometheus.catching_up import (
     parts_of,
     plan,
 )
+from reconciler.usage.prometheus.hints import hints
 from reconciler.usage.prometheus.limits import Asked, Asker, Limits, Span
 from reconciler.usage.prometheus.owners import wanted_names
 from reconciler.usage.prometheus.probe import by_namespace, require_series
@@ -141,6 +142,7 @@ class _Found(NamedTuple):
     caught: Caught = Caught({}, {})
     scaled: Mapping[Scaled, tuple[str, ...]] = {}
     lost: Lost = Lost()
+    hints: tuple[str, ...] = ()
     error: UnansweredError | None = None
 
 
@@ -199,7 +201,10 @@ class Listening:
             lost=found.lost,
             scaled=found.scaled,
             failures=tuple(dict.fromkeys(failures)),
-            notes=tuple(Note("usage-cache", words) for words in self._cache.notes),
+            notes=(
+                *(Note("usage-cache", words) for words in self._cache.notes),
+                *(Note("owners", f"{self._source.name}: {words}") for words in found.hints),
+            ),
             cost=self._cost(found.plan, before),
             store=self._cache,
         )
@@ -239,6 +244,7 @@ class Listening:
                 caught,
                 autoscaled(self._source.server, made.questions, names, end),
                 self._lost(made),
+                hints(self._source.server, self._questions, end),
             )
         except UnansweredError as error:
             return _Found(error=error)

@@ -244,12 +244,9 @@ class Questions(NamedTuple):
         counts = f"count_over_time({self.cadvisor(MEMORY, namespaces)}[{_span(window)}])"
         return f"sum by ({_label(self.labels.cadvisor.namespace)}) ({counts})"
 
-    def owners_told(self) -> str:
-        return f"count({self.state(POD_OWNER, None)})"
-
-    def owners_renamed(self) -> str:
-        """Owners under the labels that a server makes of ones that the target has, too."""
-        return f"count({self.state(POD_OWNER, None, 'exported_pod!=' + text(''))})"
+    def owners_told(self, label: str) -> str:
+        """Whether owners are told at all, of pods under this label."""
+        return f"count({self.state(POD_OWNER, None, f'{_label(label)}!=' + text(''))})"
 
     def series_counts(self, namespaces: Iterable[str] | None, window: int) -> str:
         series = f"last_over_time({self.cadvisor(MEMORY, namespaces)}[{window}s])"

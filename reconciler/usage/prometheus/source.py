@@ -20,6 +20,7 @@ from reconciler.errors import Problem
 from reconciler.model import ContainerRef, NoUsage, Reason, Usage
 from reconciler.usage.index import Window
 from reconciler.usage.port import Cost, Namespaces, Reading, Recorded, Telling, every, silent
+from reconciler.usage.prometheus.hints import hints
 from reconciler.usage.prometheus.limits import Limits
 from reconciler.usage.prometheus.listening import Heard, Listening, Source
 from reconciler.usage.prometheus.probe import require_series, series_of, with_images
@@ -27,6 +28,13 @@ from reconciler.usage.prometheus.promql import Questions, Scope
 from reconciler.usage.prometheus.unanswered import UnansweredError
 
 _HOUR: Final = 3600
+
+
+class State(NamedTuple):
+    """What a source has, in words, and what should be done about it."""
+
+    words: str
+    hints: tuple[str, ...] = ()
 
 
 class _Before(NamedTuple):
@@ -59,8 +67,8 @@ class LiveSource:
         """A server is asked about now."""
         return None
 
-    def state(self) -> str:
-        """In words what the server has now; Problem when it can't be asked."""
+    def state(self) -> State:
+        """What the server has now; Problem when it can't be asked."""
         server, what = self._source.server, f"metrics {self.name}"
         try:
             theirs = server.server_time()
@@ -68,9 +76,11 @@ class LiveSource:
             questions = with_images(server, Questions(Scope(""), self._source.labels), at)
             require_series(server, questions, at)
             series = series_of(server, questions, None, at, _HOUR)
+            advice = hints(server, questions, at)
         except UnansweredError as error:
             raise Problem(what, error.words, whose=error.whose) from None
-        return f"{sum(series.values())} containers in {len(series)} namespaces within the last hour"
+        words = f"{sum(series.values())} containers in {len(series)} namespaces within the last hour"
+        return State(words, advice)
 
     def read(
         self, wanted: Sequence[ContainerRef], start: int, end: int, *, told: Telling = silent
