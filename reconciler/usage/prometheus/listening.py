@@ -11,6 +11,7 @@ import numpy as np
 
 from reconciler.model import ContainerRef, Failure, Note, NoUsage, Usage, Whose
 from reconciler.usage.cache import Held
+from reconciler.usage.checks import is_name
 from reconciler.usage.days import DAY, Query, iso_day
 from reconciler.usage.files import write_rows
 from reconciler.usage.index import Window, build_index
@@ -167,17 +168,17 @@ class Listening:
         new = next((day for day in days if day not in known), self._window.last)
         span = Span(new * DAY, self._end)
         found = {*namespaces_of(self._asker, self._questions, span), *cached}
-        return sorted(name for name in found if meant(name))
+        return sorted(name for name in found if is_name(name) and meant(name))
 
     def spaces(self, refs: Iterable[ContainerRef]) -> list[str]:
         """The namespaces of these. Where the repository leaves one open, wherever such pods run."""
         found = {ref.namespace for ref in refs}
         if "" in found:
-            lost = sorted({ref.workload for ref in refs if not ref.namespace})
+            lost = sorted({ref.workload for ref in refs if not ref.namespace and is_name(ref.workload)})
             answer = self._source.server.instant(self._questions.namespaces_of(lost, DAY), self._end)
             space = self._questions.labels.cadvisor.namespace
             found |= set(by_namespace(answer.labels, answer.values, space))
-        return sorted(found - {""})
+        return sorted(filter(is_name, found))
 
     def heard(
         self, spaces: Callable[[], Sequence[str]], refs: Iterable[ContainerRef], told: Telling

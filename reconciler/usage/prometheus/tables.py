@@ -112,8 +112,9 @@ def _turns(rows: Ints) -> list[Flags | None]:
 
 def _whole(values: Floats, scale: int) -> Ints:
     """To the nearest whole, and never more than a recording can hold."""
-    scaled = values if scale == 1 else np.floor(values * scale + 0.5)
-    return np.minimum(scaled, float(LARGEST)).astype(np.int64)
+    bounded = np.minimum(values, float(LARGEST))
+    scaled = bounded if scale == 1 else np.minimum(np.floor(bounded * scale + 0.5), float(LARGEST))
+    return scaled.astype(np.int64)
 
 
 def _require_both(cpu: Ints, memory: Ints, window: int, ruled: bool) -> None:
