@@ -280,11 +280,16 @@ def test_a_namespace_that_fails_alone_leaves_the_others_whole(server: InProcess,
     assert read(server, tmp_path / "cache").usage == full
 
 
-def test_a_server_that_fails_is_left_alone_after_a_few(server: InProcess, tmp_path: Path) -> None:
-    server.fails = lambda question: broken() if "rate(" in question and question.step == EVERY else None
+@pytest.mark.parametrize(
+    ("kind", "most"), [(Kind.BROKEN, 8), (Kind.GONE, 2), (Kind.DENIED, 2), (Kind.TOO_MUCH, 30)]
+)
+def test_a_server_that_fails_is_left_alone_after_a_few(
+    server: InProcess, tmp_path: Path, kind: Kind, most: int
+) -> None:
+    server.fails = lambda question: broken(kind) if "rate(" in question and question.step == EVERY else None
     reading = read(server, tmp_path, limits=each_alone())
     assert not any(is_complete(usage) for usage in reading.usage.values())
-    assert len(server.asked_for("rate(")) <= 8
+    assert len(server.asked_for("rate(")) <= most + 1  # one is not about a range
 
 
 @settings(max_examples=14, deadline=None)
