@@ -8,6 +8,7 @@ each time and not kept, and so is one whose beginning the server has forgotten a
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from multiprocessing.pool import ThreadPool
@@ -29,7 +30,7 @@ from reconciler.usage.prometheus.probe import (
     series_of,
     with_images,
 )
-from reconciler.usage.prometheus.promql import STEP, Questions
+from reconciler.usage.prometheus.promql import COUNTED, STEP, Questions
 from reconciler.usage.prometheus.reading import chain, read_part
 from reconciler.usage.prometheus.unanswered import Kind, UnansweredError
 from reconciler.usage.prometheus.ways import Batch, Context, Ways
@@ -38,6 +39,7 @@ from reconciler.usage.rows import concatenate
 LATE_DAYS: Final = 3  # so long samples may arrive late
 _SERIES_AT_FIRST: Final = 30  # of a namespace of which nothing is known
 _POINTS_AT_ONCE: Final = 300_000  # of an answer: about 10 MB, and as much again for each worker
+_LONGEST: Final = 1800  # seconds for all of a cluster
 _PATIENCE: Final = 3  # failures after which a server is left alone
 
 
@@ -120,7 +122,7 @@ def plan(
     found = rhythm(asker.server, questions, asked, wanting, interval)
     if not found.heard and not known:
         require_series(asker.server, questions, end)
-    series = _series(asker, questions, asked, parts, counts, found.intervals)
+    series = _series(asker, questions, asked, parts, counts)
     size = _batch_size(asker)
     lost = forgotten(asker.server, questions, parts[0], wanting, found, known, keeps_since)
     return Plan(
@@ -157,26 +159,27 @@ def _series(
     namespaces: Sequence[str],
     parts: Sequence[Part],
     counts: Mapping[int, Mapping[str, int]],
-    intervals: Mapping[int, int],
 ) -> Mapping[str, int]:
     """About how many series each namespace has at a time."""
-    whole = [part for part in parts if part.day in counts and part.day in intervals]
-    if whole and any(counts[whole[-1].day].values()):
-        day = whole[-1].day
-        return {name: -(-count * intervals[day] // DAY) for name, count in counts[day].items()}
+    if counts and any(counts[max(counts)].values()):
+        return {name: -(-count * COUNTED // DAY) for name, count in counts[max(counts)].items()}
     return series_of(asker.server, questions, namespaces, parts[-1].end, DAY) if namespaces else {}
 
 
 def _counts(
     asker: Asker, questions: Questions, namespaces: Sequence[str], parts: Sequence[Part]
 ) -> dict[int, dict[str, int]]:
-    """The samples of the last days that have ended."""
-    space = questions.labels.cadvisor.namespace
-    found = {}
-    for part in [part for part in parts if part.whole][-LATE_DAYS:]:
+    """The samples of the last days that have ended; as many questions at once as the server is asked."""
+    last = [part for part in parts if part.whole][-LATE_DAYS:]
+    if not last or not namespaces:
+        return {}
+
+    def count(part: Part) -> dict[str, int]:
         answer = asker.server.instant(questions.sample_counts(namespaces, part.span.seconds), part.end)
-        found[part.day] = by_namespace(answer.labels, answer.values, space)
-    return found
+        return by_namespace(answer.labels, answer.values, questions.labels.cadvisor.namespace)
+
+    with ThreadPool(len(last)) as pool:
+        return dict(zip((part.day for part in last), pool.map(count, last), strict=True))
 
 
 def _missing(
@@ -268,6 +271,7 @@ class _Reader:
     def __init__(self, asker: Asker, made: Plan, wanted: Wanted) -> None:
         self._asker, self._made, self._wanted = asker, made, wanted
         self._turn = threading.Lock()
+        self._ends = time.monotonic() + _LONGEST
         self._failures = 0
         self._failed: Counter[Batch] = Counter()
         self._last: dict[Batch | None, UnansweredError] = {}
@@ -293,6 +297,10 @@ class _Reader:
         return task, rows
 
     def _given_up(self, batch: Batch) -> UnansweredError | None:
+        if time.monotonic() > self._ends:
+            minutes = _LONGEST // 60
+            words = f"reading took over {minutes} minutes; what was read is kept, and the next run goes on"
+            return UnansweredError(Kind.BUSY, words)
         if self._failures >= _PATIENCE:
             return self._last[None]
         return self._last[batch] if self._failed[batch] >= _PATIENCE else None

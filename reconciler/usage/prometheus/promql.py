@@ -11,9 +11,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from reconciler.usage.days import DAY
-
 STEP: Final = 300  # seconds between two samples of ours
+COUNTED: Final = 900  # seconds between two looks at whether samples are there
 SCRAPES_IN_RATE: Final = 4  # fewer, and a late scrape leaves a hole
 
 CPU: Final = "container_cpu_usage_seconds_total"
@@ -236,12 +235,12 @@ class Questions(NamedTuple):
     ) -> str:
         """`every`: how often to look, in seconds, at what stays for longer; 0 looks at all there is."""
         by = self.by(self.labels.state.namespace, label, "owner_kind", "owner_name")
-        times = f"{window}s:{every}s" if every and window > DAY else f"{window}s"
+        times = f"{window}s:{every}s" if 0 < every < window else f"{window}s"
         return f"max {by} (last_over_time({self.state(metric, namespaces)}[{times}]))"
 
     def sample_counts(self, namespaces: Iterable[str] | None, window: int) -> str:
-        """How many samples a server has: cheap, and different when some arrived late."""
-        counts = f"count_over_time({self.cadvisor(MEMORY, namespaces)}[{_span(window)}])"
+        """At how many quarters of an hour each series was there: another number when some arrived late."""
+        counts = f"count_over_time({self.cadvisor(MEMORY, namespaces)}[{window}s:{COUNTED}s])"
         return f"sum by ({_label(self.labels.cadvisor.namespace)}) ({counts})"
 
     def owners_told(self, label: str) -> str:
