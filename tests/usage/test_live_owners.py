@@ -18,8 +18,11 @@ from reconciler.usage.prometheus.owners import (
     Told,
     guessed,
     owners,
-    told,
+    owners_of_pods,
     wanted_names,
+)
+from reconciler.usage.prometheus.owners import (
+    between as between_of,
 )
 from reconciler.usage.prometheus.promql import PRESETS, Questions, Scope
 
@@ -51,7 +54,7 @@ def owner_of(
 ) -> Owner:
     links = list(links)
     between = {step.kind: vector(*(each for each in links if step.label in each)) for step in STEPS}
-    known = told(PLAIN, vector(*pods), between)
+    known = Told(owners_of_pods(PLAIN, vector(*pods).labels), between_of(PLAIN, between))
     who = Pod("", SHOP, pod)
     return owners({who: containers}, known, wanted_names(wanted))[who]
 
@@ -126,7 +129,7 @@ def test_namespaces_and_clusters_have_their_own() -> None:
         pod_owner("db-0", "StatefulSet", "db", cluster="a"),
         pod_owner("db-0", "Cluster", "pg", cluster="b"),
     ]
-    known = told(PLAIN, vector(*pods), {})
+    known = Told(owners_of_pods(PLAIN, vector(*pods).labels), {})
     asked = {Pod(cluster, SHOP, "db-0"): ("app",) for cluster in ("a", "b", "c")}
     found = owners(asked, known, {})
     assert [found[pod] for pod in asked][:2] == [Owner("StatefulSet", "db"), Owner("Cluster", "pg")]
@@ -140,7 +143,7 @@ def test_label_names_are_those_of_the_preset(preset: str) -> None:
     state = questions.labels.state
     series = pod_owner("db-0", "StatefulSet", "db")
     series |= {state.namespace: series.pop("namespace"), state.pod: series.pop("pod")}
-    assert told(questions, vector(series), {}).pods == {Pod("", SHOP, "db-0"): ("StatefulSet", "db")}
+    assert owners_of_pods(questions, vector(series).labels) == {Pod("", SHOP, "db-0"): ("StatefulSet", "db")}
 
 
 @given(st.text(max_size=300), st.text(max_size=300))

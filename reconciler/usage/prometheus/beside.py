@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple
@@ -10,7 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from reconciler.usage.days import Resources, Trouble
-from reconciler.usage.prometheus.answers import Vector
+from reconciler.usage.prometheus.day_ends import stated_within, within
 from reconciler.usage.prometheus.events import (
     Key,
     Marks,
@@ -26,20 +25,16 @@ from reconciler.usage.prometheus.limits import Span
 from reconciler.usage.prometheus.probe import Part
 from reconciler.usage.prometheus.promql import (
     LAST_REASON,
-    LIMITS,
     PERIODS,
     REASON,
-    REQUESTS,
     STEP,
     THROTTLED,
     Names,
-    of_init,
 )
-from reconciler.usage.prometheus.ways import Context, Ways
+from reconciler.usage.prometheus.ways import Context, DayEnd, Ways
 from reconciler.usage.samples import NO_SAMPLE
 from reconciler.usage.sketch import LARGEST, Ints
 
-SLOW: Final = 1800  # what hardly changes costs a server little, however often it is written down
 _BEFORE: Final = 3600  # counters are looked at from an hour before, so that a rise at midnight is one
 _PODS_AT_ONCE: Final = 200
 _FEW: Final = 4  # of so many pods less than one has a container that ended
@@ -108,7 +103,7 @@ def ends_of(ways: Ways, part: Part, context: Context) -> Ends:
 def _restarted(ways: Ways, part: Part) -> list[Sequence[str]]:
     """Pods whose restarts are worth a question, a few at a time; an empty group is all pods."""
     questions, spaces = ways.questions, ways.batch.namespaces
-    answer = lately(ways, part, partial(questions.restarted, spaces), part.span.seconds + _BEFORE)
+    answer = within(ways, part, partial(questions.restarted, spaces), part.span.seconds + _BEFORE)
     pods = sorted({series.get(questions.labels.state.pod, "") for series in answer.labels})
     if len(pods) * _FEW > ways.batch.series:
         return [()]
@@ -205,55 +200,21 @@ def _limits_of(ways: Ways, part: Part, context: Context, keys: Iterable[Key]) ->
 # Requests and limits
 # ---------------------------------------------------------------------------------------------
 
-_STATED: Final = {
-    each: f"{{}}_{word}"
-    for metric, word in ((REQUESTS, "request"), (LIMITS, "limit"))
-    for each in (metric, of_init(metric))
-}
-
 
 def resources_of(
-    ways: Ways, part: Part, keys: Sequence[Key], owner_of_row: Ints, last: Ints
+    ways: Ways, part: Part, end: DayEnd, keys: Sequence[Key], owner_of_row: Ints, last: Ints
 ) -> tuple[Resources, ...]:
     """In force at the end, of each owner: of the pods that lived longest, for others may have had others."""
     latest = np.full(int(owner_of_row.max(initial=-1)) + 1, -1, np.int64)
     np.maximum.at(latest, owner_of_row, last)
     gone = latest < part.steps - 1
-    stated = _stated(ways, part, ways.batch.namespaces, 0)
+    stated = end.stated
     spaces = sorted({key.namespace for key, owner in zip(keys, owner_of_row, strict=True) if gone[owner]})
     if spaces:
-        stated = _stated(ways, part, spaces, part.span.seconds) | stated
+        stated = {**stated_within(ways, part, spaces), **stated}
     found = [Resources()] * len(latest)
     for row in np.flatnonzero(last == latest[owner_of_row]).tolist():
         if keys[row] in stated:
             both = zip(found[owner_of_row[row]], stated[keys[row]], strict=True)
             found[owner_of_row[row]] = Resources(*(_larger(*each) for each in both))
     return tuple(found)
-
-
-def _stated(ways: Ways, part: Part, spaces: Sequence[str], window: int) -> dict[Key, Resources]:
-    labels = ways.questions.labels
-    fields: dict[Key, dict[str, int]] = defaultdict(dict)
-    for metric, field in _STATED.items():
-        answer = lately(ways, part, partial(ways.questions.in_force, metric, spaces), window)
-        for series, value in zip(answer.labels, answer.values.tolist(), strict=True):
-            resource = series.get("resource", "")
-            if resource in ("cpu", "memory") and np.isfinite(value) and value >= 0:
-                amount = round(value * 1000) if resource == "cpu" else int(value)
-                key = key_of(series, labels.state, ways.questions.whose)
-                fields[key][field.format(resource)] = min(LARGEST, amount)
-    return {key: Resources(**found) for key, found in fields.items()}
-
-
-def lately(ways: Ways, part: Part, query: Callable[[int], str], window: int) -> Vector:
-    """What was last told within a window; of pods that live at the end, where it is zero."""
-    if not window:
-        return ways.asker.server.instant(query(0), part.end)
-    return joined(ways.asker.within(query, Span(part.end - window, part.end), ways.batch.series, SLOW))
-
-
-def joined(answers: Sequence[Vector]) -> Vector:
-    """Later answers come last, so that they win wherever something is looked up."""
-    labels = tuple(series for answer in answers for series in answer.labels)
-    times = np.concatenate([answer.times for answer in answers])
-    return Vector(labels, times, np.concatenate([answer.values for answer in answers]))

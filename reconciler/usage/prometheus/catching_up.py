@@ -18,6 +18,7 @@ from reconciler.usage.days import DAY
 from reconciler.usage.index import Window
 from reconciler.usage.parquet import Columns
 from reconciler.usage.port import Telling
+from reconciler.usage.prometheus.day_ends import day_ends
 from reconciler.usage.prometheus.limits import Asker, Span
 from reconciler.usage.prometheus.owners import Wanted
 from reconciler.usage.prometheus.probe import (
@@ -196,18 +197,20 @@ def _batch_size(asker: Asker) -> int:
 
 
 def _batches(namespaces: Sequence[str], series: Mapping[str, int], most: int) -> Iterator[Batch]:
-    """Small namespaces together; one that is too large by itself is asked for in pieces of the day."""
+    """Small namespaces together, in batches of about the same size; a large one is cut by time later."""
+    sizes = {name: series.get(name, _SERIES_AT_FIRST) for name in namespaces}
+    total = sum(sizes.values())
+    each = total / max(1, -(-total // most))
     waiting: list[str] = []
-    total = 0
+    size = 0
     for name in namespaces:
-        size = series.get(name, _SERIES_AT_FIRST)
-        if waiting and total + size > most:
-            yield Batch(tuple(waiting), total)
-            waiting, total = [], 0
+        if waiting and size + sizes[name] / 2 > each:
+            yield Batch(tuple(waiting), size)
+            waiting, size = [], 0
         waiting.append(name)
-        total += size
+        size += sizes[name]
     if waiting:
-        yield Batch(tuple(waiting), total)
+        yield Batch(tuple(waiting), size)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -223,7 +226,7 @@ def catch_up(
         cache.keep(day, _counted(made, day, names), concatenate(()))
     if not made.tasks:
         return Caught({}, {})
-    reader = _Reader(asker, made, wanted)
+    reader = _Reader(asker, made, wanted, workers)
     advance = told.step(words, len(made.tasks))
     failed: dict[str, UnansweredError] = {}
     loose: dict[int, Columns] = {}
@@ -268,10 +271,10 @@ class _Reader:
     A namespace that fails day after day is left alone too, and is no reason to leave the others.
     """
 
-    def __init__(self, asker: Asker, made: Plan, wanted: Wanted) -> None:
+    def __init__(self, asker: Asker, made: Plan, wanted: Wanted, workers: int) -> None:
         self._asker, self._made, self._wanted = asker, made, wanted
         self._turn = threading.Lock()
-        self._ends = time.monotonic() + _LONGEST
+        self._deadline = time.monotonic() + _LONGEST
         self._failures = 0
         self._failed: Counter[Batch] = Counter()
         self._last: dict[Batch | None, UnansweredError] = {}
@@ -279,6 +282,7 @@ class _Reader:
         parts = [task.part for task in made.tasks]
         everything = Ways(asker, made.questions, Batch(names, made.series), wanted)
         self._chain = chain(everything, Span(min(parts).span.start, max(parts).end))
+        self._ends_of_days = day_ends(everything, sorted(set(parts)), workers)
 
     def read(self, task: Task) -> tuple[Task, Columns | UnansweredError]:
         given_up = self._given_up(task.batch)
@@ -297,7 +301,7 @@ class _Reader:
         return task, rows
 
     def _given_up(self, batch: Batch) -> UnansweredError | None:
-        if time.monotonic() > self._ends:
+        if time.monotonic() > self._deadline:
             minutes = _LONGEST // 60
             words = f"reading took over {minutes} minutes; what was read is kept, and the next run goes on"
             return UnansweredError(Kind.BUSY, words)
@@ -323,4 +327,5 @@ class _Reader:
             from_before=found.from_before,
             ruled=day in found.ruled,
             chain=self._chain,
+            end=self._ends_of_days[day],
         )

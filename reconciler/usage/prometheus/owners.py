@@ -90,32 +90,31 @@ def wanted_names(workloads: Iterable[tuple[str, str, str]]) -> Wanted:
     return found
 
 
+Named = tuple[str, str]  # an owner, by its kind and its name
+Owning = Mapping[tuple[str, str, str], Named]  # by cluster, namespace and name of what is owned
+
+
 class Told(NamedTuple):
-    """What kube-state-metrics says: the owner of each pod, and of what owns pods."""
+    """What kube-state-metrics says: the owner of each pod, and of what owns pods, by its kind."""
 
-    pods: Mapping[Pod, tuple[str, str]]
-    between: Mapping[
-        str, Mapping[tuple[str, str, str], tuple[str, str]]
-    ]  # kind → (cluster, ns, name) → owner
+    pods: Mapping[Pod, Named]
+    between: Mapping[str, Owning]
 
 
-def told(questions: Questions, pods: Vector, between: Mapping[str, Vector]) -> Told:
-    """`between` holds an answer for each kind of `STEPS`."""
-    return Told(
-        _pods(questions, pods),
-        {
-            step.kind: _owners(questions, between[step.kind], step.label)
-            for step in STEPS
-            if step.kind in between
-        },
-    )
+def between(questions: Questions, answers: Mapping[str, Vector]) -> dict[str, Owning]:
+    """From an answer for each kind of `STEPS`."""
+    return {
+        step.kind: _owners(questions, answers[step.kind], step.label)
+        for step in STEPS
+        if step.kind in answers
+    }
 
 
-def _pods(questions: Questions, answer: Vector) -> dict[Pod, tuple[str, str]]:
+def owners_of_pods(questions: Questions, told: Iterable[Mapping[str, str]]) -> dict[Pod, Named]:
     """A pod may name several owners; the one that controls it counts."""
     names = questions.labels.state
-    found: dict[Pod, tuple[str, str]] = {}
-    for series in answer.labels:
+    found: dict[Pod, Named] = {}
+    for series in told:
         cluster, owner = questions.whose(series), _named(series)
         if cluster is None or owner is None:
             continue
@@ -125,7 +124,7 @@ def _pods(questions: Questions, answer: Vector) -> dict[Pod, tuple[str, str]]:
     return found
 
 
-def _owners(questions: Questions, answer: Vector, label: str) -> dict[tuple[str, str, str], tuple[str, str]]:
+def _owners(questions: Questions, answer: Vector, label: str) -> Owning:
     space = questions.labels.state.namespace
     return {
         (cluster, series.get(space, ""), series.get(label, "")): owner
@@ -134,7 +133,7 @@ def _owners(questions: Questions, answer: Vector, label: str) -> dict[tuple[str,
     }
 
 
-def _named(series: Mapping[str, str]) -> tuple[str, str] | None:
+def _named(series: Mapping[str, str]) -> Named | None:
     """The kind and the name of an owner; None where Kubernetes can't have given them."""
     kind, name = series.get("owner_kind", ""), series.get("owner_name", "")
     return (kind, name) if kind in _NOBODY or (is_name(kind) and is_name(name)) else None

@@ -12,20 +12,12 @@ import numpy as np
 from reconciler.model import ContainerRef
 from reconciler.usage.parquet import Columns
 from reconciler.usage.prometheus import owners as owning
-from reconciler.usage.prometheus.answers import Vector
-from reconciler.usage.prometheus.beside import (
-    SLOW,
-    ends_of,
-    joined,
-    lately,
-    resources_of,
-    rss_of,
-    trouble_of,
-)
+from reconciler.usage.prometheus.beside import ends_of, resources_of, rss_of, trouble_of
+from reconciler.usage.prometheus.day_ends import SLOW, joined, within
 from reconciler.usage.prometheus.events import Key
 from reconciler.usage.prometheus.grid import Grid, Pods, rows_of
 from reconciler.usage.prometheus.limits import Span
-from reconciler.usage.prometheus.owners import Owner, Pod
+from reconciler.usage.prometheus.owners import Owner, Owning, Pod
 from reconciler.usage.prometheus.probe import Part
 from reconciler.usage.prometheus.promql import STEP, Questions
 from reconciler.usage.prometheus.tables import lifetimes, tables, with_killed
@@ -35,13 +27,13 @@ from reconciler.usage.sketch import Ints
 _NAMELESS: Final = "(without a name)"
 
 
-def chain(ways: Ways, span: Span) -> dict[str, Vector]:
+def chain(ways: Ways, span: Span) -> dict[str, Owning]:
     """What stands between pods and workloads, of a whole time: it never changes."""
     found = {}
     for step in owning.STEPS:
         query = partial(ways.questions.owners_of, step.metric, step.label, step.every, ways.batch.namespaces)
         found[step.kind] = joined(ways.asker.within(query, span, ways.batch.series, SLOW))
-    return found
+    return owning.between(ways.questions, found)
 
 
 def read_part(ways: Ways, part: Part, context: Context) -> Columns:
@@ -63,7 +55,7 @@ def read_part(ways: Ways, part: Part, context: Context) -> Columns:
             cpu=rows.cpu,
             memory=rows.memory,
             trouble=trouble_of(ways, part, context, rows.keys, owner_of_row, ends),
-            resources=resources_of(ways, part, rows.keys, owner_of_row, last),
+            resources=resources_of(ways, part, context.end, rows.keys, owner_of_row, last),
         )
     )
 
@@ -73,17 +65,17 @@ def _pod(key: Key) -> Pod:
 
 
 def _owners(ways: Ways, part: Part, context: Context, keys: Iterable[Key]) -> dict[Pod, Owner]:
-    """Asked of the pods that live at the end first: telling of the others costs a server more."""
+    """Of the pods that live at the end it is known; of the others it is asked where there are any."""
     pods: dict[Pod, set[str]] = defaultdict(set)
     for key in keys:
         pods[_pod(key)].add(key.container)
-    asked = partial(ways.questions.pod_owners, ways.batch.namespaces)
-    known = owning.told(ways.questions, lately(ways, part, asked, 0), context.chain)
-    spaces = sorted({pod.namespace for pod in pods if pod not in known.pods})
+    owners = context.end.owners
+    spaces = sorted({pod.namespace for pod in pods if pod not in owners})
     if spaces:
         asked = partial(ways.questions.pod_owners, spaces)
-        before = owning.told(ways.questions, lately(ways, part, asked, part.span.seconds), {})
-        known = known._replace(pods={**before.pods, **known.pods})
+        before = within(ways, part, asked, part.span.seconds)
+        owners = {**owning.owners_of_pods(ways.questions, before.labels), **owners}
+    known = owning.Told(owners, context.chain)
     return owning.owners(pods, known, ways.wanted)
 
 

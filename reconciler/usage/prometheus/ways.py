@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from reconciler.usage.prometheus.answers import Vector
+from reconciler.usage.days import Resources
+from reconciler.usage.prometheus.events import Key
 from reconciler.usage.prometheus.limits import Asker
-from reconciler.usage.prometheus.owners import Wanted
+from reconciler.usage.prometheus.owners import Named, Owning, Pod, Wanted
 from reconciler.usage.prometheus.probe import Flags
 from reconciler.usage.prometheus.promql import STEP, Questions
 
@@ -28,6 +29,13 @@ class Ways(NamedTuple):
     wanted: Wanted
 
 
+class DayEnd(NamedTuple):
+    """What is told of the pods that live when a day ends."""
+
+    owners: Mapping[Pod, Named] = {}
+    stated: Mapping[Key, Resources] = {}
+
+
 class Context(NamedTuple):
     """What is known of a day before it is read."""
 
@@ -36,7 +44,8 @@ class Context(NamedTuple):
     heard: frozenset[int]  # times at which it was not, from an hour before; none where nothing tells
     from_before: bool  # the server's rates begin with the sample before their window
     ruled: bool  # the recorded rule of CPU can be taken
-    chain: Mapping[str, Vector]  # what owns what owns pods, over all days
+    chain: Mapping[str, Owning]  # what owns what owns pods, over all days
+    end: DayEnd = DayEnd()
 
     @property
     def lookback(self) -> int:
