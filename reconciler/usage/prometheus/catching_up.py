@@ -40,6 +40,7 @@ from reconciler.usage.rows import concatenate
 LATE_DAYS: Final = 3  # so long samples may arrive late
 _SERIES_AT_FIRST: Final = 30  # of a namespace of which nothing is known
 _POINTS_AT_ONCE: Final = 300_000  # of an answer: about 10 MB, and as much again for each worker
+_SMALL: Final = 4  # what is no more than such a part of the most is asked for at once
 _LONGEST: Final = 1800  # seconds for all of a cluster
 _PATIENCE: Final = 3  # failures after which a server is left alone
 
@@ -133,7 +134,7 @@ def plan(
             Task(part, batch)
             for part in wanting
             if part.day in found.intervals
-            for batch in _batches(missing[part], series, size)
+            for batch in _batches(missing[part], series, size, asker.at_once)
         ),
         counts=counts,
         empty={
@@ -196,21 +197,20 @@ def _batch_size(asker: Asker) -> int:
     return max(1, min(_POINTS_AT_ONCE, asker.limits.most("points")) // (DAY // STEP))
 
 
-def _batches(namespaces: Sequence[str], series: Mapping[str, int], most: int) -> Iterator[Batch]:
-    """Small namespaces together, in batches of about the same size; a large one is cut by time later."""
-    sizes = {name: series.get(name, _SERIES_AT_FIRST) for name in namespaces}
+def _batches(namespaces: Sequence[str], series: Mapping[str, int], most: int, at_once: int) -> list[Batch]:
+    """Small namespaces together, in batches of about the same size, so many that none who asks has to wait.
+
+    A namespace that is too large by itself is asked for in pieces of the day.
+    """
+    sizes = {name: max(1, series.get(name, _SERIES_AT_FIRST)) for name in namespaces}
     total = sum(sizes.values())
-    each = total / max(1, -(-total // most))
-    waiting: list[str] = []
-    size = 0
-    for name in namespaces:
-        if waiting and size + sizes[name] / 2 > each:
-            yield Batch(tuple(waiting), size)
-            waiting, size = [], 0
-        waiting.append(name)
-        size += sizes[name]
-    if waiting:
-        yield Batch(tuple(waiting), size)
+    count = at_once * -(-total // (most * at_once)) if total > most // _SMALL else 1
+    found: dict[int, list[str]] = defaultdict(list)
+    before = 0
+    for name, size in sizes.items():
+        found[(2 * before + size) * count // (2 * total)].append(name)
+        before += size
+    return [Batch(tuple(names), sum(sizes[name] for name in names)) for _, names in sorted(found.items())]
 
 
 # ---------------------------------------------------------------------------------------------
@@ -218,22 +218,20 @@ def _batches(namespaces: Sequence[str], series: Mapping[str, int], most: int) ->
 # ---------------------------------------------------------------------------------------------
 
 
-def catch_up(
-    asker: Asker, wanted: Wanted, made: Plan, cache: Cache, workers: int, told: Telling, words: str
-) -> Caught:
+def catch_up(asker: Asker, wanted: Wanted, made: Plan, cache: Cache, told: Telling, words: str) -> Caught:
     """Read what is missing, a few questions at a time, and keep each day as soon as it is whole."""
     for day, names in made.empty.items():
         cache.keep(day, _counted(made, day, names), concatenate(()))
     if not made.tasks:
         return Caught({}, {})
-    reader = _Reader(asker, made, wanted, workers)
+    reader = _Reader(asker, made, wanted)
     advance = told.step(words, len(made.tasks))
     failed: dict[str, UnansweredError] = {}
     loose: dict[int, Columns] = {}
     waiting = Counter(task.part.day for task in made.tasks)
     done: dict[int, list[tuple[Task, Columns]]] = defaultdict(list)
     # Daemons: whoever interrupts a run doesn't wait for answers that nobody wants any more.
-    with ThreadPool(min(workers, len(made.tasks))) as pool:
+    with ThreadPool(min(asker.at_once, len(made.tasks))) as pool:
         for task, answer in pool.imap_unordered(reader.read, made.tasks):
             if isinstance(answer, UnansweredError):
                 failed |= dict.fromkeys(task.batch.namespaces, answer)
@@ -271,7 +269,7 @@ class _Reader:
     A namespace that fails day after day is left alone too, and is no reason to leave the others.
     """
 
-    def __init__(self, asker: Asker, made: Plan, wanted: Wanted, workers: int) -> None:
+    def __init__(self, asker: Asker, made: Plan, wanted: Wanted) -> None:
         self._asker, self._made, self._wanted = asker, made, wanted
         self._turn = threading.Lock()
         self._deadline = time.monotonic() + _LONGEST
@@ -282,7 +280,7 @@ class _Reader:
         parts = [task.part for task in made.tasks]
         everything = Ways(asker, made.questions, Batch(names, made.series), wanted)
         self._chain = chain(everything, Span(min(parts).span.start, max(parts).end))
-        self._ends_of_days = day_ends(everything, sorted(set(parts)), workers)
+        self._ends_of_days = day_ends(everything, sorted(set(parts)))
 
     def read(self, task: Task) -> tuple[Task, Columns | UnansweredError]:
         given_up = self._given_up(task.batch)

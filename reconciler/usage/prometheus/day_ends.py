@@ -36,7 +36,7 @@ _SERIES_A_CONTAINER: Final = 2  # one of CPU, one of memory
 Labels = Mapping[str, str]
 
 
-def day_ends(ways: Ways, parts: Iterable[Part], at_once: int) -> dict[int, DayEnd]:
+def day_ends(ways: Ways, parts: Iterable[Part]) -> dict[int, DayEnd]:
     """Of all days, a few questions at a time."""
     asked = [(metric, span) for span in _spans(parts) for metric in (_OWNERS, *_STATED)]
 
@@ -47,7 +47,7 @@ def day_ends(ways: Ways, parts: Iterable[Part], at_once: int) -> dict[int, DayEn
 
     owners: dict[int, list[Labels]] = defaultdict(list)
     stated: dict[int, _Fields] = defaultdict(_fields)
-    with ThreadPool(at_once) as pool:
+    with ThreadPool(ways.asker.at_once) as pool:
         for (metric, span), answers in zip(asked, pool.map(ask, asked), strict=True):
             for labels, days, values in _series(answers, span):
                 if metric == _OWNERS:

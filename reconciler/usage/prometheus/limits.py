@@ -78,6 +78,7 @@ class Asker(NamedTuple):
 
     server: Asked
     limits: Limits
+    at_once: int = 2  # questions at the same time
 
     def over(self, query: str, span: Span, step: int, series: int) -> list[Matrix]:
         """A point a step: at start + step, and so on until end."""

@@ -157,7 +157,7 @@ class Listening:
         self._window = Window.between(start, end)
         self._end = end
         self._limits = source.limits or Limits()
-        self._asker = Asker(source.server, self._limits)
+        self._asker = Asker(source.server, self._limits, source.workers)
         self._cache = source.cache(questions.scope)
 
     def every_space(self, meant: Namespaces) -> list[str]:
@@ -239,7 +239,7 @@ class Listening:
             wanted = wanted_names((ref.namespace, ref.kind, ref.workload) for ref in refs)
             keeping = _Keeping(self._cache, self._questions.scope.cluster, end)
             words = self._words(made)
-            caught = catch_up(self._asker, wanted, made, keeping, self._source.workers, told, words)
+            caught = catch_up(self._asker, wanted, made, keeping, told, words)
             return _Found(
                 made,
                 caught,
