@@ -196,14 +196,15 @@ def test_the_parameters_are_those_that_are_sent() -> None:
 def test_the_numbers_are_those_of_the_program() -> None:
     access = Access("")
     points, samples = limits.Limits().most("points"), limits.Limits().most("samples")
-    assert points // (DAY // promql.STEP) == 2083
+    assert catching_up._POINTS_AT_ONCE == 300_000
+    assert catching_up._POINTS_AT_ONCE // (DAY // promql.STEP) == 1041
     assert catching_up.LATE_DAYS == 3
     assert (points, samples, limits._POINTS_A_SERIES) == (600_000, 25_000_000, 11_000)
     assert (access.concurrent, gate.HARD_CAP, gate._GOOD_ONES) == (2, 8, 8)
     assert (access.seconds, access.most >> 20, wire._SUSPICION) == (150, 256, 3)
     assert (asking._LONGEST_WAIT, asking._MOST_WAITING) == (60, 120)
     for words in (
-        "2,083 series (600,000",
+        "1,041 series (300,000",
         "the last three finished days",
         "More than 25 million",
         "No more than 11,000 points",
