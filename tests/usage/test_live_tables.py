@@ -17,7 +17,7 @@ from reconciler.usage.prometheus.answers import Matrix, Vector
 from reconciler.usage.prometheus.limits import Asker, Limits
 from reconciler.usage.prometheus.probe import STEPS, Part
 from reconciler.usage.prometheus.promql import STEP, Questions, Scope
-from reconciler.usage.prometheus.tables import Rows, lifetimes, tables
+from reconciler.usage.prometheus.tables import Rows, lifetimes, of_all_processors, tables
 from reconciler.usage.prometheus.unanswered import Kind, UnansweredError
 from reconciler.usage.prometheus.ways import Batch, Context, Ways
 from reconciler.usage.samples import NO_SAMPLE
@@ -155,3 +155,33 @@ def test_names_of_a_repository_that_no_cluster_has_do_no_harm(tmp_path: Path, na
     assert isinstance(usage, Usage)
     assert usage.memory.values[-1] == 77 * MEBI
     assert all(isinstance(reading.usage[ref], NoUsage) for ref in odd)
+
+
+def test_shares_of_processors_are_one_use() -> None:
+    labels = [
+        {"pod": "a", "container": "app", "id": "/1", "cpu": "cpu00"},
+        {"pod": "a", "container": "app", "id": "/1", "cpu": "cpu01"},
+        {"pod": "a", "container": "app", "id": "/2", "cpu": "cpu00"},
+        {"pod": "b", "container": "app", "id": "/3", "cpu": "total"},
+    ]
+    times = [[300, 600, 900], [600, 900], [900], [300, 600]]
+    values = [[0.1, 0.2, 0.3], [0.5, float("nan")], [0.7], [1.5, 1.6]]
+    answer = Matrix(
+        tuple(labels),
+        np.array([0, 3, 5, 6, 8]),
+        np.array([time for line in times for time in line]),
+        np.array([value for line in values for value in line]),
+    )
+    found = of_all_processors(answer)
+    lines = {
+        series["id"]: list(
+            zip(found.times[begin:end].tolist(), found.values[begin:end].tolist(), strict=True)
+        )
+        for series, begin, end in zip(found.labels, found.offsets, found.offsets[1:], strict=False)
+    }
+    assert lines["/1"][:2] == [(300, 0.1), (600, 0.7)]
+    assert lines["/1"][2][0] == 900 and np.isnan(lines["/1"][2][1])  # a share is missing: nobody knows
+    assert lines["/2"] == [(900, 0.7)]
+    assert lines["/3"] == [(300, 1.5), (600, 1.6)]
+    whole = answer._replace(labels=tuple({**series, "cpu": "total"} for series in labels))
+    assert of_all_processors(whole) is whole

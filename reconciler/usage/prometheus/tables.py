@@ -36,7 +36,7 @@ def tables(ways: Ways, part: Part, context: Context) -> Rows:
     spaces, series = ways.batch.namespaces, ways.batch.series
     window = rate_window(context.interval, context.from_before)
     query = ways.questions.rule(spaces) if context.ruled else ways.questions.cpu(spaces, window)
-    cpu = ways.asker.over(query, part.span, STEP, series)
+    cpu = [of_all_processors(answer) for answer in ways.asker.over(query, part.span, STEP, series)]
     peaks = ways.questions.memory(spaces, peak_window(context.interval))
     memory = ways.asker.over(peaks, part.span, STEP, series)
     numbers: dict[Key, int] = {}
@@ -46,6 +46,29 @@ def tables(ways: Ways, part: Part, context: Context) -> Rows:
     keys = tuple(numbers)
     order = sorted(range(len(keys)), key=keys.__getitem__)
     return Rows(tuple(keys[at] for at in order), table[0][order], table[1][order])
+
+
+def of_all_processors(answer: Matrix) -> Matrix:
+    """A cAdvisor may tell each processor's share of a container: together they are what it used."""
+    if all(series.get("cpu", "total") in ("", "total") for series in answer.labels):
+        return answer
+    shares: dict[tuple[tuple[str, str], ...], list[int]] = {}
+    for number, series in enumerate(answer.labels):
+        rest = {**series, "cpu": ""} if series.get("cpu") != "total" else series
+        shares.setdefault(tuple(sorted(rest.items())), []).append(number)
+    lines = [_sum(answer, numbers) for numbers in shares.values()]
+    return Matrix(
+        tuple(dict(rest) for rest in shares),
+        np.concatenate(([0], np.cumsum([len(times) for times, _ in lines]))).astype(np.int64),
+        np.concatenate([times for times, _ in lines]),
+        np.concatenate([values for _, values in lines]),
+    )
+
+
+def _sum(answer: Matrix, numbers: Iterable[int]) -> tuple[Ints, Floats]:
+    here = [slice(int(answer.offsets[number]), int(answer.offsets[number + 1])) for number in numbers]
+    times, places = np.unique(np.concatenate([answer.times[each] for each in here]), return_inverse=True)
+    return times, np.bincount(places, np.concatenate([answer.values[each] for each in here]), len(times))
 
 
 class _Filled(NamedTuple):
