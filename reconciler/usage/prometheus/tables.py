@@ -68,7 +68,9 @@ def of_all_processors(answer: Matrix) -> Matrix:
 def _sum(answer: Matrix, numbers: Iterable[int]) -> tuple[Ints, Floats]:
     here = [slice(int(answer.offsets[number]), int(answer.offsets[number + 1])) for number in numbers]
     times, places = np.unique(np.concatenate([answer.times[each] for each in here]), return_inverse=True)
-    return times, np.bincount(places, np.concatenate([answer.values[each] for each in here]), len(times))
+    sums: Floats = np.zeros(len(times))
+    np.add.at(sums, places, np.concatenate([answer.values[each] for each in here]))
+    return times, sums
 
 
 class _Filled(NamedTuple):
