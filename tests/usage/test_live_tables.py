@@ -173,11 +173,10 @@ def test_shares_of_processors_are_one_use() -> None:
         np.array([value for line in values for value in line]),
     )
     found = of_all_processors(answer)
+    ends = zip(found.labels, found.offsets[:-1], found.offsets[1:], strict=True)
     lines = {
-        series["id"]: list(
-            zip(found.times[begin:end].tolist(), found.values[begin:end].tolist(), strict=True)
-        )
-        for series, begin, end in zip(found.labels, found.offsets, found.offsets[1:], strict=False)
+        series["id"]: dict(zip(found.times[a:b].tolist(), found.values[a:b].tolist(), strict=True))
+        for series, a, b in ends
     }
     assert lines["/1"] == {
         300: 0.1,
