@@ -239,3 +239,19 @@ def test_crashes_after_a_kill_are_no_kills(tmp_path: Path) -> None:
 def test_a_container_without_a_limit_is_killed_too(tmp_path: Path) -> None:
     usage = read(tmp_path, *story(BEGIN + 5000, BEGIN + 6000)[:2])
     assert [(each.kills, each.limit) for each in usage.oom_kills] == [(1, 0)]
+
+
+COUNTERS = (
+    ("kube_pod_container_status_restarts_total", {}),
+    ("container_oom_events_total", {"image": "x"}),
+    ("container_cpu_cfs_periods_total", {"image": "x"}),
+    ("kube_pod_container_resource_limits", {"resource": "memory"}),
+)
+
+
+@pytest.mark.parametrize("value", [1e300, -1e300, np.inf, 1e19, 9e18])
+def test_numbers_beyond_all_bounds_do_not_spoil_the_file_of_all_others(tmp_path: Path, value: float) -> None:
+    series = [state(name, {BEGIN - 7200: 0, BEGIN + 9000: value}, **more) for name, more in COUNTERS]
+    throttled = {BEGIN - 7200: 0, BEGIN + 9000: value}
+    series.append(state("container_cpu_cfs_throttled_periods_total", throttled, image="x"))
+    assert not read(tmp_path, *series, *story(BEGIN + 5000, BEGIN + 6000)[1:2]).incomplete

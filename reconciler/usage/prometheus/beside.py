@@ -136,8 +136,8 @@ def trouble_of(
             risen = rises(ends.marks.restarts[key], part.span.start)
             mine = mine._replace(restarts=int(risen.values.sum()))
         if key in periods:
-            total = round(periods[key])
-            mine = mine._replace(throttled_periods=min(total, round(throttled.get(key, 0))), periods=total)
+            total = _count(periods[key])
+            mine = mine._replace(throttled_periods=min(total, _count(throttled.get(key, 0))), periods=total)
         if mine != _NONE:
             found[owner] = _added(found[owner], mine)
     return tuple(found)
@@ -158,9 +158,9 @@ def _killed(kills: Points | None, limits: Points | None) -> Trouble:
 
 def _added(one: Trouble, other: Trouble) -> Trouble:
     return Trouble(
-        oom_kills=one.oom_kills + other.oom_kills,
+        oom_kills=min(LARGEST, one.oom_kills + other.oom_kills),
         oom_limit_bytes=_larger(one.oom_limit_bytes, other.oom_limit_bytes),
-        restarts=one.restarts + other.restarts,
+        restarts=min(LARGEST, one.restarts + other.restarts),
         throttled_periods=_sum(one.throttled_periods, other.throttled_periods),
         periods=_sum(one.periods, other.periods),
     )
@@ -171,7 +171,12 @@ def _larger(one: int | None, other: int | None) -> int | None:
 
 
 def _sum(one: int | None, other: int | None) -> int | None:
-    return other if one is None else one if other is None else one + other
+    return other if one is None else one if other is None else min(LARGEST, one + other)
+
+
+def _count(value: float) -> int:
+    """One number beyond all bounds must not spoil a row, and with it the file of all others."""
+    return round(min(max(value, 0), LARGEST))
 
 
 def _periods(ways: Ways, part: Part, context: Context, metric: str) -> dict[Key, float]:

@@ -40,6 +40,7 @@ def key_of(series: Mapping[str, str], names: Names, whose: Whose) -> Key:
     return Key(cluster, found(names.namespace, ""), found(names.pod, ""), found(names.container, ""))
 
 
+_MOST: Final = 1 << 50  # of a number that means something; as many as a day has can be added up
 _QUIET: Final = 3  # steps; servers don't begin to hear everything at the same time
 
 
@@ -58,7 +59,8 @@ def points(answers: Iterable[Matrix], names: Names, whose: Whose) -> dict[Key, P
             here = slice(int(answer.offsets[at]), int(answer.offsets[at + 1]))
             values = answer.values[here]
             known = np.isfinite(values)
-            found = Points(answer.times[here][known], values[known].astype(np.int64))
+            bounded = np.clip(values[known], 0, _MOST).astype(np.int64)
+            found = Points(answer.times[here][known], bounded)
             parts.setdefault(key_of(series, names, whose), []).append(found)
     return {key: _in_order(each) for key, each in parts.items()}
 
