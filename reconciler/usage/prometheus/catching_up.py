@@ -2,7 +2,8 @@
 
 A day that has ended is read once. The last three are read again where they have more samples than they
 had: some arrived late. Fewer are no news: the server forgot some. The day that is not over yet is read
-each time and not kept, and so is one whose beginning the server has forgotten already.
+each time and not kept, and so is one that ended just now, whose last samples may be on their way, and
+one whose beginning the server has forgotten already.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from reconciler.usage.prometheus.ways import Batch, Context, Ways
 from reconciler.usage.rows import concatenate
 
 LATE_DAYS: Final = 3  # so long samples may arrive late
+_SETTLED: Final = 1800  # seconds after which a day has its last samples; fewer than that no count tells of
 _SERIES_AT_FIRST: Final = 30  # of a namespace of which nothing is known
 _POINTS_AT_ONCE: Final = 300_000  # of an answer: about 10 MB, and as much again for each worker
 _SMALL: Final = 4  # what is no more than such a part of the most is asked for at once
@@ -72,6 +74,7 @@ class Plan(NamedTuple):
     counts: Mapping[int, Mapping[str, int]]  # samples of the last days, by namespace
     empty: Mapping[int, Sequence[str]]  # days on which these namespaces had nothing, while others had
     forgotten: frozenset[int]  # days that the server may have known once, and doesn't any more
+    settling: frozenset[int]  # days that ended just now
     kept: Mapping[int, frozenset[str]]  # what the cache has to know in the end, unless something fails
     days_known: int
     series: int
@@ -109,10 +112,12 @@ def plan(
     parts: Sequence[Part],
     known: Mapping[int, Mapping[str, Known]],
     interval: int | None,
+    now: int,
     keeps_since: int | None,
 ) -> Plan:
     """What is missing, and how the server has it. `keeps_since`: the time from which on it keeps all."""
     end = parts[-1].end
+    settling = frozenset(part.day for part in parts if part.whole and now < part.end + _SETTLED)
     questions = with_images(asker.server, questions, end)
     counts = _counts(asker, questions, namespaces, parts)
     missing = {
@@ -143,9 +148,10 @@ def plan(
             if part.day in found.heard and part.day not in found.intervals
         },
         forgotten=lost,
+        settling=settling,
         kept={
             part.day: frozenset(namespaces)
-            if part.day in found.heard
+            if part.day in found.heard and part.day not in settling
             else frozenset(namespaces).difference(missing[part])
             for part in parts
             if part.whole and part.day not in lost
@@ -221,7 +227,8 @@ def _batches(namespaces: Sequence[str], series: Mapping[str, int], most: int, at
 def catch_up(asker: Asker, wanted: Wanted, made: Plan, cache: Cache, told: Telling, words: str) -> Caught:
     """Read what is missing, a few questions at a time, and keep each day as soon as it is whole."""
     for day, names in made.empty.items():
-        cache.keep(day, _counted(made, day, names), concatenate(()))
+        if day not in made.settling:
+            cache.keep(day, _counted(made, day, names), concatenate(()))
     if not made.tasks:
         return Caught({}, {})
     reader = _Reader(asker, made, wanted)
@@ -250,7 +257,7 @@ def _day(made: Plan, cache: Cache, done: Sequence[tuple[Task, Columns]]) -> dict
         return {}
     part = done[0][0].part
     rows = concatenate(columns for _, columns in sorted(done, key=lambda each: each[0]))
-    if not part.whole or part.day in made.forgotten:
+    if not part.whole or part.day in made.forgotten | made.settling:
         return {part.day: rows}
     names = [name for task, _ in done for name in task.batch.namespaces]
     cache.keep(part.day, _counted(made, part.day, names), rows)

@@ -271,6 +271,7 @@ class Listening:
             parts_of(self._window, end),
             self._known(),
             self._source.interval,
+            theirs,
             None if retention is None else theirs - retention,
         )
 
