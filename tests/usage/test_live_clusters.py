@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
-from servers.in_process import InProcess
+from servers.in_process import InProcess, Series
 from servers.lives import DAY, MEBI, Life, series_of, source_over
 
 from reconciler.model import ContainerRef, NoUsage, Reason, Usage
@@ -144,3 +145,48 @@ def test_kills_are_counted_where_they_were(tmp_path: Path) -> None:
     found = read(server, tmp_path, {"eu": {}, "us": ENV[1]}, EU, US)
     kills = {ref: sum(each.kills for each in usage.oom_kills) for ref, usage in found.items()}  # type: ignore[union-attr]
     assert kills == {EU: 0, US: 2}
+
+
+MADE = (BEGIN - 90 * DAY, BEGIN - 30 * DAY)
+
+
+def told_when_made(clusters: Sequence[Mapping[str, str]], when: Sequence[int]) -> InProcess:
+    """By two of kube-state-metrics each, as where it is replaced."""
+    server = server_of(clusters[0], clusters[-1])
+    times = np.arange(BEGIN, NOW + 1, 300, dtype=np.int64)
+    for labels, made in zip(clusters, when, strict=True):
+        for instance in ("10.0.0.1", "10.0.0.2"):
+            who = {"__name__": "kube_namespace_created", "namespace": "shop", "instance": instance}
+            server.series.append(Series({**who, **labels}, times, np.full(len(times), float(made))))
+    return server
+
+
+ODD = ({"k8s_cluster": "eu-1"}, {"k8s_cluster": "us-1"})
+
+
+@pytest.mark.parametrize("clusters", [{"eu": {}}, {"eu": {"env": "prod"}}, {}])
+def test_two_clusters_under_a_label_that_nobody_named_are_noticed(
+    tmp_path: Path, clusters: Mapping[str, Mapping[str, str]]
+) -> None:
+    """Else the busy pods of one would lie among the idle ones of the other."""
+    behind = [{**each, **clusters.get("eu", {})} for each in ODD]
+    ref = EU._replace(cluster="".join(clusters))
+    found = read(told_when_made(behind, MADE), tmp_path, clusters, ref, ref._replace(workload="none"))
+    assert [reason_of(each) for each in found.values()] == [Reason.AMBIGUOUS_CLUSTER, Reason.NO_METRICS]
+    source = source_over(told_when_made(behind, MADE), tmp_path, clusters=clusters)
+    assert "of several clusters" in source.recorded(BEGIN, NOW).failures[0].error
+
+
+@pytest.mark.parametrize("behind", [CLUSTER, ENV])
+def test_namespaces_of_clusters_that_are_told_apart_may_be_made_at_any_time(
+    tmp_path: Path, behind: tuple[Mapping[str, str], Mapping[str, str]]
+) -> None:
+    eu, us = behind
+    found = read(told_when_made(behind, MADE), tmp_path, {"eu": eu, "us": us}, EU, US)
+    assert [memory_of(found[ref]) for ref in (EU, US)] == [SMALL, LARGE]
+
+
+def test_one_cluster_that_is_told_of_twice_is_one(tmp_path: Path) -> None:
+    eu = {"k8s_cluster": "eu-1"}
+    found = read(told_when_made([eu], MADE[:1]), tmp_path, {"eu": {}}, EU)
+    assert memory_of(found[EU]) == LARGE

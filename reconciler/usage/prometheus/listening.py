@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
-from reconciler.model import ContainerRef, Failure, Note, NoUsage, Usage, Whose
+from reconciler.model import ContainerRef, Failure, Note, NoUsage, Reason, Usage, Whose
 from reconciler.usage.cache import Held
 from reconciler.usage.checks import is_name
 from reconciler.usage.days import DAY, Query, iso_day
@@ -30,6 +30,7 @@ from reconciler.usage.prometheus.catching_up import (
 )
 from reconciler.usage.prometheus.hints import hints
 from reconciler.usage.prometheus.limits import Asked, Asker, Limits, Span
+from reconciler.usage.prometheus.mingled import mingled
 from reconciler.usage.prometheus.owners import wanted_names
 from reconciler.usage.prometheus.probe import by_namespace, require_series
 from reconciler.usage.prometheus.promql import STEP, Labels, Questions, Scope
@@ -118,6 +119,7 @@ class Heard(NamedTuple):
     recording: RecordingSource
     unread: Mapping[str, str]  # by namespace, what of it could not be read; "" is any
     lost: Lost
+    mingled: frozenset[str]  # namespaces of several clusters
     scaled: Mapping[Scaled, tuple[str, ...]]
     failures: tuple[Failure, ...]
     notes: tuple[Note, ...]
@@ -127,14 +129,28 @@ class Heard(NamedTuple):
     def after(self, failures: Sequence[Failure]) -> Heard:
         return self._replace(failures=tuple(dict.fromkeys((*self.failures, *failures))))
 
+    def unfit(self) -> tuple[Failure, ...]:
+        """Why a recording of it would tell what isn't so."""
+        if not self.mingled:
+            return ()
+        words = _of_several(self.recording.name, sorted(self.mingled))
+        return (Failure(f"metrics {self.recording.name}", Whose.YOURS, words),)
+
     def marked(self, ref: ContainerRef, usage: Usage | NoUsage, window: Window) -> Usage | NoUsage:
         """With what no recording can tell."""
         why = self.unread.get(ref.namespace) or self.unread.get("", "")
         if isinstance(usage, NoUsage):
             return NoUsage(usage.reason, why) if why else usage
+        if ref.namespace in self.mingled:
+            return NoUsage(Reason.AMBIGUOUS_CLUSTER, _of_several(self.recording.name, [ref.namespace]))
         why = why or self.lost.of(ref.namespace, window, self.recording.name)
         scaled = self.scaled.get(Scaled(ref.namespace, ref.kind, ref.workload), ())
         return usage._replace(scaled_on=scaled, incomplete=usage.incomplete or why)
+
+
+def _of_several(source: str, names: Sequence[str]) -> str:
+    some = " and ".join(names) if len(names) < 4 else f"{names[0]} and {len(names) - 1} more namespaces"
+    return f"{source} has {some} of several clusters: say under `metricsLabels` by which labels each is told"
 
 
 class _Found(NamedTuple):
@@ -144,6 +160,7 @@ class _Found(NamedTuple):
     caught: Caught = Caught({}, {})
     scaled: Mapping[Scaled, tuple[str, ...]] = {}
     lost: Lost = Lost()
+    mingled: frozenset[str] = frozenset()
     hints: tuple[str, ...] = ()
     error: UnansweredError | None = None
 
@@ -201,6 +218,7 @@ class Listening:
             recording=RecordingSource(self._source.name, self._room, index, broken),
             unread=unread,
             lost=found.lost,
+            mingled=found.mingled,
             scaled=found.scaled,
             failures=tuple(dict.fromkeys(failures)),
             notes=(
@@ -246,6 +264,7 @@ class Listening:
                 caught,
                 autoscaled(self._source.server, made.questions, names, end),
                 self._lost(made),
+                mingled(self._source.server, made.questions, names, end),
                 hints(self._source.server, self._questions, end),
             )
         except UnansweredError as error:

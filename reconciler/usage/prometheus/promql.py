@@ -27,6 +27,7 @@ REASON: Final = "kube_pod_container_status_terminated_reason"
 REQUESTS: Final = "kube_pod_container_resource_requests"
 LIMITS: Final = "kube_pod_container_resource_limits"
 POD_OWNER: Final = "kube_pod_owner"
+MADE: Final = "kube_namespace_created"
 HPA_INFO: Final = "kube_horizontalpodautoscaler_info"
 HPA_TARGET: Final = "kube_horizontalpodautoscaler_spec_target_metric"
 # Beside the root of a node's groups of processes, which is often dropped.
@@ -237,6 +238,10 @@ class Questions(NamedTuple):
         by = self.by(self.labels.state.namespace, label, "owner_kind", "owner_name")
         times = f"{window}s:{every}s" if 0 < every < window else f"{window}s"
         return f"max {by} (last_over_time({self.state(metric, namespaces)}[{times}]))"
+
+    def made(self, namespaces: Iterable[str] | None, window: int) -> str:
+        """When each namespace was made, as everybody tells who tells of it."""
+        return self._last(self.state(MADE, namespaces), window)
 
     def sample_counts(self, namespaces: Iterable[str] | None, window: int) -> str:
         """At how many quarters of an hour each series was there: another number when some arrived late."""

@@ -113,7 +113,7 @@ class LiveSource:
     ) -> Recorded:
         heard = list(self._whole(start, end, namespaces, told))
         paths = [path for one in heard for path in one.recording.recorded(start, end).paths]
-        failures = dict.fromkeys(failure for one in heard for failure in one.failures)
+        failures = dict.fromkeys(failure for one in heard for failure in (*one.failures, *one.unfit()))
         return Recorded(paths, tuple(failures), tuple(one.cost for one in heard))
 
     def _hear(self, scope: Scope, refs: Sequence[ContainerRef], start: int, end: int, told: Telling) -> Heard:
