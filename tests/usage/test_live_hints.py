@@ -12,9 +12,10 @@ from reconciler.usage.prometheus.promql import PRESETS, Questions, Scope
 NOW = 1_750_000_000
 
 
-def serving(**labels: str) -> InProcess:
+def serving(ago: int = 60, **labels: str) -> InProcess:
     told = {"__name__": "kube_pod_owner", "owner_kind": "ReplicaSet", **labels}
-    return InProcess([Series(told, np.array([NOW - 60]), np.array([1.0]))])
+    times = np.arange(NOW - ago - 7200, NOW - ago + 1, 60)
+    return InProcess([Series(told, times, np.ones(len(times)))])
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,11 @@ def test_only_the_clusters_own_owners_count() -> None:
     server = serving(pod="web-1", cluster="b")
     assert not hints(server, Questions(Scope("b", (("cluster", "b"),))), NOW)
     assert hints(server, Questions(Scope("a", (("cluster", "a"),))), NOW)
+
+
+def test_a_server_that_is_no_longer_fed_has_no_fault_in_its_labels() -> None:
+    questions = Questions(Scope(""))
+    assert not hints(serving(ago=5 * 3600, pod="web-1"), questions, NOW)
+    renamed = serving(ago=5 * 3600, pod="kube-state-metrics-0", exported_pod="web-1")
+    assert "set `labels: exported`" in hints(renamed, questions, NOW)[0]
+    assert "is kube-state-metrics scraped?" in hints(serving(ago=3 * 86_400, pod="web-1"), questions, NOW)[0]
