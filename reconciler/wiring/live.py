@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -26,6 +27,7 @@ from reconciler.usage.store import open_shelf
 from reconciler.wiring.places import cache_folder
 
 _LONGEST_NOTE: Final = 4096
+_NOTE_LASTS: Final = 7 * 86_400  # seconds after a refusal until as much is asked again
 
 
 def open_live(each: Metrics, settings: Settings) -> LiveSource:
@@ -113,6 +115,8 @@ def _caches(each: Metrics, shelf: Shelf) -> Callable[[Scope], DayCache]:
 
     def cache(scope: Scope) -> DayCache:
         asked = {**_address(each), "matchers": [list(pair) for pair in scope.matchers], "query": dict(QUERY)}
+        if each.scrape_interval is not None:
+            asked["interval"] = each.scrape_interval  # rates over other times: one set wrongly must not last
         if scope.telling:
             asked["others"] = [list(scope.telling), [list(map(list, other)) for other in scope.others]]
         return DayCache(shelf, digest(asked)[:32])
@@ -135,9 +139,14 @@ def _address(each: Metrics) -> dict[str, object]:
 
 
 def _read(path: Path) -> dict[str, int]:
-    """What was too much for the server before; nothing where nobody wrote it down."""
+    """What was too much for the server lately; nothing where nobody wrote it down.
+
+    It is forgotten in the end, or each bad hour that a server ever had would make our questions smaller.
+    """
     try:
         with path.open("rb") as file:
+            if time.time() - os.fstat(file.fileno()).st_mtime > _NOTE_LASTS:
+                return {}
             found = json.loads(file.read(_LONGEST_NOTE))
     except (OSError, ValueError, RecursionError):
         return {}
