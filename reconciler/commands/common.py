@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,7 +15,8 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn
+from rich.table import Table
 
 from reconciler.errors import Misconfigured
 from reconciler.model import ContainerRef
@@ -147,10 +147,19 @@ def meant(pattern: str, known: Iterable[ContainerRef], else_: str = "; `reconcil
     return f"; did you mean {' or '.join(near)}?" if near else f"{else_}."
 
 
-class Bars:
-    """Progress on standard error, for work that takes longer than a second on a terminal."""
+class _Patient(Progress):
+    """Shows what takes longer than a second, also while it waits for its first step to end."""
 
     _PATIENCE = 1.0
+
+    def make_tasks_table(self, tasks: Iterable[Task]) -> Table:
+        return super().make_tasks_table(
+            [task for task in tasks if task.elapsed is not None and task.elapsed >= self._PATIENCE]
+        )
+
+
+class Bars:
+    """Progress on standard error, on a terminal."""
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
@@ -159,20 +168,13 @@ class Bars:
         if self._progress is None or total <= 0:
             return lambda amount: None
         progress = self._progress
-        begun = time.monotonic()
-        task: list[TaskID] = []
+        task = progress.add_task(words, total=total)
         done = 0
 
         def advance(amount: int) -> None:
             nonlocal done
             done += amount
-            if not task and time.monotonic() - begun < self._PATIENCE:
-                return
-            if not task:
-                task.append(progress.add_task(words, total=total))
-            progress.update(task[0], completed=done)
-            if done >= total:
-                progress.remove_task(task[0])
+            progress.update(task, completed=done, visible=done < total)
 
         return advance
 
@@ -183,5 +185,5 @@ def progress_bars() -> Iterator[Bars]:
         yield Bars(None)
         return
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=errors_console(), transient=True) as progress:
+    with _Patient(*columns, console=errors_console(), transient=True) as progress:
         yield Bars(progress)

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 from rich.text import Text
 
-from reconciler.commands.common import Config, Exit, Metrics, Output, OutputOption, print_json
+from reconciler.commands.common import Config, Exit, Metrics, Output, OutputOption, print_json, progress_bars
 from reconciler.commands.health import Check, Verdict, of_rendering
 from reconciler.config import Settings, load_policies, load_settings
 from reconciler.errors import Problem
@@ -33,18 +33,25 @@ def doctor(config: Config = None, metrics: Metrics = None, output: OutputOption 
     Exits with 1 when something is broken that a run needs. What is only missing, and not needed
     for plain manifests, is no failure.
     """
-    settings, told = _settings(config)
-    found = [*_git(), *of_rendering(settings), *told]
-    if settings:
-        found += _reached(settings, metrics)
-    elif metrics:
-        found += _metrics(Settings.for_metrics(metrics))
+    with progress_bars() as bars:
+        bars.step("Checking", 1)
+        found = _checks(config, metrics)
     if output is Output.JSON:
         print_json({"apiVersion": API_VERSION, "checks": [check._asdict() for check in found]})
     else:
         _print(found)
     broken = any(check.verdict is Verdict.BROKEN for check in found)
     raise typer.Exit(Exit.SOME_FAILED if broken else Exit.DONE)
+
+
+def _checks(config: Path | None, metrics: str | None) -> list[Check]:
+    settings, told = _settings(config)
+    found = [*_git(), *of_rendering(settings), *told]
+    if settings:
+        found += _reached(settings, metrics)
+    elif metrics:
+        found += _metrics(Settings.for_metrics(metrics))
+    return found
 
 
 def _print(found: Sequence[Check]) -> None:

@@ -97,11 +97,14 @@ class _Files:
 
     def ask(self, sources: Sources, wanted: Chosen, asked: Wanted, bars: Bars) -> None:
         for source in sources.opened:
+            advance = bars.step(f"Asking {source.name}", 1)
             try:
                 found = source.recorded(asked.start, asked.end, wanted.namespaces, told=bars)
             except Problem as problem:
                 self.failures[problem.failure] = None
                 continue
+            finally:
+                advance(1)
             self.paths += found.paths
             self.failures.update(dict.fromkeys(found.failures))
             self.notes.update(dict.fromkeys(found.notes))

@@ -93,11 +93,14 @@ def usage(
 def _ask(sources: Sources, wanted: Chosen, seconds: int, bars: Bars) -> Answer:
     answer = Answer(sources.failed, sources.notes)
     for source in sources.opened:
+        advance = bars.step(f"Asking {source.name}", 1)
         try:
             found = source.everything(sources.now - seconds, sources.now, wanted.namespaces, told=bars)
         except Problem as problem:
             answer.failures[problem.failure] = None
             continue
+        finally:
+            advance(1)
         answer.failures.update(dict.fromkeys(found.failures))
         answer.notes.update(dict.fromkeys(found.notes))
         answer.costs += found.costs
