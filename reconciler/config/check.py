@@ -132,7 +132,8 @@ def _unknown(key: str, known: Sequence[str]) -> str:
 
 
 def _name(loc: Sequence[object]) -> str:
-    """`forges[0].url`"""
+    """`forges[0].url`; what is wrong with a key of a mapping is said of the key."""
+    loc = loc[:-1] if loc and loc[-1] == "[key]" else loc
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{clipped(str(part))}" for part in loc)
     return text.removeprefix(".") or "the file"
 
