@@ -147,7 +147,7 @@ def _no_credentials(text: str) -> None:
     authority = urlsplit(text).netloc
     user, at, _ = authority.rpartition("@")
     if at and (":" in user or text.startswith("http")):
-        raise ValueError("a name or password in an address ends up in logs: use tokenFile or tokenEnv")
+        raise ValueError("a name or password in an address ends up in logs: the settings name a file for it")
 
 
 def _repository(text: str, info: ValidationInfo) -> str:

@@ -35,7 +35,8 @@ def entry(folder, text: str, *, trusted: bool = True):
          "clientCertificate needs an address with https"),
         (f"{SERVER}, clientKey: a", "clientKey needs clientCertificate"),
         (f"{SERVER}, headers: {{Authorization: Bearer abc}}",
-         "metrics[0].headers.Authorization: Authorization would put a secret into this file: use tokenFile, username or headersFrom"),
+         "metrics[0].headers.Authorization: Authorization would put a secret into this file: use tokenFile, "
+         "username or headersFrom"),
         (f"{SERVER}, headers: {{Host: h}}", "the header Host is set by Reconciler itself"),
         (f"{SERVER}, headers: {{'X Y': h}}", "this can't be the name of a header"),
         (f'{SERVER}, headers: {{X-Y: "ä"}}', "expected plain ASCII without spaces around it"),

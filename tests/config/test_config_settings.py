@@ -103,7 +103,8 @@ def mistakes(folder: Path, text: str | bytes) -> list[str]:
         ("commits: {trailers: {Reconcile-Key: x}}",
          "3:21: commits.trailers: trailers Reconcile-… and Signed-off-by are written by Reconciler itself"),
         ("network: {proxy: 'http://me:secret@proxy:3128'}",
-         "3:18: network.proxy: a name or password in an address ends up in logs: use tokenFile or tokenEnv"),
+         "3:18: network.proxy: a name or password in an address ends up in logs: "
+         "the settings name a file for it"),
         ("policies: 7", "3:11: policies: expected a path, found the number 7"),
         ("forges: []\nforges: []", '4:1: the key "forges" is already on line 3: remove one of the two'),
         ("units: [{path: x]", "3:17: broken YAML: did not find expected ',' or '}'"),

@@ -130,8 +130,10 @@ class Asking(Generic[T]):
         wait = max(found.after, 1.0) if found.after is not None else self._backoff
         self._backoff *= 2
         if wait > _LONGEST_WAIT or self._waited + wait > _MOST_WAITING:
+            advice = f"still so after {self._waited:.0f} seconds: look at it, or at what stands before it"
             if found.after is not None:
-                found = found._replace(advice=f"it wants to be asked again in {wait:.0f} seconds")
+                advice = f"it wants to be asked again in {wait:.0f} seconds"
+            found = found._replace(advice=advice)
             raise found.error(self._where)
         self._waited += wait
         self._sleep(wait)

@@ -350,6 +350,8 @@ def require_series(server: Asked, questions: Questions, at: int) -> None:
             f"has no series of {MEMORY} within the last day"
             f"{_of(questions)}: does it scrape the kubelet's cAdvisor?"
         )
+        if questions.scope.matchers:
+            words += " And are these labels, from `metricsLabels`, on its series?"
         raise UnansweredError(Kind.WRONG, words, Whose.YOURS)
     if not len(server.instant(f"count({_lately(questions)})", at).values):
         words = (

@@ -31,6 +31,7 @@ from reconciler.model import Whose
 from reconciler.usage.prometheus.unanswered import Kind, UnansweredError, printable, shown
 
 _PROXIES: Final = "only proxies over http and https are known"
+_NO_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
 _PIECE: Final = 1 << 18
 _MOST_COMPLAINT: Final = 1 << 16  # of an error's page, as much as may hold its message
 _CONNECT: Final = 10.0  # seconds
@@ -355,6 +356,8 @@ def _tls(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         why = printable(str(error.verify_message))[:200]
         return f"its certificate is not accepted ({why}); name its authority with caBundle"
+    if error.reason in _NO_TLS:
+        return "no https is spoken there: does its address begin with http://?"
     return f"the encrypted connection fails ({printable(error.reason or 'no reason given')[:100]})"
 
 
