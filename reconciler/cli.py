@@ -15,6 +15,7 @@ import typer
 
 from reconciler import __version__
 from reconciler.commands import (
+    backtest,
     demo,
     doctor,
     explain,
@@ -79,6 +80,7 @@ app.command("why")(why.why)
 app.command("explain")(explain.explain)
 app.command("usage")(usage.usage)
 app.command("record")(record.record)
+app.command("backtest")(backtest.backtest)
 app.command("init")(init.init)
 app.command("schema")(schema.schema)
 app.command("doctor")(doctor.doctor)

@@ -11,7 +11,17 @@ from reconciler.config.globs import CUSTOM_RESOURCE, is_built_in
 from reconciler.config.matching import Matcher, misspelt_kinds
 from reconciler.config.mistakes import BadFile, nearest
 from reconciler.config.peers import kin, nobody
-from reconciler.config.ranking import DEFAULT, Claim, Conflict, claims, defaults, misnamed, names, rank
+from reconciler.config.ranking import (
+    DEFAULT,
+    Claim,
+    Conflict,
+    Ranked,
+    claims,
+    defaults,
+    misnamed,
+    names,
+    rank,
+)
 from reconciler.config.teams import LABELS, PEERS, counts, joined
 from reconciler.config.written import Key, WrittenPolicy, gather_policies, ready_made, ready_mappings
 from reconciler.model import (
@@ -90,6 +100,18 @@ class PolicyBook:
         found = self._settled[bits]
         return found if isinstance(found, Failure) else _told_apart(found, workload.kind, container)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the ready-made policies and the others, each by itself."""
+        own = (ranked.policy.name for ranked in self._ranked)
+        return tuple(dict.fromkeys((*(policy.name for policy in ready_made()), *own)))
+
+    def named(self, name: str) -> Policy | Failure | None:
+        """What one policy says, whatever it is about, and the default for the rest."""
+        every = (*self._ranked, *rank(ready_made(), ()))
+        found = [ranked for ranked in every if ranked.policy.name == name]
+        return self._joined(found[:1]) if found else None
+
     def kin(self, rule: PeerRule) -> Callable[[Workload, Container], tuple[str, ...] | None]:
         """What all peers of a container share under the rule; None for one that is nobody's peer."""
         shared = kin(rule)
@@ -124,7 +146,9 @@ class PolicyBook:
         return (*idle, *_missing_peers([policy for policy, _, _ in self._ranked], known))
 
     def _settle(self, bits: int) -> Policy | Failure:
-        matching = [ranked for index, ranked in enumerate(self._ranked) if bits >> index & 1]
+        return self._joined([ranked for index, ranked in enumerate(self._ranked) if bits >> index & 1])
+
+    def _joined(self, matching: Sequence[Ranked]) -> Policy | Failure:
         said, disputed = claims([one for one in matching if not one.policy.repository])
         theirs, theirs_disputed = claims([one for one in matching if one.policy.repository])
         ours = defaults(self._default) | said

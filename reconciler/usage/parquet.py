@@ -1,4 +1,4 @@
-"""Recordings as Parquet files: the only module that knows pyarrow.
+"""Recordings as Parquet files; beside `tabular.py` the only module that knows pyarrow.
 
 Reading hands out numpy arrays and Python strings, and refuses what is not a recording before it
 spends memory on it. A null becomes `NONE`, which no real number in a recording can be.

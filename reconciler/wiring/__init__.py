@@ -3,7 +3,7 @@
 from reconciler.wiring.jobs import Asked, job
 from reconciler.wiring.measuring import Sources, usage_sources
 from reconciler.wiring.metrics import state_of
-from reconciler.wiring.places import clone_url, found_settings
+from reconciler.wiring.places import clone_url, found_settings, operators_policies
 from reconciler.wiring.repositories import access_of, forge_of, local_repository
 from reconciler.wiring.surveys import FolderSurvey, folder_around, survey_folder
 
@@ -18,6 +18,7 @@ __all__ = [
     "found_settings",
     "job",
     "local_repository",
+    "operators_policies",
     "state_of",
     "survey_folder",
     "usage_sources",

@@ -7,8 +7,11 @@ from pathlib import Path
 
 from reconciler.config import (
     Found,
+    PolicyBook,
     Settings,
     find_settings,
+    load_policies,
+    load_settings,
 )
 from reconciler.errors import Misconfigured
 from reconciler.git.clone import Clone
@@ -16,6 +19,12 @@ from reconciler.git.clone import Clone
 
 def found_settings(config: Path | None, start: Path) -> Found | None:
     return find_settings(config, os.environ, start)
+
+
+def operators_policies(config: Path | None) -> PolicyBook:
+    """Those that the settings name, and the ready-made ones; without settings these alone."""
+    found = found_settings(config, Path.cwd())
+    return PolicyBook() if found is None else load_policies(load_settings(found).policies)
 
 
 def clone_url(clone: Clone) -> str:

@@ -1,0 +1,1 @@
+"""Policies and baselines, replayed day by day over samples of the past."""

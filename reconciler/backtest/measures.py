@@ -1,0 +1,154 @@
+"""What a course of requests was worth: slack, overruns, waiting and changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reconciler.backtest.replay import NONE, Course
+from reconciler.backtest.series import History
+from reconciler.usage.sketch import Ints
+from reconciler.usage.tabular import Floats
+
+_WEEK = 7
+
+
+class Ground(NamedTuple):
+    """What was used on the container-days that count, the same ones for everybody."""
+
+    cpu: Floats  # mean cores
+    memory: Floats  # mean bytes
+    peak: Ints  # bytes
+    samples: Floats  # cores, of all these days in a row; NaN for none
+    day: Ints  # whose day each sample is
+    minutes: Floats  # that a sample of each day stands for
+    follows: NDArray[np.bool_]  # whether the entry before it is of the same container
+
+
+class Lived(NamedTuple):
+    """Requests in force on these days."""
+
+    cpu: Floats  # cores
+    memory: Floats  # bytes
+    changes: int  # container-days on which either differs from the day before
+    cpu_changes: int
+    memory_changes: int
+
+
+class Measures(NamedTuple):
+    container_days: int
+    cpu_slack: float
+    memory_slack: float
+    overruns: float  # share of container-days whose peak passes the memory request
+    overrun_size: float  # by how much of the request, on average of these days
+    cpu_minutes: float  # over the CPU request, a container-day
+    changes: float  # a container and week
+    cpu_changes: float
+    memory_changes: float
+
+
+Factors = tuple[float, float]  # of CPU and of memory
+
+
+def kept_days(courses: Sequence[Sequence[Course]]) -> list[NDArray[np.bool_]]:
+    """For each container on which of its days every course has both requests."""
+    return [
+        np.logical_and.reduce([(one.cpu != NONE) & (one.memory != NONE) for one in of_one])
+        for of_one in zip(*courses, strict=True)
+    ]
+
+
+def ground(
+    histories: Sequence[History], courses: Sequence[Course], kept: Sequence[NDArray[np.bool_]]
+) -> Ground:
+    """`courses` is anybody's: all have the same days, and one day at least is kept."""
+    parts, offset = [], 0
+    for history, course, mask in zip(histories, courses, kept, strict=True):
+        days = course.days[mask]
+        if len(days):
+            parts.append(_ground(history, days, offset))
+            offset += len(days)
+    return Ground(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _ground(history: History, days: Ints, offset: int) -> Ground:
+    place = np.searchsorted(history.days, days)
+    begins, ends = history.begins[place], history.begins[place + 1]
+    sizes = ends - begins
+    inside = np.repeat(begins - np.cumsum(sizes) + sizes, sizes) + np.arange(int(sizes.sum()))
+    row = np.repeat(np.arange(len(days)), sizes)
+    cpu, memory = history.cpu[inside], history.memory[inside]
+    follows = np.ones(len(days), np.bool_)
+    follows[0] = False
+    return Ground(
+        cpu=_means(cpu, ~np.isnan(cpu), row, len(days)),
+        memory=_means(memory.astype(np.float64), memory >= 0, row, len(days)),
+        peak=history.peaks[place],
+        samples=cpu,
+        day=row + offset,
+        minutes=np.full(len(days), history.step / 60),
+        follows=follows,
+    )
+
+
+def _means(values: Floats, known: NDArray[np.bool_], row: Ints, rows: int) -> Floats:
+    """NaN for a day without any."""
+    sums = np.bincount(row[known], values[known], rows)
+    counts = np.bincount(row[known], minlength=rows)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def lived(courses: Sequence[Course], kept: Sequence[NDArray[np.bool_]], on: Ground) -> Lived:
+    cpu, memory = (
+        np.concatenate([column[mask] for column, mask in zip(columns, kept, strict=True)])
+        for columns in ([one.cpu for one in courses], [one.memory for one in courses])
+    )
+    differs = [on.follows & (np.diff(column, prepend=0) != 0) for column in (cpu, memory)]
+    return Lived(
+        cpu / 1000,
+        memory.astype(np.float64),
+        int((differs[0] | differs[1]).sum()),
+        int(differs[0].sum()),
+        int(differs[1].sum()),
+    )
+
+
+def measure(on: Ground, what: Lived, factors: Factors = (1.0, 1.0)) -> Measures:
+    cpu, memory = what.cpu * factors[0], what.memory * factors[1]
+    days = len(cpu)
+    over = on.peak > memory
+    excess = on.peak[over] / memory[over] - 1
+    waiting = np.bincount(on.day[on.samples > cpu[on.day]], minlength=days)
+    weeks = days / _WEEK
+    return Measures(
+        container_days=days,
+        cpu_slack=_slack(cpu, on.cpu),
+        memory_slack=_slack(memory, on.memory),
+        overruns=float(over.mean()),
+        overrun_size=float(excess.mean()) if len(excess) else 0.0,
+        cpu_minutes=float((waiting * on.minutes).sum() / days),
+        changes=what.changes / weeks,
+        cpu_changes=what.cpu_changes / weeks,
+        memory_changes=what.memory_changes / weeks,
+    )
+
+
+def _slack(request: Floats, use: Floats) -> float:
+    known = ~np.isnan(use)
+    return float(np.mean((request[known] - use[known]) / request[known])) if known.any() else 0.0
+
+
+def factors_to(mine: Measures, like: Measures) -> Factors:
+    """By what all requests of one replay have to be multiplied to leave the slack of another.
+
+    Slack is one less the mean of use over request, so it follows at once.
+    """
+    return _factor(mine.cpu_slack, like.cpu_slack), _factor(mine.memory_slack, like.memory_slack)
+
+
+def _factor(mine: float, like: float) -> float:
+    """Where nothing is used there is nothing but slack, whatever the factor."""
+    return (1 - mine) / (1 - like) if mine < 1 and like < 1 else 1.0
