@@ -248,7 +248,13 @@ def _rate(times: np.ndarray, values: np.ndarray, begins: np.ndarray, ends: np.nd
     return _increase(times, values, begins, ends) / np.where(seconds > 0, seconds, 1)
 
 
+def _sum(times: np.ndarray, values: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    sums = np.concatenate(([0.0], np.cumsum(values)))
+    return sums[ends] - sums[begins]
+
+
 _CALLS = {
+    "sum_over_time": _sum,
     "rate": _rate,
     "increase": _increase,
     "max_over_time": _highest,

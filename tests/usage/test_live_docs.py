@@ -121,6 +121,7 @@ ELSEWHERE = {
     QUESTIONS.restarts(SPACES, promql.STEP, ["p"]).replace('"p"', '"…"'),
     QUESTIONS.restarts(SPACES, promql.STEP),
     QUESTIONS.any_restarts(SPACES),
+    QUESTIONS.running(SPACES, ["p"], DAY).replace('"p"', '"…"'),
     *(
         QUESTIONS.in_force(each, SPACES, DAY)
         for metric in (promql.REQUESTS, promql.LIMITS)

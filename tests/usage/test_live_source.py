@@ -142,28 +142,6 @@ def test_late_samples_of_the_last_days_are_read_and_nothing_else(
     assert days_asked(server) == [NOW // DAY]
 
 
-@pytest.mark.parametrize("ago", [5, 600])
-def test_a_day_that_ended_just_now_is_not_kept_without_its_last_samples(
-    server: InProcess, tmp_path: Path, ago: int
-) -> None:
-    """They are on their way, and so few that no count of samples tells of them."""
-    midnight = NOW // DAY * DAY
-    server.series = series_of([life(DB, "db-0", peaks=((midnight - 300, PEAK),))])
-    whole, server.series = (
-        server.series,
-        [
-            each._replace(times=each.times[at], values=each.values[at])
-            for each in server.series
-            for at in [each.times < midnight - 300]
-        ],
-    )
-    read(server, tmp_path, midnight + ago)
-    server.series = whole
-    found = read(server, tmp_path, midnight + 3600).usage[DB]
-    assert isinstance(found, Usage)
-    assert found.memory.values[-1] == PEAK
-
-
 # ---------------------------------------------------------------------------------- what a server forgets
 
 

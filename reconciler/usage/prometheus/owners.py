@@ -60,7 +60,7 @@ STEPS: Final = (
 _NOBODY: Final = ("<none>", "")
 # The Deployment of a Knative Revision; the Revision is the Service's.
 _REVISION: Final = re.compile(r"(.+)-\d{5}-deployment")
-_KNATIVE_SIDECAR: Final = "queue-proxy"
+KNATIVE_SIDECAR: Final = "queue-proxy"
 
 # How pods of each kind are called, for want of anything better: the kind and the name within it.
 _HASH: Final = "[bcdfghjklmnpqrstvwxz2456789]"  # the letters that Kubernetes makes names of
@@ -179,7 +179,7 @@ def _kinds(pod: Pod, name: str, wanted: Wanted) -> frozenset[str]:
 def _served(owner: Owner, containers: Iterable[str]) -> Owner:
     """Knative's own container beside it tells that the Deployment is a Revision's."""
     match = _REVISION.fullmatch(owner.name) if owner.kind == "Deployment" else None
-    if match is None or _KNATIVE_SIDECAR not in containers:
+    if match is None or KNATIVE_SIDECAR not in containers:
         return owner
     return Owner("Service", match[1], owner.guessed)
 

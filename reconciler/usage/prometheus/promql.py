@@ -27,6 +27,7 @@ REASON: Final = "kube_pod_container_status_terminated_reason"
 REQUESTS: Final = "kube_pod_container_resource_requests"
 LIMITS: Final = "kube_pod_container_resource_limits"
 POD_OWNER: Final = "kube_pod_owner"
+PHASE: Final = "kube_pod_status_phase"
 MADE: Final = "kube_namespace_created"
 HPA_INFO: Final = "kube_horizontalpodautoscaler_info"
 HPA_TARGET: Final = "kube_horizontalpodautoscaler_spec_target_metric"
@@ -216,6 +217,13 @@ class Questions(NamedTuple):
         names = self.labels.state
         by = self.by(names.namespace, names.pod, "owner_kind", "owner_name", "owner_is_controller")
         return f"max {by} ({self._last(self.state(POD_OWNER, namespaces), window)})"
+
+    def running(self, namespaces: Iterable[str] | None, pods: Iterable[str], window: int) -> str:
+        """For how many steps each of these pods ran."""
+        names = self.labels.state
+        more = f'phase="Running",{_label(names.pod)}=~{pattern(pods)}'
+        series = f"sum_over_time({self.state(PHASE, namespaces, more)}[{window}s:{STEP}s])"
+        return f"max {self.by(names.namespace, names.pod)} ({series})"
 
     @staticmethod
     def _last(series: str, window: int) -> str:

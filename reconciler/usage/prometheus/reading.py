@@ -20,7 +20,8 @@ from reconciler.usage.prometheus.limits import Span
 from reconciler.usage.prometheus.owners import Owner, Owning, Pod
 from reconciler.usage.prometheus.probe import Part
 from reconciler.usage.prometheus.promql import STEP, Questions
-from reconciler.usage.prometheus.tables import lifetimes, tables, with_killed
+from reconciler.usage.prometheus.tables import lifetimes, tables, with_killed, with_unseen
+from reconciler.usage.prometheus.unseen import unseen
 from reconciler.usage.prometheus.ways import Context, Ways
 from reconciler.usage.sketch import Ints
 
@@ -41,6 +42,9 @@ def read_part(ways: Ways, part: Part, context: Context) -> Columns:
     ends = ends_of(ways, part, context)
     rows = with_killed(tables(ways, part, context), ends.kills, part, ways.batch.namespaces)
     by_pod = _owners(ways, part, context, rows.keys)
+    seen = len(rows.keys)
+    rows = with_unseen(rows, unseen(ways, part, context, rows.keys, by_pod))
+    by_pod |= _owners(ways, part, context, rows.keys[seen:])
     refs, owner_of_row = _refs(ways.questions, rows.keys, by_pod)
     first, last = lifetimes(rows, context.silent, part)
     guessed = np.zeros(len(refs), bool)

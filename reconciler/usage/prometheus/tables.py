@@ -28,7 +28,7 @@ class Rows(NamedTuple):
     keys: tuple[Key, ...]
     cpu: Ints  # millicores
     memory: Ints  # bytes
-    unseen: Mapping[Key, int] = {}  # the last rows, without a sample: the step at which they lived
+    unseen: Mapping[Key, tuple[int, int]] = {}  # the last rows, without a sample: the steps of their lives
 
 
 def tables(ways: Ways, part: Part, context: Context) -> Rows:
@@ -155,16 +155,22 @@ def _require_both(cpu: Ints, memory: Ints, window: int, ruled: bool) -> None:
 
 def with_killed(rows: Rows, kills: Mapping[Key, Points], part: Part, namespaces: Sequence[str]) -> Rows:
     """A container that was killed before anybody looked has no sample, and was there all the same."""
-    theirs = {key for key in kills if _is_sound(key) and key.namespace in namespaces}
-    unseen = sorted(theirs.difference(rows.keys))
-    if not unseen:
+    theirs = {key for key in kills if key.namespace in namespaces}
+    steps = {key: max(0, int(indexes(kills[key].times[:1], part)[0])) for key in theirs}
+    return with_unseen(rows, {key: (step, step) for key, step in steps.items()})
+
+
+def with_unseen(rows: Rows, lives: Mapping[Key, tuple[int, int]]) -> Rows:
+    """With what lived without a sample, from one step to another."""
+    more = sorted(key for key in lives.keys() - {*rows.keys} if _is_sound(key))
+    if not more:
         return rows
-    empty = np.full((len(unseen), STEPS), NO_SAMPLE, np.int64)
+    empty = np.full((len(more), STEPS), NO_SAMPLE, np.int64)
     return Rows(
-        (*rows.keys, *unseen),
+        (*rows.keys, *more),
         np.concatenate((rows.cpu, empty)),
         np.concatenate((rows.memory, empty)),
-        {key: max(0, int(indexes(kills[key].times[:1], part)[0])) for key in unseen},
+        {**rows.unseen, **{key: lives[key] for key in more}},
     )
 
 
@@ -178,9 +184,9 @@ def lifetimes(rows: Rows, silent: Flags, part: Part) -> tuple[Ints, Ints]:
     return begins[first], ends[last]
 
 
-def _unseen(keys: Sequence[Key], steps: Mapping[Key, int], first: Ints, last: Ints) -> None:
+def _unseen(keys: Sequence[Key], steps: Mapping[Key, tuple[int, int]], first: Ints, last: Ints) -> None:
     for row in range(len(keys) - len(steps), len(keys)):
-        first[row] = last[row] = steps[keys[row]]
+        first[row], last[row] = steps[keys[row]]
 
 
 def _stretches(silent: Flags, steps: int) -> tuple[Ints, Ints]:
