@@ -18,10 +18,8 @@ _HOUR: Final = 3600
 def hints(server: Asked, questions: Questions, at: int) -> tuple[str, ...]:
     """One sentence each, for the operator."""
     label = questions.labels.state.pod
-    for seconds in (
-        0,
-        DAY,
-    ):  # now, or at least lately: nothing is wrong with labels where scrapes have stopped
+    # Now, or at least lately: nothing is wrong with labels where scrapes have stopped.
+    for seconds in (0, DAY):
         if label != _RENAMED and _is_there(server, questions, _RENAMED, at, seconds):
             return (
                 f"{POD_OWNER} has its pods under {_RENAMED}: set `labels: exported` for these metrics, or "
