@@ -179,6 +179,16 @@ def test_what_a_server_would_still_have_was_not(server: InProcess, tmp_path: Pat
     assert all(is_complete(usage) for usage in read(server, tmp_path).usage.values())
 
 
+@pytest.mark.parametrize("began", [NOW - 2 * DAY, NOW - NOW % DAY - 3 * DAY + 300, NOW - 3600])
+def test_a_young_cluster_is_young_in_every_run(server: InProcess, tmp_path: Path, began: int) -> None:
+    """The day on which it began is no sign that the server lost what was before."""
+    server.forgets = began
+    first = usages(read(server, tmp_path))
+    again = usages(read(server, tmp_path))
+    assert again == first
+    assert all(is_complete(usage) for usage in (*first.values(), *again.values()))
+
+
 def test_a_server_keeps_samples_from_its_own_now_not_from_the_moment_that_is_asked_about(
     server: InProcess, tmp_path: Path
 ) -> None:

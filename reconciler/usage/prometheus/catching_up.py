@@ -74,7 +74,7 @@ class Plan(NamedTuple):
     counts: Mapping[int, Mapping[str, int]]  # samples of the last days, by namespace
     empty: Mapping[int, Sequence[str]]  # days on which these namespaces had nothing, while others had
     forgotten: frozenset[int]  # days that the server may have known once, and doesn't any more
-    settling: frozenset[int]  # days that ended just now
+    settling: frozenset[int]  # read and not kept: days that ended just now, or that began with the server
     kept: Mapping[int, frozenset[str]]  # what the cache has to know in the end, unless something fails
     days_known: int
     series: int
@@ -131,7 +131,8 @@ def plan(
         require_series(asker.server, questions, end)
     series = _series(asker, questions, asked, parts, counts)
     size = _batch_size(asker)
-    lost = forgotten(asker.server, questions, parts[0], wanting, found, known, keeps_since)
+    past = forgotten(asker.server, questions, parts[0], wanting, found, known, keeps_since)
+    settling |= past.began
     return Plan(
         questions=questions,
         rhythm=found,
@@ -147,14 +148,14 @@ def plan(
             for part in wanting
             if part.day in found.heard and part.day not in found.intervals
         },
-        forgotten=lost,
+        forgotten=past.forgotten,
         settling=settling,
         kept={
             part.day: frozenset(namespaces)
             if part.day in found.heard and part.day not in settling
             else frozenset(namespaces).difference(missing[part])
             for part in parts
-            if part.whole and part.day not in lost
+            if part.whole and part.day not in past.forgotten
         },
         days_known=len(parts) - len(wanting),
         series=sum(series.get(name, 0) for name in asked),

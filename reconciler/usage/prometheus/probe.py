@@ -58,6 +58,13 @@ class Rhythm(NamedTuple):
     ruled: frozenset[int]  # days on which the recorded rule of CPU can be taken
 
 
+class Past(NamedTuple):
+    """How far back a server knows what it was asked for."""
+
+    forgotten: frozenset[int] = frozenset()  # days of which it may have known more once
+    began: frozenset[int] = frozenset()  # the day in whose midst the server, or the cluster, began
+
+
 def series_of(
     server: Asked, questions: Questions, namespaces: Sequence[str] | None, at: int, seconds: int
 ) -> dict[str, int]:
@@ -145,21 +152,22 @@ def forgotten(
     found: Rhythm,
     cached: Iterable[int],
     keeps_since: int | None,
-) -> frozenset[int]:
-    """Days, of those asked for, of which a server may have known more once than it does now.
+) -> Past:
+    """Of the days asked for, those of which a server may have known more once, and that on which it began.
 
-    They lie before the first sample that it has since the first day of the window, as a whole or in
+    The former lie before the first sample that it has since the first day of the window, as a whole or in
     part. Those that it would still have, by its own word, were no different: unless the cache has a
     day that it should have too, for then it lost what it had.
     """
     doubtful = {part.day for part in asked if part.day not in found.heard or _is_torn(part, found.times)}
     if not doubtful:
-        return frozenset()
+        return Past()
     series = found.pulse or questions.cadvisor(MEMORY, None)
     if len(server.instant(f"count({series})", min(doubtful) * DAY).values):
-        return frozenset()  # it has known something for longer
-    # From an hour before: where samples come seldom, a day need not begin with one.
-    span = Span(first.span.start - _HOUR, (max(doubtful) + 1) * DAY)
+        return Past()  # it has known something for longer
+    # From an hour before: where samples come seldom, a day need not begin with one. And to the first step of
+    # the day after, with which it may have begun.
+    span = Span(first.span.start - _HOUR, (max(doubtful) + 1) * DAY + STEP)
     begins = _first(server, f"count({series})", span)
 
     def is_before(day: int) -> bool:
@@ -167,9 +175,12 @@ def forgotten(
 
     if any(is_before(day) for day in cached):
         keeps_since = None
-    return frozenset(
+    lost = frozenset(
         day for day in doubtful if is_before(day) and (keeps_since is None or day * DAY < keeps_since)
     )
+    # Kept, it would look next time like a day of which the server has lost a part.
+    torn = frozenset(day for day in doubtful - lost if begins is not None and day == (begins - 1) // DAY)
+    return Past(lost, torn)
 
 
 def _first(server: Asked, query: str, span: Span) -> int | None:
