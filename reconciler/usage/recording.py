@@ -169,7 +169,7 @@ def _unknown(ref: ContainerRef, candidates: list[ContainerRef]) -> NoUsage:
         spaces = _listed(sorted({found.namespace for found in candidates}))
         detail = f"recorded in the namespaces {spaces}, and the repository does not say which"
         return NoUsage(Reason.NO_METRICS, detail)
-    return NoUsage(Reason.NO_METRICS, f"the recording has nothing of {ref}")
+    return NoUsage(Reason.NO_METRICS, f"nothing was measured of {ref}")
 
 
 def _ambiguous(detail: str) -> NoUsage:
@@ -183,7 +183,7 @@ def _listed(names: list[str]) -> str:
 
 def _none_in_window(window: Window) -> NoUsage:
     days = window.last - window.first + 1
-    return NoUsage(Reason.NO_METRICS, f"the recording has no samples of it in the {days} days of the window")
+    return NoUsage(Reason.NO_METRICS, f"nothing was measured of it in the {days} days of the window")
 
 
 def _as_asked(usage: Usage, guessed: bool) -> Usage:

@@ -1,4 +1,7 @@
-"""Autoscalers as the cluster has them, which a repository need not know of."""
+"""Autoscalers as the cluster has them, which a repository need not know of.
+
+A day is looked back: where kube-state-metrics is away for a night, they still are there.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from reconciler.usage.days import DAY
 from reconciler.usage.prometheus.answers import Vector
 from reconciler.usage.prometheus.limits import Asked
 from reconciler.usage.prometheus.promql import Questions
 
-_LATELY: Final = 3600
 _RESOURCES: Final = ("cpu", "memory")
 
 
@@ -26,7 +29,7 @@ def autoscaled(
     server: Asked, questions: Questions, namespaces: Sequence[str], at: int
 ) -> Mapping[Scaled, tuple[str, ...]]:
     """Workloads that are scaled on how much of a requested resource they use, and on which."""
-    infos, targets = (server.instant(query, at) for query in questions.autoscaled(namespaces, _LATELY))
+    infos, targets = (server.instant(query, at) for query in questions.autoscaled(namespaces, DAY))
     space = questions.labels.state.namespace
     resources: dict[tuple[str, str], set[str]] = defaultdict(set)
     for series in _labels(targets):
