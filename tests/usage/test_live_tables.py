@@ -187,3 +187,30 @@ def test_shares_of_processors_are_one_use() -> None:
     assert lines["/3"] == {300: 1.5, 600: 1.6}
     whole = answer._replace(labels=tuple({**series, "cpu": "total"} for series in labels))
     assert of_all_processors(whole) is whole
+
+
+class MemoryAlone(Says):
+    """There is no CPU of what has memory."""
+
+    def range(self, query: str, start: int, end: int, step: int) -> Matrix:
+        whole = super().range(query, start, end, step)
+        return (
+            whole
+            if "memory" in query
+            else Matrix((), np.zeros(1, np.int64), whole.times[:0], whole.values[:0])
+        )
+
+
+@pytest.mark.parametrize(
+    ("steps", "is_wrong"), [(STEPS, True), (20, True), (3, True), (2, False), (1, False)]
+)
+def test_no_rate_where_there_are_samples_enough_for_one_is_an_error(steps: int, is_wrong: bool) -> None:
+    """And no use of zero. What began in the last minutes of a day has no rate yet."""
+    points = {at(step): 1e8 for step in range(STEPS - steps, STEPS)}
+    ways = Ways(Asker(MemoryAlone([(SHOP, points)]), Limits()), Questions(Scope("")), Batch(("shop",), 3), {})
+    if is_wrong:
+        with pytest.raises(UnansweredError, match="memory of these containers, but no CPU") as error:
+            tables(ways, PART, CONTEXT)
+        assert error.value.kind is Kind.WRONG
+    else:
+        assert (tables(ways, PART, CONTEXT).memory >= 0).sum() == steps

@@ -143,8 +143,12 @@ def _whole(values: Floats, scale: int) -> Ints:
 
 
 def _require_both(cpu: Ints, memory: Ints, window: int, ruled: bool) -> None:
-    """A rate is empty where samples come too seldom for it: no use at all, and not a use of zero."""
-    if (memory >= 0).any() and not (cpu >= 0).any():
+    """A rate is empty where samples come too seldom for it: no use at all, and not a use of zero.
+
+    Where all began a moment before the end of the day there is no rate yet, and nothing is wrong.
+    """
+    measured = int((memory >= 0).any(axis=0).sum())
+    if measured * STEP > window + STEP and not (cpu >= 0).any():
         what = "its recorded rule" if ruled else f"its rate over {window} seconds"
         words = (
             f"there is memory of these containers, but no CPU: {CPU} has no series for them, or {what} is "
