@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ from promql_parser import (
     VectorSelector,
 )
 
+from reconciler.model import Note
 from reconciler.usage.prometheus.answers import Matrix, Vector
 from reconciler.usage.prometheus.wire import Load
 
@@ -93,6 +94,12 @@ class InProcess:
 
     def retention(self) -> int | None:
         return self.keeps
+
+    def labels(self, name: str, match: Sequence[str] = ()) -> tuple[str, ...]:
+        return tuple(sorted({one.labels[name] for one in self.series if name in one.labels}))
+
+    def cautions(self) -> tuple[Note, ...]:
+        return ()
 
     def load(self) -> Load:
         return Load(len(self.asked))

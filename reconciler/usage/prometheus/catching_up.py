@@ -26,7 +26,7 @@ from reconciler.usage.prometheus.probe import (
     Part,
     Rhythm,
     by_namespace,
-    forgotten,
+    past_of,
     require_series,
     rhythm,
     series_of,
@@ -131,7 +131,7 @@ def plan(
         require_series(asker.server, questions, end)
     series = _series(asker, questions, asked, parts, counts)
     size = _batch_size(asker)
-    past = forgotten(asker.server, questions, parts[0], wanting, found, known, keeps_since)
+    past = past_of(asker.server, questions, parts[0], wanting, found, known, keeps_since)
     settling |= past.began
     return Plan(
         questions=questions,

@@ -5,12 +5,15 @@ Without it every owner is a guess and nothing is lowered: right, and a riddle to
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
+from reconciler.connection import printable
 from reconciler.usage.days import DAY
 from reconciler.usage.prometheus.limits import Asked
 from reconciler.usage.prometheus.promql import POD_OWNER, Questions
 
+_SHOWN: Final = 5
 _RENAMED: Final = "exported_pod"
 _HOUR: Final = 3600
 
@@ -39,3 +42,15 @@ def _is_there(server: Asked, questions: Questions, label: str, at: int, seconds:
     told = questions.owners_told(label)
     query = f"last_over_time({told}[{seconds}s:{_HOUR}s])" if seconds else told
     return bool(len(server.instant(query, at).values))
+
+
+def cluster_hints(clusters: Sequence[str], label: str) -> tuple[str, ...]:
+    """Where a server has several clusters, and the settings tell none apart."""
+    names = [name for name in clusters if name]
+    if len(names) < 2:
+        return ()
+    some = ", ".join(map(printable, names[:_SHOWN])) + (", …" if len(names) > _SHOWN else "")
+    return (
+        f"it has {len(names)} clusters under the label {label} ({some}): name them under `clusters`, each "
+        "with its `metricsLabels`; what two of them have under one name is kept until then",
+    )

@@ -54,6 +54,14 @@ class Server(Asked, Protocol):
         """Seconds for which the server keeps samples; None where it doesn't say."""
         ...
 
+    def labels(self, name: str, match: Sequence[str] = ()) -> tuple[str, ...]:
+        """The values that a label has."""
+        ...
+
+    def cautions(self) -> tuple[Note, ...]:
+        """What the operator should know about its address although it works."""
+        ...
+
 
 class Store(Protocol):
     """The day cache, which may forget anything at any time."""
@@ -222,6 +230,7 @@ class Listening:
             scaled=found.scaled,
             failures=tuple(dict.fromkeys(failures)),
             notes=(
+                *self._source.server.cautions(),
                 *(Note("usage-cache", words) for words in self._cache.notes),
                 *(Note("owners", f"{self._source.name}: {words}") for words in found.hints),
             ),

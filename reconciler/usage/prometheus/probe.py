@@ -144,7 +144,7 @@ def _others(
     return frozenset(found)
 
 
-def forgotten(
+def past_of(
     server: Asked,
     questions: Questions,
     first: Part,

@@ -20,11 +20,11 @@ from reconciler.errors import Problem
 from reconciler.model import ContainerRef, NoUsage, Reason, Usage
 from reconciler.usage.index import Window
 from reconciler.usage.port import Cost, Namespaces, Reading, Recorded, Telling, every, silent
-from reconciler.usage.prometheus.hints import hints
+from reconciler.usage.prometheus.hints import cluster_hints, hints
 from reconciler.usage.prometheus.limits import Limits
 from reconciler.usage.prometheus.listening import Heard, Listening, Source
 from reconciler.usage.prometheus.probe import require_series, series_of, with_images
-from reconciler.usage.prometheus.promql import Questions, Scope
+from reconciler.usage.prometheus.promql import MEMORY, Questions, Scope
 from reconciler.usage.prometheus.unanswered import UnansweredError
 
 _HOUR: Final = 3600
@@ -76,11 +76,17 @@ class LiveSource:
             questions = with_images(server, Questions(Scope(""), self._source.labels), at)
             require_series(server, questions, at)
             series = series_of(server, questions, None, at, _HOUR)
-            advice = hints(server, questions, at)
+            advice = (*hints(server, questions, at), *self._cluster_hints())
         except UnansweredError as error:
             raise Problem(what, error.words, whose=error.whose) from None
         words = f"{sum(series.values())} containers in {len(series)} namespaces within the last hour"
-        return State(words, advice)
+        return State(words, (*advice, *(note.detail for note in server.cautions())))
+
+    def _cluster_hints(self) -> tuple[str, ...]:
+        if any(self._source.clusters.values()):
+            return ()
+        label = self._source.labels.cluster
+        return cluster_hints(self._source.server.labels(label, [MEMORY]), label)
 
     def read(
         self, wanted: Sequence[ContainerRef], start: int, end: int, *, told: Telling = silent

@@ -91,11 +91,6 @@ class Wire:
         form = {"query": query, "start": str(start), "end": str(end), "step": str(step)}
         return self._whole(self._asked("query_range", form), answers.matrix)
 
-    def raw(self, query: str, at: int) -> Matrix:
-        """The samples themselves of a range selector, such as `up[1h]`, in whole seconds."""
-        body = self._asked("query", {"query": query, "time": str(at)})
-        return self._whole(body, answers.matrix)
-
     def server_time(self) -> int | None:
         """The server's clock; None where it doesn't say."""
         body = self._asked("query", {"query": "time()"})
