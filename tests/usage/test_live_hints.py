@@ -108,7 +108,7 @@ def test_a_server_of_two_clusters_says_so_when_it_is_looked_at(tmp_path: Path) -
     ]
     server = InProcess(series_of(lives), clock=NOW)
     found = source_over(server, tmp_path).state()
-    assert found.words == "2 containers in 1 namespaces within the last hour"
+    assert found.words == "containers: 2, namespaces: 1, within the last hour"
     assert any("2 clusters under the label cluster (a, b)" in words for words in found.hints)
     told_apart = source_over(
         server, tmp_path, clusters={"a": {"cluster": "a"}, "b": {"cluster": "b"}}

@@ -291,7 +291,7 @@ def test_a_namespace_that_fails_alone_leaves_the_others_whole(server: InProcess,
 
 
 @pytest.mark.parametrize(
-    ("kind", "most"), [(Kind.BROKEN, 8), (Kind.GONE, 2), (Kind.DENIED, 2), (Kind.TOO_MUCH, 40)]
+    ("kind", "most"), [(Kind.BROKEN, 8), (Kind.GONE, 2), (Kind.DENIED, 2), (Kind.TOO_MUCH, 80)]
 )
 def test_a_server_that_fails_is_left_alone_after_a_few(
     server: InProcess, tmp_path: Path, kind: Kind, most: int

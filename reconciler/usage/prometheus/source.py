@@ -79,14 +79,17 @@ class LiveSource:
             advice = (*hints(server, questions, at), *self._cluster_hints())
         except UnansweredError as error:
             raise Problem(what, error.words, whose=error.whose) from None
-        words = f"{sum(series.values())} containers in {len(series)} namespaces within the last hour"
+        words = f"containers: {sum(series.values())}, namespaces: {len(series)}, within the last hour"
         return State(words, (*advice, *(note.detail for note in server.cautions())))
 
     def _cluster_hints(self) -> tuple[str, ...]:
         if any(self._source.clusters.values()):
             return ()
         label = self._source.labels.cluster
-        return cluster_hints(self._source.server.labels(label, [MEMORY]), label)
+        try:
+            return cluster_hints(self._source.server.labels(label, [MEMORY]), label)
+        except UnansweredError:
+            return ()  # not all of the kin answer this, and nothing else needs it
 
     def read(
         self, wanted: Sequence[ContainerRef], start: int, end: int, *, told: Telling = silent
