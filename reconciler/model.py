@@ -348,6 +348,21 @@ class OomKill(NamedTuple):
     limit: int  # the memory limit at that time, in bytes; 0 when there was none or it is unknown
 
 
+class Restarts(NamedTuple):
+    """How often a container was restarted on one day (days since 1970-01-01, UTC)."""
+
+    day: int
+    restarts: int
+
+
+class BusyHour(NamedTuple):
+    """An hour of the week in which a container needs much CPU."""
+
+    hour: int  # of the week: 0 is Monday 00:00 UTC
+    cpu: int  # millicores that 95 of 100 samples of that hour don't pass in its busiest week, all pods pooled
+    weeks: int  # of the window on which that hour has samples
+
+
 class Usage(NamedTuple):
     """What one container used within the window, as far as the source knows."""
 
@@ -372,6 +387,9 @@ class Usage(NamedTuple):
     owner_guessed: bool = False
     incomplete: str = ""  # what of the source could not be read; then nothing is lowered
     scaled_on: tuple[str, ...] = ()  # of "cpu", "memory": a HorizontalPodAutoscaler was seen to scale on them
+    busy_hours: tuple[BusyHour, ...] = ()  # the busiest of the week, highest first, at most three
+    cpu_decayed: Sketch = Sketch((), ())  # as cpu, older days weighing less; empty when nobody asked for it
+    restart_days: tuple[Restarts, ...] = ()  # those with some, ascending
 
     @property
     def coverage_permille(self) -> int:
