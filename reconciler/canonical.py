@@ -19,7 +19,19 @@ R = TypeVar("R")
 
 # Fields that came later stand in the text only where they say something: what is as it was before
 # them has the text, and the hash, that it had.
-_LATER: Final = frozenset({"busy_hours", "cpu_decayed", "peer", "peers", "restart_days", "scaled_on"})
+_LATER: Final = frozenset(
+    {
+        "busy_hours",
+        "cpu_decayed",
+        "peer",
+        "peers",
+        "price",
+        "restart_days",
+        "scaled_on",
+        "smallest_savings",
+        "worth",
+    }
+)
 
 
 def plain(value: Any) -> Any:

@@ -552,6 +552,22 @@ class ChangeClass(StrEnum):
     IMAGE = "image"
 
 
+class Price(NamedTuple):
+    """What an hour of requested CPU and memory costs, in millionths of the currency."""
+
+    currency: str  # as ISO 4217 writes it
+    core_hour: int
+    gib_hour: int
+    source: str  # who says so
+
+
+class Amount(NamedTuple):
+    """So much money. Without a currency it is in that of whatever it is compared with."""
+
+    millionths: int
+    currency: str = ""
+
+
 class Peer(NamedTuple):
     """That a container's needs count for others, and what must be known of one that has lines of its own."""
 
