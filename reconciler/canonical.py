@@ -23,11 +23,18 @@ _LATER: Final = frozenset(
     {
         "busy_hours",
         "cpu_decayed",
+        "extras",
+        "limit_ranges",
+        "node",
+        "own",
         "peer",
         "peers",
+        "pod_level",
         "price",
+        "quotas",
         "restart_days",
         "scaled_on",
+        "siblings",
         "smallest_savings",
         "worth",
     }

@@ -113,6 +113,39 @@ class Scaler(NamedTuple):
     line: int
 
 
+class LimitRange(NamedTuple):
+    """What a LimitRange of the namespace says of one resource; None where it says nothing of it."""
+
+    name: str
+    kind: str  # Container | Pod
+    resource: str  # cpu | memory
+    minimum: int | None
+    maximum: int | None
+    ratio_permille: int | None  # a limit is at most this share of its request
+    default_limit: int | None  # of a container that sets none; else its maximum, as Kubernetes has it
+    default_request: int | None
+    path: str
+    line: int
+
+
+class Quota(NamedTuple):
+    """What a ResourceQuota allows to one field, over all pods of its namespace together."""
+
+    name: str
+    field: Field
+    hard: int
+    path: str
+    line: int
+    used: int = 0  # by all workloads that are known, at the replicas they run
+
+
+class NodeSize(NamedTuple):
+    """What the largest node of a cluster has to give to pods; None where nobody says."""
+
+    cpu: int | None
+    memory: int | None
+
+
 class Container(NamedTuple):
     ref: ContainerRef
     init: bool
@@ -568,6 +601,22 @@ class Amount(NamedTuple):
     currency: str = ""
 
 
+class Sibling(NamedTuple):
+    """Another container of the pod, with what is in force of it: None where nothing is.
+
+    As Kubernetes has it: a limit counts as the request that isn't set, and so do the namespace's defaults.
+    """
+
+    container: str
+    init: bool
+    sidecar: bool
+    cpu_request: int | None
+    memory_request: int | None
+    cpu_limit: int | None
+    memory_limit: int | None
+    unknown: bool = False  # one of them can't be read
+
+
 class Peer(NamedTuple):
     """That a container's needs count for others, and what must be known of one that has lines of its own."""
 
@@ -586,6 +635,13 @@ class Consumer(NamedTuple):
     sidecar: bool
     scalers: tuple[Scaler, ...]
     peer: Peer | None = None
+    siblings: tuple[Sibling, ...] = ()  # the other containers of its pod
+    own: Sibling | None = None  # itself, where other than the slots say: of one that shares only some lines
+    limit_ranges: tuple[LimitRange, ...] = ()  # of its namespace
+    quotas: tuple[Quota, ...] = ()
+    node: NodeSize | None = None
+    extras: tuple[str, ...] = ()  # what else its `resources` names: nvidia.com/gpu, ephemeral-storage, ...
+    pod_level: tuple[str, ...] = ()  # of "cpu", "memory": what the pod itself sets, for all its containers
 
 
 class LastChange(NamedTuple):
