@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reconciler.usage.days import DAY, HOURS, IDENTITY, SKETCHES
-from reconciler.usage.parquet import Columns, Footer, Lists, refuse
+from reconciler.usage.parquet import NONE, Columns, Footer, Lists, refuse
 from reconciler.usage.sketch import LARGEST, Ints
 
 Flags = NDArray[np.bool_]
@@ -138,6 +138,14 @@ def check_numbers(footer: Footer, columns: Columns) -> None:
     _every(footer, numbers["first_sample"] <= numbers["last_sample"], "first_sample is after last_sample")
     _every(footer, numbers["first_sample"] >= numbers["day"] * DAY, "first_sample is not on its day")
     _every(footer, numbers["pods_started"] <= numbers["pods"], "pods_started is more than pods")
+
+
+def check_busy_hours(footer: Footer, columns: Columns) -> None:
+    """What must hold of the hours that answers are made of; the others are looked at where they are kept."""
+    hours = columns.lists["hour_cpu_p95"]
+    _every(footer, np.diff(hours.offsets) == HOURS, f"hour_cpu_p95 must have {HOURS} entries")
+    highest = hours.values.reshape(-1, HOURS).max(axis=1, initial=NONE)
+    _every(footer, highest <= columns.ints["cpu_max"], "hour_cpu_p95 passes cpu_max")
 
 
 def _check_hours(footer: Footer, columns: Columns) -> None:

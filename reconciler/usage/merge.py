@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from reconciler.model import DayPeaks, OomKill, Usage
+from reconciler.model import DayPeaks, OomKill, Restarts, Usage
 from reconciler.usage.gather import Gathered
 from reconciler.usage.index import Index, Space
 from reconciler.usage.parquet import NONE
@@ -33,7 +33,7 @@ def merge_days(
     ends = np.append(begins[1:], len(rows.ref))
     plain = _plain(gathered, begins, ends)
     peaks = _peaks(gathered, begins, ends)
-    kills = _kills(gathered)
+    kills, restarts = _kills(gathered), _restarts(gathered)
     holes = {space: days.tolist() for space, days in unknown.items()}
     usages = {}
     for position, number in enumerate(rows.ref[begins].tolist()):
@@ -51,6 +51,8 @@ def merge_days(
             query=query,
             days=peaks[position],
             oom_kills=tuple(kills.get(number, ())),
+            restart_days=tuple(restarts.get(number, ())),
+            busy_hours=gathered.busy.get(number, ()),
             **_sketches(gathered, number),
             **one,
         )
@@ -100,6 +102,7 @@ def _sketches(gathered: Gathered, number: int) -> dict[str, Any]:
         "cpu_worst_pod": gathered.sketches["worst_cpu"].get(number, EMPTY),
         "memory": gathered.sketches["memory"].get(number, EMPTY),
         "memory_worst_pod": gathered.sketches["worst_memory"].get(number, EMPTY),
+        "cpu_decayed": gathered.decayed.get(number, EMPTY),
     }
 
 
@@ -112,6 +115,16 @@ def _peaks(gathered: Gathered, begins: Ints, ends: Ints) -> list[tuple[DayPeaks,
         tuple(peak for peak in every[begin:end] if peak.samples)
         for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)
     ]
+
+
+def _restarts(gathered: Gathered) -> dict[int, list[Restarts]]:
+    days = gathered.numbers
+    which = np.flatnonzero(days["restarts"] > 0)
+    columns = (gathered.rows.ref[which], days["day"][which], days["restarts"][which])
+    found: dict[int, list[Restarts]] = defaultdict(list)
+    for number, day, restarts in zip(*(column.tolist() for column in columns), strict=True):
+        found[number].append(Restarts(day, restarts))
+    return found
 
 
 def _kills(gathered: Gathered) -> dict[int, list[OomKill]]:

@@ -70,9 +70,18 @@ class UsageSource(Protocol):
         ...
 
     def read(
-        self, wanted: Sequence[ContainerRef], start: int, end: int, *, told: Telling = silent
+        self,
+        wanted: Sequence[ContainerRef],
+        start: int,
+        end: int,
+        *,
+        half_life: int = 0,
+        told: Telling = silent,
     ) -> Reading:
-        """What these used between two Unix times: one answer for each."""
+        """What these used between two Unix times: one answer for each.
+
+        With a half-life, in days, it is told as well how much CPU that is when older days count less.
+        """
         ...
 
     def everything(

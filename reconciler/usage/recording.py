@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from reconciler.errors import Misconfigured
 from reconciler.model import ContainerRef, Failure, NoUsage, Reason, Usage
+from reconciler.usage.decay import Decay
 from reconciler.usage.gather import gather
 from reconciler.usage.index import Index, Window, build_index, holes, rows_that_count
 from reconciler.usage.merge import merge_days
@@ -34,12 +35,18 @@ class RecordingSource:
         return self.index.last_sample()
 
     def read(
-        self, wanted: Sequence[ContainerRef], start: int, end: int, *, told: Telling = silent
+        self,
+        wanted: Sequence[ContainerRef],
+        start: int,
+        end: int,
+        *,
+        half_life: int = 0,
+        told: Telling = silent,
     ) -> Reading:
         """Days count whole, as many as fit between the two times, and none that ends after `end`."""
         window = Window.between(start, end)
         found = _identify(wanted, self.index.refs)
-        merged = self._merged(sorted({number for number, _ in found.known.values()}), window)
+        merged = self._merged(sorted({number for number, _ in found.known.values()}), window, half_life)
         answers: dict[ContainerRef, Usage | NoUsage] = dict(found.refused)
         for ref, (number, guessed) in found.known.items():
             usage = merged.usages.get(number)
@@ -70,10 +77,11 @@ class RecordingSource:
         ]
         return Recorded(paths, self.failures)
 
-    def _merged(self, known: Sequence[int], window: Window) -> _Merged:
+    def _merged(self, known: Sequence[int], window: Window, half_life: int = 0) -> _Merged:
         index, failures = self.index, self.failures
+        decay = Decay.over(window.first, window.last, half_life) if half_life else None
         while True:
-            gathered, broken = gather(index, rows_that_count(index, known, window))
+            gathered, broken = gather(index, rows_that_count(index, known, window), decay)
             if not broken:
                 break
             # Their rows may stand in another file too, so choose again without them.

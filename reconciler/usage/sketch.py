@@ -113,20 +113,20 @@ def build_many(owners: Ints, buckets: Ints, tops: Ints) -> Many:
     return finished(owner, place + before, table[used], tops)
 
 
-def finished(owners: Ints, buckets: Ints, counts: Ints, tops: Ints) -> Many:
+def finished(owners: Ints, buckets: Ints, counts: Ints, tops: Ints, sample: int = 1) -> Many:
     """What `of_buckets` does, of many sketches; owners ascend, and buckets within them."""
     lengths = np.bincount(owners, minlength=len(tops))
     full = np.flatnonzero(lengths)
     last = np.cumsum(lengths)[full] - 1
     values = REPRESENTATIVES[buckets]
     top = tops[full]
-    replaced = (values[last] >= top) | (counts[last] == 1)
+    replaced = (values[last] >= top) | (counts[last] <= sample)
     values[last[replaced]] = top[replaced]
     split, added = last[~replaced], full[~replaced]
-    counts[split] -= 1
+    counts[split] -= sample
     lengths[added] += 1
     offsets = np.concatenate(([0], np.cumsum(lengths)))
-    return Many(offsets, np.insert(values, split + 1, tops[added]), np.insert(counts, split + 1, 1))
+    return Many(offsets, np.insert(values, split + 1, tops[added]), np.insert(counts, split + 1, sample))
 
 
 def records(many: Many) -> list[Sketch]:
@@ -154,22 +154,22 @@ def merge(sketches: Iterable[Sketch]) -> Sketch:
     return of_buckets(buckets, sums, int(values.max()))
 
 
-def of_buckets(buckets: Ints, counts: Ints, top: int) -> Sketch:
+def of_buckets(buckets: Ints, counts: Ints, top: int, sample: int = 1) -> Sketch:
     """The record of ascending buckets with their counts, of which `top` is the exact maximum.
 
-    One sample of the last bucket is at the maximum; the others keep their representative, unless
-    the maximum lies below it.
+    One sample of the last bucket, which counts as `sample`, is at the maximum; the others keep their
+    representative, unless the maximum lies below it.
     """
     values: list[int] = _SHARED[buckets].tolist()
     numbers: list[int] = counts.tolist()
     if not values:
         return EMPTY
-    if values[-1] >= top or numbers[-1] == 1:
+    if values[-1] >= top or numbers[-1] <= sample:
         values[-1] = top
     else:
-        numbers[-1] -= 1
+        numbers[-1] -= sample
         values.append(top)
-        numbers.append(1)
+        numbers.append(sample)
     return Sketch(tuple(values), tuple(numbers))
 
 

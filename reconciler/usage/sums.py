@@ -46,15 +46,15 @@ class Sums:
             self._counts = _Parts(len(self._tops), self._counts)
         self._counts.add(np.repeat(containers * BUCKETS, lengths) + buckets, counts)
 
-    def sketches(self) -> dict[int, Sketch]:
-        """The records, of all that have samples. Nothing can be added afterwards."""
+    def sketches(self, sample: int = 1) -> dict[int, Sketch]:
+        """The records, of all that have samples, which count as `sample`. Nothing can be added afterwards."""
         found: dict[int, Sketch] = {}
         for keys, counts in self._counts.blocks():
             containers, buckets = np.divmod(keys, BUCKETS)
             begins = np.flatnonzero(np.diff(containers, prepend=-1))
             known = containers[begins]
             owners = np.repeat(np.arange(len(known)), np.diff(begins, append=len(containers)))
-            many = sketch.finished(owners, buckets, counts, self._tops[known])
+            many = sketch.finished(owners, buckets, counts, self._tops[known], sample)
             found.update(zip(known.tolist(), sketch.records(many), strict=True))
         self._counts = _Table(0)
         return found

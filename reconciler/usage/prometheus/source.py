@@ -92,13 +92,21 @@ class LiveSource:
             return ()  # not all of the kin answer this, and nothing else needs it
 
     def read(
-        self, wanted: Sequence[ContainerRef], start: int, end: int, *, told: Telling = silent
+        self,
+        wanted: Sequence[ContainerRef],
+        start: int,
+        end: int,
+        *,
+        half_life: int = 0,
+        told: Telling = silent,
     ) -> Reading:
         found: dict[ContainerRef, Usage | NoUsage] = {}
         said: list[Heard] = []
         for scope, refs in self._by_scope(wanted).items():
             heard = self._hear(scope, list(refs.values()), start, end, told)
-            reading = heard.recording.read(list(dict.fromkeys(refs.values())), start, end)
+            reading = heard.recording.read(
+                list(dict.fromkeys(refs.values())), start, end, half_life=half_life
+            )
             found |= _answers(heard, refs, reading, Window.between(start, end))
             said.append(heard.after(reading.failures))
         return _reading({ref: found[ref] for ref in wanted}, said)
