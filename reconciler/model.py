@@ -151,6 +151,7 @@ class Container(NamedTuple):
     init: bool
     sidecar: bool  # an init container that keeps running (restartPolicy: Always)
     slots: tuple[Slot, ...]
+    extras: tuple[str, ...] = ()  # what else its `resources` names: nvidia.com/gpu, ephemeral-storage, ...
 
     def slot(self, wanted: Field) -> Slot:
         return next(slot for slot in self.slots if slot.field is wanted)
@@ -172,6 +173,9 @@ class Workload(NamedTuple):
     annotations: tuple[tuple[str, str], ...]
     scalers: tuple[Scaler, ...]
     containers: tuple[Container, ...]
+    limit_ranges: tuple[LimitRange, ...] = ()  # of its namespace, wherever they stand
+    quotas: tuple[Quota, ...] = ()
+    pod_level: tuple[str, ...] = ()  # of "cpu", "memory": what its pods set as a whole
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -490,6 +494,7 @@ class SizingPolicy(NamedTuple):
     throttled_permille: int
     raised_only_kinds: tuple[str, ...]
     manage_init: bool
+    smallest_savings: Amount | None = None  # a month; what saves less is kept
 
 
 class Freeze(NamedTuple):
@@ -601,6 +606,21 @@ class Amount(NamedTuple):
     currency: str = ""
 
 
+class Risk(StrEnum):
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class Worth(NamedTuple):
+    """What a change moves a month, and what could go wrong with it."""
+
+    monthly: Amount  # below zero it saves
+    source: str  # who says what it costs
+    risk: Risk
+    why: str  # what makes it that risky
+
+
 class Sibling(NamedTuple):
     """Another container of the pod, with what is in force of it: None where nothing is.
 
@@ -642,6 +662,7 @@ class Consumer(NamedTuple):
     node: NodeSize | None = None
     extras: tuple[str, ...] = ()  # what else its `resources` names: nvidia.com/gpu, ephemeral-storage, ...
     pod_level: tuple[str, ...] = ()  # of "cpu", "memory": what the pod itself sets, for all its containers
+    price: Price | None = None  # where it is another than the evidence's
 
 
 class LastChange(NamedTuple):
@@ -665,6 +686,7 @@ class Evidence(NamedTuple):
     policy: Policy
     last_changes: tuple[LastChange, ...]
     opted_out: str = ""  # the annotation that opts out, or ""
+    price: Price | None = None
 
     @property
     def fed(self) -> tuple[Consumer, ...]:
@@ -713,6 +735,7 @@ class Change(NamedTuple):
     evidence: Evidence
     stages: tuple[Stage, ...]
     proofs: tuple[Proof, ...] = ()  # one a unit that renders the values; none for plain manifests
+    worth: Worth | None = None  # None where nothing is known of prices
 
 
 class Keep(NamedTuple):

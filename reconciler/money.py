@@ -39,27 +39,8 @@ ASSUMED: Final = Price("USD", 31_611, 4_237, "public-cloud list prices, assumed"
 _NUMBER: Final = re.compile(r"(?P<whole>[0-9]{1,18})(?:\.(?P<part>[0-9]*))?|\.(?P<only>[0-9]+)")
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 _SIGNS: Final = {"$": "USD", "€": "EUR", "£": "GBP"}
-_WHOLE: Final = frozenset(
-    [
-        "BIF",
-        "CLP",
-        "DJF",
-        "GNF",
-        "ISK",
-        "JPY",
-        "KMF",
-        "KRW",
-        "PYG",
-        "RWF",
-        "UGX",
-        "UYI",
-        "VND",
-        "VUV",
-        "XAF",
-        "XOF",
-        "XPF",
-    ]
-)  # currencies without a smaller coin
+# Currencies without a smaller coin.
+_WHOLE: Final = frozenset({"CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND", "XAF", "XOF"})
 
 
 class BadAmount(ValueError):  # noqa: N818 - named in the user's words
