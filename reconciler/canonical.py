@@ -21,6 +21,9 @@ R = TypeVar("R")
 # them has the text, and the hash, that it had.
 _LATER: Final = frozenset(
     {
+        "fixed_heap",
+        "percentage_heap",
+        "runtime",
         "busy_hours",
         "cpu_decayed",
         "extras",

@@ -146,12 +146,28 @@ class NodeSize(NamedTuple):
     memory: int | None
 
 
+class RuntimeOption(NamedTuple):
+    """A size that a program is started with: what its command or its environment says of it.
+
+    kind: heap | heap-start | heap-percent | native | direct | soft-limit | no-gc | cache |
+    processors | workers | unread.
+    """
+
+    name: str  # -Xmx, GOMEMLIMIT, gunicorn --workers
+    where: str  # env JAVA_OPTS, args, ConfigMap web-env: JAVA_OPTS
+    text: str  # as it is written there: 2g
+    kind: str
+    amount: int  # bytes, permille of the container's memory, or a number; 0 where it can't be known
+    from_resources: str = ""  # what it is worked out from when the container starts: limits.memory, ...
+
+
 class Container(NamedTuple):
     ref: ContainerRef
     init: bool
     sidecar: bool  # an init container that keeps running (restartPolicy: Always)
     slots: tuple[Slot, ...]
     extras: tuple[str, ...] = ()  # what else its `resources` names: nvidia.com/gpu, ephemeral-storage, ...
+    runtime: tuple[RuntimeOption, ...] = ()  # of the sizes that its program is started with those that count
 
     def slot(self, wanted: Field) -> Slot:
         return next(slot for slot in self.slots if slot.field is wanted)
@@ -275,6 +291,9 @@ class Reason(StrEnum):
     AT_CEILING = "at-ceiling"
     ONLY_RAISED = "only-raised"
     LIMIT_BELOW = "limit-below"
+    HEAP_FLOOR = "heap-floor"
+    PERCENTAGE_HEAP = "percentage-heap"
+    HEAP_ABOVE_LIMIT = "heap-above-limit"
     # the evidence
     NO_METRICS = "no-metrics"
     THIN_EVIDENCE = "thin-evidence"
@@ -478,6 +497,8 @@ class LevelPolicy(NamedTuple):
     smallest_change: int  # over all replicas together; savings worth less are kept
     missing: str  # add | keep
     limit: str  # keep | raise: what happens to a limit below the new request
+    fixed_heap: str = "floor"  # floor | hold | ignore: what a heap of a fixed size does to the memory request
+    percentage_heap: str = "keep"  # keep | lower: whether usage lowers memory that a heap takes a share of
 
 
 class SizingPolicy(NamedTuple):
@@ -663,6 +684,7 @@ class Consumer(NamedTuple):
     extras: tuple[str, ...] = ()  # what else its `resources` names: nvidia.com/gpu, ephemeral-storage, ...
     pod_level: tuple[str, ...] = ()  # of "cpu", "memory": what the pod itself sets, for all its containers
     price: Price | None = None  # where it is another than the evidence's
+    runtime: tuple[RuntimeOption, ...] = ()
 
 
 class LastChange(NamedTuple):
