@@ -381,7 +381,7 @@ def test_reason(case: Case) -> None:
 def test_every_reason_that_sizing_gives_has_a_case() -> None:
     room = Path(sizing.__file__).parent
     named = {
-        name for path in room.glob("*.py") for name in re.findall(r"Reason\.([A-Z_]+)", path.read_text())
+        name for path in room.rglob("*.py") for name in re.findall(r"Reason\.([A-Z_]+)", path.read_text())
     }
     assert named
     assert {case.reason for case in CASES} >= {Reason[name] for name in named}

@@ -1,0 +1,67 @@
+"""What keeps a request from being lowered: nothing goes down against a policy, or on doubtful evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+
+from reconciler.model import Reason, Refused
+from reconciler.sizing import limits
+from reconciler.sizing.case import Case
+from reconciler.sizing.estimate import Need
+from reconciler.sizing.guards.evidence import at_limit, coverage, guessed, killed, partial, thin, throttled
+from reconciler.sizing.guards.standing import shared_reason
+from reconciler.sizing.target import Way
+
+_Guard = Callable[[Case, Need], Refused | None]
+_LOWERING: tuple[_Guard, ...] = (guessed, partial, thin, coverage, killed, throttled, at_limit)
+
+
+def lowering(way: Way) -> Refused | None:
+    """Nothing is lowered against a policy, nor on thin or censored evidence of anyone whose need counts."""
+    refused = _only_raised(way.case) or _pair(way.case) or _unmeasured(way.case)
+    if refused:
+        return refused
+    answers = (guard(way.case, need) for guard in _LOWERING for need in way.needs)
+    return next((answer for answer in answers if answer), None)
+
+
+def _only_raised(case: Case) -> Refused | None:
+    kinds = case.evidence.policy.sizing.raised_only_kinds
+    for consumer in case.consumers:
+        if any(fnmatchcase(consumer.ref.kind, kind) for kind in kinds):
+            return Refused(
+                Reason.ONLY_RAISED, f"requests of a {consumer.ref.kind} are only raised by the policy"
+            )
+    return None
+
+
+def _pair(case: Case) -> Refused | None:
+    if not limits.paired(case) or limits.may_fall_together(case):
+        return None
+    why = (
+        "memory limits are never lowered"
+        if case.resource == "memory"
+        else "its line can't be lowered together with the request's"
+    )
+    return Refused(
+        Reason.ONLY_RAISED, f"the policy keeps request and limit equal (limit: equal), and of the limit {why}"
+    )
+
+
+def _unmeasured(case: Case) -> Refused | None:
+    absent = [usage for _, usage in case.unmeasured]
+    if absent and len(absent) == len(case.consumers):  # then only peers are measured
+        detail = f"{absent[0].detail}; what peers use is no reason to lower it"
+        return Refused(shared_reason(absent), detail)
+    for consumer, usage in case.unmeasured:
+        return Refused(
+            Reason.CONSUMER_WITHOUT_METRICS,
+            f"the line also feeds {consumer.ref}, of which no use is known: {usage.detail}",
+        )
+    for consumer, usage in case.unmeasured_peers:
+        return Refused(
+            Reason.PEER_WITHOUT_METRICS,
+            f"it is sized with its peer {consumer.ref}, of which no use is known: {usage.detail}",
+        )
+    return None
