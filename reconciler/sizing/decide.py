@@ -24,7 +24,7 @@ from reconciler.model import (
     Stage,
 )
 from reconciler.quantity import format_cpu, format_memory
-from reconciler.sizing import guards, limits, stages
+from reconciler.sizing import guards, limits, stages, worth
 from reconciler.sizing.case import Case, open_case, slot_of
 from reconciler.sizing.estimate import Need, needs_of
 from reconciler.sizing.target import Step, Way, beyond_band, step_of, target_of, way_of
@@ -103,7 +103,8 @@ def _raise(way: Way) -> Move | Refused:
 
 
 def _lower(way: Way) -> Move | Refused:
-    refused = guards.lowering(way) or guards.too_small(way) or guards.cool_down(way.case)
+    small = guards.too_small(way) or worth.too_little(way)
+    refused = guards.lowering(way) or small or guards.cool_down(way.case)
     return refused or _move(way, ChangeClass.SAVINGS, ())
 
 
@@ -155,7 +156,8 @@ def _write(way: Way, move: Move, told: tuple[Stage, ...]) -> Change:
     if limit is not None and case.limit_slot is not None:
         values.append(NewValue(case.limit_slot, _text(case, case.limit_slot, limit)))
     because = stages.because(way, move.step, move.alarms, request, limit)
-    return Change(tuple(values), move.klass, because, case.evidence, told)
+    what_for = worth.worth_of(way, move.step.value, limit)
+    return Change(tuple(values), move.klass, because, case.evidence, told, worth=what_for)
 
 
 def _text(case: Case, slot: Slot, value: int) -> str:

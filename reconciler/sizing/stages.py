@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reconciler.model import Reason, Stage
 from reconciler.sizing import limits
+from reconciler.sizing import worth as money
 from reconciler.sizing.case import Case
 from reconciler.sizing.estimate import Need
 from reconciler.sizing.guards import kills_in_words, replicas
@@ -72,7 +73,12 @@ def _gate_stages(way: Way) -> list[Stage]:
     return [
         Stage("in force", current, source),
         Stage("dead band", way.target.value, band),
-        Stage("worth", worth, f"the difference for {pods}; savings of less than {least} are kept"),
+        Stage(
+            "worth",
+            worth,
+            f"the difference for {pods}{money.in_words(way)}; "
+            f"savings of less than {least}{money.floor_in_words(way)} are kept",
+        ),
     ]
 
 
