@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from reconciler.backtest.series import History
+from reconciler.backtest.past import Past
+from reconciler.backtest.past import Requests as Requests  # what advisers answer
 from reconciler.model import OomKill
-
-
-class Requests(NamedTuple):
-    """Per pod; None where there is none."""
-
-    cpu: int | None = None  # millicores
-    memory: int | None = None  # bytes
 
 
 class Advisor(Protocol):
@@ -27,4 +21,4 @@ class Advisor(Protocol):
         ...
 
 
-Adviser = Callable[[History], Advisor]
+Adviser = Callable[[Past], Advisor]

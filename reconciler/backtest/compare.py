@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from reconciler.backtest.advice import Adviser
 from reconciler.backtest.krr import simple, simple_limit
 from reconciler.backtest.measures import Factors, Measures, factors_to, ground, kept_days, lived, measure
+from reconciler.backtest.past import Past
 from reconciler.backtest.replay import Course, Pace, replay
-from reconciler.backtest.series import History
 from reconciler.backtest.vpa import Vpa
 from reconciler.errors import Misconfigured, Problem
 from reconciler.usage.days import DAY
@@ -36,7 +36,7 @@ class Row(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    histories: tuple[History, ...]  # that have days which count
+    histories: tuple[Past, ...]  # that have days which count
     courses: Mapping[str, tuple[Course, ...]]
     kept: tuple[NDArray[np.bool_], ...]  # for each container which of its days count
     rows: tuple[Row, ...]
@@ -44,7 +44,7 @@ class Comparison(NamedTuple):
 
 
 def compare(
-    histories: Sequence[History], contenders: Mapping[str, Adviser], pace: Pace, told: Telling
+    histories: Sequence[Past], contenders: Mapping[str, Adviser], pace: Pace, told: Telling
 ) -> Comparison:
     """Only container-days count on which everybody has requests in force."""
     courses = {}

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from reconciler.backtest.advice import Requests
-from reconciler.backtest.series import History
+from reconciler.backtest.past import Past, Points
 from reconciler.model import OomKill
+from reconciler.usage.sketch import Ints
 from reconciler.usage.tabular import Floats
 
 HISTORY_DAYS = 14
@@ -30,36 +31,37 @@ _MI = 1 << 20
 class Krr:
     """`each_pod`: the worst pod's percentile, else that of all samples together."""
 
-    def __init__(self, history: History, *, percentile: float, each_pod: bool) -> None:
-        self._history, self._percentile, self._each_pod = history, percentile, each_pod
+    def __init__(self, history: Past, *, percentile: float, each_pod: bool) -> None:
+        self._past, self._percentile, self._each_pod = history, percentile, each_pod
 
     def advise(self, day: int, in_force: Requests, kills: Sequence[OomKill]) -> Requests:
-        history = self._history
-        window = history.between(day - HISTORY_DAYS, day)
-        cpu, known = history.cpu[window], ~np.isnan(history.cpu[window])
-        memory = history.memory[window]
-        cores, most = cpu[known], int(memory.max(initial=-1))
-        pods = history.pod[window][known] if self._each_pod else np.zeros(len(cores), np.int64)
-        found = in_force
-        if len(cores) >= POINTS_REQUIRED:
-            found = found._replace(cpu=rounded_cpu(_worst(cores, pods, self._percentile)))
-        if int((memory >= 0).sum()) >= POINTS_REQUIRED:
-            found = found._replace(memory=rounded_memory(most * (1 + MEMORY_BUFFER_PERCENT / 100)))
+        window = (day - HISTORY_DAYS, day)
+        cpu, memory, found = self._past.cpu_points(*window), self._past.memory_points(*window), in_force
+        if int(cpu.counts.sum()) >= POINTS_REQUIRED:
+            cores = _worst(cpu, self._percentile) if self._each_pod else _pooled(cpu, self._percentile)
+            found = found._replace(cpu=rounded_cpu(cores))
+        if int(memory.counts.sum()) >= POINTS_REQUIRED:
+            most = int(memory.value.max()) * (1 + MEMORY_BUFFER_PERCENT / 100)
+            found = found._replace(memory=rounded_memory(most))
         return found
 
 
-def simple(history: History) -> Krr:
+def simple(history: Past) -> Krr:
     return Krr(history, percentile=CPU_PERCENTILE, each_pod=True)
 
 
-def simple_limit(history: History) -> Krr:
+def simple_limit(history: Past) -> Krr:
     return Krr(history, percentile=LIMIT_STRATEGY_CPU_PERCENTILE, each_pod=False)
 
 
-def _worst(cores: Floats, pods: np.ndarray[tuple[int], np.dtype[np.int64]], share: float) -> float:
-    if int(pods.min()) == int(pods.max()):
-        return quantile(cores, share)
-    return max(quantile(cores[pods == pod], share) for pod in np.unique(pods))
+def _worst(cores: Points, share: float) -> float:
+    return max(_pooled(cores.where(cores.pod == pod), share) for pod in np.unique(cores.pod))
+
+
+def _pooled(cores: Points, share: float) -> float:
+    if cores.often is None:
+        return quantile(cores.value, share)
+    return quantile_of_counts(cores.value, cores.often, share)
 
 
 def quantile(values: Floats, share: float) -> float:
@@ -69,6 +71,17 @@ def quantile(values: Floats, share: float) -> float:
     high = min(low + 1, len(values) - 1)
     parted = np.partition(values, (low, high))
     return float(parted[low] + (parted[high] - parted[low]) * (rank - low))
+
+
+def quantile_of_counts(values: Floats, counts: Ints, share: float) -> float:
+    """The same, of values that stand for several samples each."""
+    order = np.argsort(values)
+    sums = np.cumsum(counts[order])
+    rank = (int(sums[-1]) - 1) * share
+    low = math.floor(rank)
+    ends = np.searchsorted(sums, [low, min(low + 1, int(sums[-1]) - 1)], side="right")
+    below, above = values[order][ends].tolist()
+    return float(below + (above - below) * (rank - low))
 
 
 def rounded_cpu(cores: float) -> int:

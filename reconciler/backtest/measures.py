@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reconciler.backtest.past import Past, Points
 from reconciler.backtest.replay import NONE, Course
-from reconciler.backtest.series import History
+from reconciler.usage.days import DAY
 from reconciler.usage.sketch import Ints
 from reconciler.usage.tabular import Floats
 
@@ -22,9 +23,10 @@ class Ground(NamedTuple):
     cpu: Floats  # mean cores
     memory: Floats  # mean bytes
     peak: Ints  # bytes
-    samples: Floats  # cores, of all these days in a row; NaN for none
+    pods: Floats  # that there were samples of, on average of the day
+    samples: Floats  # cores, of all these days in a row
     day: Ints  # whose day each sample is
-    minutes: Floats  # that a sample of each day stands for
+    minutes: Floats  # that each sample stands for
     follows: NDArray[np.bool_]  # whether the entry before it is of the same container
 
 
@@ -61,9 +63,7 @@ def kept_days(courses: Sequence[Sequence[Course]]) -> list[NDArray[np.bool_]]:
     ]
 
 
-def ground(
-    histories: Sequence[History], courses: Sequence[Course], kept: Sequence[NDArray[np.bool_]]
-) -> Ground:
+def ground(histories: Sequence[Past], courses: Sequence[Course], kept: Sequence[NDArray[np.bool_]]) -> Ground:
     """`courses` is anybody's: all have the same days, and one day at least is kept."""
     parts, offset = [], 0
     for history, course, mask in zip(histories, courses, kept, strict=True):
@@ -74,31 +74,35 @@ def ground(
     return Ground(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def _ground(history: History, days: Ints, offset: int) -> Ground:
-    place = np.searchsorted(history.days, days)
-    begins, ends = history.begins[place], history.begins[place + 1]
-    sizes = ends - begins
-    inside = np.repeat(begins - np.cumsum(sizes) + sizes, sizes) + np.arange(int(sizes.sum()))
-    row = np.repeat(np.arange(len(days)), sizes)
-    cpu, memory = history.cpu[inside], history.memory[inside]
+def _ground(history: Past, days: Ints, offset: int) -> Ground:
+    window = (int(days[0]), int(days[-1]) + 1)
+    cpu, memory = history.cpu_points(*window), history.memory_points(*window)
+    cpu, memory = (each.where(np.isin(each.time // DAY, days)) for each in (cpu, memory))
+    rows = [np.searchsorted(days, each.time // DAY) for each in (cpu, memory)]
+    samples = [_sums(each, row, len(days)) for each, row in zip((cpu, memory), rows, strict=True)]
     follows = np.ones(len(days), np.bool_)
     follows[0] = False
     return Ground(
-        cpu=_means(cpu, ~np.isnan(cpu), row, len(days)),
-        memory=_means(memory.astype(np.float64), memory >= 0, row, len(days)),
-        peak=history.peaks[place],
-        samples=cpu,
-        day=row + offset,
-        minutes=np.full(len(days), history.step / 60),
+        cpu=_means(cpu, rows[0], samples[0]),
+        memory=_means(memory, rows[1], samples[1]),
+        peak=history.peaks[np.searchsorted(history.days, days)],
+        pods=np.maximum(*samples) * history.step / DAY,
+        samples=cpu.value,
+        day=rows[0] + offset,
+        minutes=(cpu.counts * history.step) / 60,
         follows=follows,
     )
 
 
-def _means(values: Floats, known: NDArray[np.bool_], row: Ints, rows: int) -> Floats:
+def _sums(points: Points, row: Ints, rows: int) -> Floats:
+    """How many samples each day has."""
+    return np.bincount(row, points.often, rows).astype(np.float64)
+
+
+def _means(points: Points, row: Ints, samples: Floats) -> Floats:
     """NaN for a day without any."""
-    sums = np.bincount(row[known], values[known], rows)
-    counts = np.bincount(row[known], minlength=rows)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    sums = np.bincount(row, points.value * points.counts, len(samples))
+    return np.where(samples > 0, sums / np.maximum(samples, 1), np.nan)
 
 
 def lived(courses: Sequence[Course], kept: Sequence[NDArray[np.bool_]], on: Ground) -> Lived:
@@ -121,7 +125,8 @@ def measure(on: Ground, what: Lived, factors: Factors = (1.0, 1.0)) -> Measures:
     days = len(cpu)
     over = on.peak > memory
     excess = on.peak[over] / memory[over] - 1
-    waiting = np.bincount(on.day[on.samples > cpu[on.day]], minlength=days)
+    waits = on.samples > cpu[on.day]
+    waiting = np.bincount(on.day[waits], on.minutes[waits], days)
     weeks = days / _WEEK
     return Measures(
         container_days=days,
@@ -129,7 +134,7 @@ def measure(on: Ground, what: Lived, factors: Factors = (1.0, 1.0)) -> Measures:
         memory_slack=_slack(memory, on.memory),
         overruns=float(over.mean()),
         overrun_size=float(excess.mean()) if len(excess) else 0.0,
-        cpu_minutes=float((waiting * on.minutes).sum() / days),
+        cpu_minutes=float(waiting.sum() / days),
         changes=what.changes / weeks,
         cpu_changes=what.cpu_changes / weeks,
         memory_changes=what.memory_changes / weeks,

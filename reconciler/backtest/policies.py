@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reconciler.backtest.advice import Adviser, Requests
-from reconciler.backtest.series import History
+from reconciler.backtest.past import Past
 from reconciler.backtest.windows import Windows
 from reconciler.model import (
     Change,
@@ -38,7 +38,7 @@ def following(policy: Policy) -> Adviser:
 
 
 class _Following:
-    def __init__(self, policy: Policy, history: History) -> None:
+    def __init__(self, policy: Policy, history: Past) -> None:
         self._policy, self._ref, self._windows = policy, history.ref, Windows(history)
         self._changes: dict[Field, LastChange] = {}
 

@@ -12,12 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reconciler.backtest.advice import Adviser, Requests
-from reconciler.backtest.series import History
+from reconciler.backtest.advice import Adviser
+from reconciler.backtest.past import Past
 from reconciler.model import OomKill
-from reconciler.usage.days import DAY
 from reconciler.usage.sketch import Ints
-from reconciler.usage.tabular import Floats
 
 NONE = -1
 
@@ -35,27 +33,27 @@ class Course(NamedTuple):
     memory: Ints  # bytes
 
 
-def counted(history: History, pace: Pace) -> Ints:
+def counted(history: Past, pace: Pace) -> Ints:
     """The days with samples after those of training."""
     found: Ints = history.days[history.days >= history.days[0] + max(pace.train_days, 1)]
     return found
 
 
-def replay(histories: Sequence[History], adviser: Adviser, pace: Pace) -> Iterable[Course]:
+def replay(histories: Sequence[Past], adviser: Adviser, pace: Pace) -> Iterable[Course]:
     """One course a container, in their order."""
     for history in histories:
         yield _course(history, adviser, pace)
 
 
-def _course(history: History, adviser: Adviser, pace: Pace) -> Course:
+def _course(history: Past, adviser: Adviser, pace: Pace) -> Course:
     days = counted(history, pace)
     if not len(days):
         return Course(days, days, days)
     asked = adviser(history)
     peaks = dict(zip(history.days.tolist(), history.peaks.tolist(), strict=True))
-    before = [kill for kill in _recorded(history) if kill.day < days[0]]
-    later = {kill.day: kill for kill in _recorded(history)}
-    kills, in_force, due = before, _stated(history, int(days[0])), int(days[0])
+    later = {kill.day: kill for kill in history.kills()}
+    kills = [kill for kill in later.values() if kill.day < days[0]]
+    in_force, due = history.stated(int(days[0])), int(days[0])
     lived = []
     for day in days.tolist():
         if day >= due:
@@ -67,23 +65,3 @@ def _course(history: History, adviser: Adviser, pace: Pace) -> Course:
             kills.append(later[day])
     cpu, memory = ([NONE if one is None else one for one in column] for column in zip(*lived, strict=True))
     return Course(days, np.array(cpu, np.int64), np.array(memory, np.int64))
-
-
-def _stated(history: History, day: int) -> Requests:
-    """What the samples say was in force before that day."""
-    past = slice(0, int(np.searchsorted(history.time // DAY, day)))
-    cpu, memory = _last(history.cpu_request[past]), _last(history.memory_request[past])
-    return Requests(None if cpu is None else round(cpu * 1000), None if memory is None else round(memory))
-
-
-def _last(stated: Floats) -> float | None:
-    known = stated[~np.isnan(stated)]
-    return float(known[-1]) if len(known) and known[-1] > 0 else None
-
-
-def _recorded(history: History) -> list[OomKill]:
-    """Kills that the samples tell of, under a limit that nobody knows."""
-    found = np.flatnonzero(history.oom)
-    days, which = np.unique(history.time[found] // DAY, return_inverse=True)
-    numbers = np.bincount(which, history.oom[found], len(days)).astype(np.int64)
-    return [OomKill(day, number, 0) for day, number in zip(days.tolist(), numbers.tolist(), strict=True)]

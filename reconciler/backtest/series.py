@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from reconciler.backtest.past import PodPeaks, Points, Requests
 from reconciler.errors import Problem
-from reconciler.model import ContainerRef
-from reconciler.usage.days import DAY
+from reconciler.model import ContainerRef, OomKill
+from reconciler.usage.days import DAY, ContainerDay
 from reconciler.usage.parquet import Texts
 from reconciler.usage.samples import NO_SAMPLE
+from reconciler.usage.series import Events, Series, days_of_series, millicores
 from reconciler.usage.sketch import LARGEST, Ints
 from reconciler.usage.tabular import WHAT, Floats, Table, Wanted, read_table
 
@@ -66,6 +68,46 @@ class History:
         """Samples from the begin of one day to the begin of the other."""
         begin, end = np.searchsorted(self.time, [first * DAY, last * DAY]).tolist()
         return slice(begin, end)
+
+    def cpu_points(self, first: int, end: int) -> Points:
+        mine = self.between(first, end)
+        found = Points(self.time[mine], self.pod[mine], self.cpu[mine], None)
+        return found.where(~np.isnan(found.value))
+
+    def memory_points(self, first: int, end: int) -> Points:
+        mine = self.between(first, end)
+        found = Points(self.time[mine], self.pod[mine], self.memory[mine].astype(np.float64), None)
+        return found.where(found.value >= 0)
+
+    def pod_peaks(self) -> PodPeaks:
+        known = self.memory >= 0
+        pods = int(self.pod.max()) + 1
+        keys, entry = np.unique(self.time[known] // DAY * pods + self.pod[known], return_inverse=True)
+        peak = np.zeros(len(keys))
+        np.maximum.at(peak, entry, self.memory[known].astype(np.float64))
+        return PodPeaks(keys // pods, peak)
+
+    def rows(self) -> tuple[ContainerDay, ...]:
+        rss = np.full(len(self.time), NO_SAMPLE, np.int64)
+        samples = Series(self.time, self.pod, millicores(self.cpu), self.memory, rss)
+        return days_of_series(self.ref, samples, self.step, Events())
+
+    def stated(self, day: int) -> Requests:
+        before = slice(0, int(np.searchsorted(self.time // DAY, day)))
+        cpu, memory = _last(self.cpu_request[before]), _last(self.memory_request[before])
+        return Requests(None if cpu is None else round(cpu * 1000), None if memory is None else round(memory))
+
+    def kills(self) -> tuple[OomKill, ...]:
+        """Under a limit that nobody knows."""
+        found = np.flatnonzero(self.oom)
+        days, which = np.unique(self.time[found] // DAY, return_inverse=True)
+        numbers = np.bincount(which, self.oom[found], len(days)).astype(np.int64)
+        return tuple(OomKill(*pair, 0) for pair in zip(days.tolist(), numbers.tolist(), strict=True))
+
+
+def _last(stated: Floats) -> float | None:
+    known = stated[~np.isnan(stated)]
+    return float(known[-1]) if len(known) and known[-1] > 0 else None
 
 
 def read_series(path: Path) -> tuple[History, ...]:

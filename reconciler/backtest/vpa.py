@@ -16,7 +16,7 @@ import numpy as np
 
 from reconciler.backtest.advice import Requests
 from reconciler.backtest.histogram import CPU, MEMORY, Buckets, summed
-from reconciler.backtest.series import History
+from reconciler.backtest.past import Past, PodPeaks
 from reconciler.model import OomKill
 from reconciler.usage.days import DAY
 from reconciler.usage.sketch import Ints
@@ -43,10 +43,11 @@ class Estimate(NamedTuple):
 
 
 class Vpa:
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: Past) -> None:
         self._history = history
         self._cpu = _daily_weights(history)
-        self._peaks = _pod_peaks(history)
+        self._samples = _daily_samples(history)
+        self._peaks = history.pod_peaks()
         self._kills_seen = 0
 
     def advise(self, day: int, in_force: Requests, kills: Sequence[OomKill]) -> Requests:
@@ -68,9 +69,8 @@ class Vpa:
         return found
 
     def _confidence(self, day: int) -> float:
-        first = int(self._history.time[0])
-        samples = int(self._history.begins[np.searchsorted(self._history.days, day)])
-        return confidence((day * DAY - first) / DAY, samples)
+        past = self._history.days < day
+        return confidence(day - int(self._history.days[0]), int(self._samples[past].sum()))
 
 
 def confidence(days: float, samples: int) -> float:
@@ -94,23 +94,7 @@ def oom_sample(used: int) -> int:
     return max(used + OOM_EXTRA, int(used * OOM_RATIO))
 
 
-class _Peaks(NamedTuple):
-    """Of each pod and day; counted as of the end of the day."""
-
-    day: Ints
-    peak: Floats  # bytes
-
-
-def _pod_peaks(history: History) -> _Peaks:
-    known = history.memory >= 0
-    pods = int(history.pod.max()) + 1
-    keys, entry = np.unique(history.time[known] // DAY * pods + history.pod[known], return_inverse=True)
-    peak = np.zeros(len(keys))
-    np.maximum.at(peak, entry, history.memory[known].astype(np.float64))
-    return _Peaks(keys // pods, peak)
-
-
-def _bump(peaks: _Peaks, kill: OomKill) -> None:
+def _bump(peaks: PodPeaks, kill: OomKill) -> None:
     """The pods that passed the request; where none did, the one that came nearest."""
     today = np.flatnonzero(peaks.day == kill.day)
     if not len(today):
@@ -120,12 +104,21 @@ def _bump(peaks: _Peaks, kill: OomKill) -> None:
         peaks.peak[which] = oom_sample(max(kill.limit, int(peaks.peak[which])))
 
 
-def _daily_weights(history: History) -> Floats:
+def _all(history: Past) -> tuple[int, int]:
+    return int(history.days[0]), int(history.days[-1]) + 1
+
+
+def _daily_weights(history: Past) -> Floats:
     """What each day's samples weigh in each bucket at the end of that day."""
-    known = ~np.isnan(history.cpu)
-    time = history.time[known]
-    row = np.searchsorted(history.days, time // DAY)
-    weights = CPU_SAMPLE_WEIGHT * np.exp2((time - (time // DAY + 1) * DAY) / HALF_LIFE)
-    keys = row * CPU.number + CPU.find(history.cpu[known])
-    table = summed(keys, weights, len(history.days) * CPU.number)
+    found = history.cpu_points(*_all(history))
+    row = np.searchsorted(history.days, found.time // DAY)
+    fading = np.exp2((found.time - (found.time // DAY + 1) * DAY) / HALF_LIFE)
+    keys = row * CPU.number + CPU.find(found.value)
+    table = summed(keys, CPU_SAMPLE_WEIGHT * fading * found.counts, len(history.days) * CPU.number)
     return table.reshape(len(history.days), CPU.number)
+
+
+def _daily_samples(history: Past) -> Ints:
+    found = history.cpu_points(*_all(history))
+    row = np.searchsorted(history.days, found.time // DAY)
+    return np.bincount(row, found.counts, len(history.days)).astype(np.int64)

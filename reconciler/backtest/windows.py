@@ -6,11 +6,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from reconciler.backtest.series import History
+from reconciler.backtest.past import Past
 from reconciler.model import DayPeaks, OomKill, Sketch, Usage
 from reconciler.usage.days import ContainerDay
-from reconciler.usage.samples import NO_SAMPLE
-from reconciler.usage.series import Events, Series, days_of_series, millicores
 from reconciler.usage.sketch import Ints, buckets_of, of_buckets
 
 SOURCE = "series"
@@ -19,8 +17,8 @@ SOURCE = "series"
 class Windows:
     """Sums over days, taken once: a window of any length is a difference of two of them."""
 
-    def __init__(self, history: History) -> None:
-        self._days = _days_of(history)
+    def __init__(self, past: Past) -> None:
+        self._days = past.rows()
         self._number = np.array([day.day for day in self._days], np.int64)
         self._samples = _sums(day.samples for day in self._days)
         self._expected = _sums(day.expected for day in self._days)
@@ -84,17 +82,6 @@ class _Pooled:
         counts = self._sums[end] - self._sums[first]
         used = np.flatnonzero(counts)
         return of_buckets(self._buckets[used], counts[used], int(self._tops[first:end].max(initial=0)))
-
-
-def _days_of(history: History) -> tuple[ContainerDay, ...]:
-    samples = Series(
-        time=history.time,
-        pod=history.pod,
-        cpu=millicores(history.cpu),
-        memory=history.memory,
-        rss=np.full(len(history.time), NO_SAMPLE, np.int64),
-    )
-    return days_of_series(history.ref, samples, history.step, Events())
 
 
 def _sums(numbers: Iterable[int]) -> Ints:
