@@ -21,6 +21,19 @@ R = TypeVar("R")
 # them has the text, and the hash, that it had.
 _LATER: Final = frozenset(
     {
+        "weekend",
+        "stale_after",
+        "quiet_days",
+        "most_restarts",
+        "band_adapts",
+        "planned",
+        "twins",
+        "last_year",
+        "raise_only",
+        "stated",
+        "aims",
+        "beside",
+        "targets",
         "fixed_heap",
         "percentage_heap",
         "runtime",

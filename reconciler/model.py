@@ -40,11 +40,22 @@ class Field(StrEnum):
     CPU_LIMIT = "limits.cpu"
     MEMORY_LIMIT = "limits.memory"
     IMAGE = "image"
+    # what an autoscaler compares the use of its pods with, in per cent of what they request
+    CPU_TARGET = "target.cpu"
+    MEMORY_TARGET = "target.memory"
 
     @property
     def resource(self) -> str:
         """ "cpu" or "memory"; "" for an image."""
         return self.value.rpartition(".")[2] if self is not Field.IMAGE else ""
+
+    @property
+    def is_target(self) -> bool:
+        return self in (Field.CPU_TARGET, Field.MEMORY_TARGET)
+
+
+# Those that every container has, set or not; a target only one that is scaled by it.
+FIELDS = tuple(field for field in Field if not field.is_target)
 
 
 class Secret:
@@ -102,6 +113,18 @@ class Slot(NamedTuple):
     refused: Refused | None = None
 
 
+class Aim(NamedTuple):
+    """What a horizontal autoscaler wants the use of a resource to be.
+
+    A utilization is a share of the request, so the number of pods depends on both; an amount is
+    what it is, whatever is requested.
+    """
+
+    resource: str  # cpu | memory
+    container: str  # whose use it is; "" for all of the pod together
+    utilization: bool
+
+
 class Scaler(NamedTuple):
     """An object in the repository that changes replicas or resources of a workload by itself."""
 
@@ -111,6 +134,7 @@ class Scaler(NamedTuple):
     containers: tuple[str, ...]  # empty: all of them
     path: str
     line: int
+    aims: tuple[Aim, ...] = ()  # on resources, of a horizontal one; () where it says none that can be read
 
 
 class LimitRange(NamedTuple):
@@ -299,9 +323,11 @@ class Reason(StrEnum):
     THIN_EVIDENCE = "thin-evidence"
     LOW_COVERAGE = "low-coverage"
     PARTIAL_METRICS = "partial-metrics"
+    STALE_METRICS = "stale-metrics"
     THROTTLED = "throttled"
     OOM_KILLED = "oom-killed"
     AT_LIMIT = "at-limit"
+    RESTARTS = "restarts"
     GUESSED_OWNER = "guessed-owner"
     AMBIGUOUS_CLUSTER = "ambiguous-cluster"
     CONSUMER_WITHOUT_METRICS = "consumer-without-metrics"
@@ -316,9 +342,11 @@ class Reason(StrEnum):
     OPTED_OUT = "opted-out"
     NOT_MANAGED = "not-managed"
     FROZEN = "frozen"
+    PLANNED_PEAK = "planned-peak"
     REJECTED = "rejected"
     INIT_CONTAINER = "init-container"
     SAFETY_FIRST = "safety-first"
+    SCALED_TOGETHER = "scaled-together"
     # the source text
     UNSET = "unset"
     SHARED_ANCHOR = "shared-anchor"
@@ -516,12 +544,30 @@ class SizingPolicy(NamedTuple):
     raised_only_kinds: tuple[str, ...]
     manage_init: bool
     smallest_savings: Amount | None = None  # a month; what saves less is kept
+    weekend: bool = False  # a weekday and a day of a weekend must have been seen
+    stale_after: int = 0  # seconds without a sample after which nothing is lowered; 0 for any age
+    quiet_days: int = 0  # without a kill, under a higher limit, after which it holds no more; 0 for never
+    most_restarts: int = 0  # since the last change, more often than before; 0 for any number
+    band_adapts: str = "none"  # none | small | all: whose dead band is another than the one that is said
 
 
 class Freeze(NamedTuple):
     start: int
     end: int
     why: str
+
+
+class PlannedPeak(NamedTuple):
+    """Days for which a load is expected that recent use doesn't show: until their end it is a floor."""
+
+    start: int
+    end: int
+    why: str
+    cpu: int = 0  # the level that is stated; 0 for none
+    memory: int = 0
+    as_last_year: bool = False  # what was needed in the same days a year before
+    yearly: bool = False  # it comes again every year
+    lead: int = 0  # seconds before the first day from which on it holds
 
 
 class PeerRule(NamedTuple):
@@ -546,6 +592,8 @@ class Policy(NamedTuple):
     place: str = "source"  # source | overlay: where a value is written that several layers could hold
     derived: str = "refuse"  # refuse | allow: what a chart works out from a changed value
     peers: PeerRule | None = None
+    planned: tuple[PlannedPeak, ...] = ()
+    twins: PeerRule | None = None  # from whom a container without history gets its first request
 
 
 # ---------------------------------------------------------------------------------------------
@@ -685,6 +733,16 @@ class Consumer(NamedTuple):
     pod_level: tuple[str, ...] = ()  # of "cpu", "memory": what the pod itself sets, for all its containers
     price: Price | None = None  # where it is another than the evidence's
     runtime: tuple[RuntimeOption, ...] = ()
+    targets: tuple[Slot, ...] = ()  # of autoscalers that count its request, as it stands in their manifests
+    stated: tuple[int, int] = (0, 0)  # of a twin: its own requests of CPU and memory; 0 where there is none
+
+
+class Beside(NamedTuple):
+    """The change of another container of the same pods that the same autoscaler counts: both are one."""
+
+    values: tuple[NewValue, ...]  # without targets: those are worked out for all of them together
+    klass: ChangeClass
+    because: str
 
 
 class LastChange(NamedTuple):
@@ -709,6 +767,10 @@ class Evidence(NamedTuple):
     last_changes: tuple[LastChange, ...]
     opted_out: str = ""  # the annotation that opts out, or ""
     price: Price | None = None
+    beside: tuple[Beside, ...] = ()  # what else of the same pods changes in this run
+    raise_only: str = ""  # the annotation that says so, or ""
+    twins: tuple[Consumer, ...] = ()  # the same elsewhere, where there is no history here
+    last_year: tuple[Consumer, ...] = ()  # what they used in the days of a planned peak, a year before
 
     @property
     def fed(self) -> tuple[Consumer, ...]:
