@@ -21,6 +21,7 @@ _MOST_CPU: Final = 1_000_000 * 1000  # millicores; no machine has a million core
 _MOST_MEMORY: Final = 2**50  # bytes
 
 _LONGEST: Final = 128  # characters; a real one has less than thirty
+_LONGEST_PERCENT: Final = 9  # digits; an autoscaler's fields have 32 bits
 _FAR: Final = 1000  # an exponent beyond it changes nothing: the value is capped, or rounded up from next to 0
 _EXPONENT_BOUND: Final = 2**31 - 1  # beyond it Kubernetes' own arithmetic wraps around
 
@@ -58,10 +59,19 @@ def parse_memory(text: str) -> int:
 
 
 def read(field: Field, text: str) -> int:
-    """The quantity of that field: millicores or bytes."""
+    """The quantity of that field: millicores or bytes; of a target per cent."""
     if field is Field.IMAGE:
         raise BadQuantity("an image has no quantity")
+    if field.is_target:
+        return parse_percent(text)
     return parse_cpu(text) if field.resource == "cpu" else parse_memory(text)
+
+
+def parse_percent(text: str) -> int:
+    """A whole number, as an autoscaler's target is one."""
+    if not (text.isascii() and text.isdigit() and len(text) < _LONGEST_PERCENT):
+        raise BadQuantity(f"{text[:40]!a} is no whole number of per cent: write 80")
+    return int(text)
 
 
 def flaw(resource: str, text: str) -> str:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from reconciler.model import (
+    FIELDS,
     IN_OVERLAY,
     ContainerRef,
     Field,
@@ -282,7 +283,7 @@ class _Attempt:
         wanted = {(ref, value.slot.field) for value in group for ref in value.slot.consumers}
         for at, one in seen.items():
             done = {(each.ref, each.field) for each in one.verdict.done}
-            if wanted & (done | {(ref, field) for ref, none in done if none is None for field in Field}):
+            if wanted & (done | {(ref, field) for ref, none in done if none is None for field in FIELDS}):
                 yield _proof(one, self._edited[at].carried if at in self._edited else ())
 
     # -- files ------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from reconciler.model import (
     AS_IT_STANDS,
+    FIELDS,
     Container,
     ContainerRef,
     Field,
@@ -75,13 +76,14 @@ def compose(facts: FileFacts, path: str, where: Where, refused: Refused | None) 
     # `new` does what a record's own constructor does, without a call around it
     new = tuple.__new__
     repository, unit, cluster, default = where
-    for document, line, kind, name, own, replicas, labels, notes, containers in facts.workloads:
+    for document, line, kind, name, own, replicas, labels, notes, containers, pod_level in facts.workloads:
         namespace = own or default
         who = (cluster, namespace, kind, name)
         at = (repository, path, document)
         whose = (tuple(labels.items()), tuple(notes.items()))
         inside = tuple([_container(each, who, at, refused) for each in containers])
-        yield new(Workload, (unit, *who, repository, path, line, replicas, *whose, (), inside))
+        rest = ((), inside, (), (), tuple(pod_level))
+        yield new(Workload, (unit, *who, repository, path, line, replicas, *whose, *rest))
 
 
 def _container(
@@ -89,17 +91,17 @@ def _container(
 ) -> Container:
     new, traced = tuple.__new__, AS_IT_STANDS if refused is None else RENDERED
     repository, path, document = at
-    name, init, sidecar, keys, values = found
+    name, init, sidecar, keys, values, extras = found
     ref = new(ContainerRef, (*who, name))
     consumers, slots = (ref,), []
     for (field, way), (line, value, own) in zip(_ways(keys), values, strict=True):
         why = refused or (own and Refused(Reason(own[0]), own[1]))
         place = new(Place, (repository, path, document, way, ()))
         slots.append(new(Slot, (place, line, field, value, consumers, traced, why)))
-    return new(Container, (ref, init, sidecar, tuple(slots)))
+    return new(Container, (ref, init, sidecar, tuple(slots), tuple(extras)))
 
 
 @lru_cache(maxsize=1000)
 def _ways(container: str) -> tuple[tuple[Field, tuple[Key, ...]], ...]:
     """Each field with the keys that lead to it; most containers of a repository share theirs."""
-    return tuple((field, unpacked(container) + path) for field, path in zip(Field, PATHS, strict=True))
+    return tuple((field, unpacked(container) + path) for field, path in zip(FIELDS, PATHS, strict=True))

@@ -26,7 +26,8 @@ class FoundContainer(NamedTuple):
     init: bool
     sidecar: bool
     keys: str  # where its mapping stands in the document: see `packed` and `unpacked`
-    slots: Sequence[FoundSlot]  # in the order of model.Field
+    slots: Sequence[FoundSlot]  # in the order of model.FIELDS
+    extras: Sequence[str] = ()  # what else `resources` names: devices, huge pages, storage
 
 
 class FoundWorkload(NamedTuple):
@@ -39,6 +40,7 @@ class FoundWorkload(NamedTuple):
     labels: dict[str, str]
     annotations: dict[str, str]
     containers: Sequence[FoundContainer]
+    pod_level: Sequence[str] = ()  # of cpu and memory: what the pod itself sets, for all its containers
 
 
 class Stand(NamedTuple):

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from reconciler.model import Field, Key, NewValue, Reason, Refused, Slot
+from reconciler.model import FIELDS, Key, NewValue, Reason, Refused, Slot
 from reconciler.source.mapping.traced import How, how
 from reconciler.source.objects import PATHS, word
 from reconciler.source.view import TooMuchError, View, is_null
 from reconciler.source.yamledit import Document, Node, Sequence
 
 _MANIFEST: Final = "manifest"  # only there a place is inside of the object that it feeds
-_BELOW: Final = {field: len(path) for field, path in zip(Field, PATHS, strict=True)}
+_BELOW: Final = {field: len(path) for field, path in zip(FIELDS, PATHS, strict=True)}
 _UNNAMED: Final = {"Service": "user-container"}  # the name that Knative gives to a container without
 
 

@@ -15,7 +15,7 @@ from reconciler.source.relate import Claims
 from reconciler.source.render import HelmRequest, Renderer
 from reconciler.source.tracing import helm
 from reconciler.source.tracing.owners import Read
-from reconciler.source.tracing.rendered import Identity, Render, get, objects_of, text_of
+from reconciler.source.tracing.rendered import Identity, Render, get, objects_of, pod_level, text_of
 from reconciler.source.units import Unit
 from reconciler.source.yamledit.values import read_part
 
@@ -81,9 +81,10 @@ def workloads_of(look: Look) -> Iterator[Workload]:
     for each in render.containers():
         if each.ref in known:
             held.setdefault(each.identity, []).append(known[each.ref])
-    for identity, value in render.workloads():
-        if identity in held:
-            yield _workload(unit, identity, value, tuple(held[identity]))
+    for found in render.workloads():
+        if found.identity in held:
+            workload = _workload(unit, *found, tuple(held[found.identity]))
+            yield workload._replace(pod_level=pod_level(found))
 
 
 def _workload(

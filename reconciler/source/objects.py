@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NoReturn
 
-from reconciler.model import Field, Key, Reason
+from reconciler.model import FIELDS, Field, Key, Reason
 from reconciler.source.facts import FoundContainer, FoundSlot, FoundWorkload, packed
 from reconciler.source.view import View, is_null, is_text
 from reconciler.source.yamledit import Document, Mapping, Node, Scalar, Sequence, where
@@ -36,8 +36,10 @@ _LONGEST_NAME: Final = 253
 _MISREAD: Final = re.compile(r"[-+]?(?:0[0-9_]+|0[xob][0-9a-fA-F_]+|[0-9]+_[0-9_]*)(?:\.[0-9_]*)?")
 _AS_NUMBER: Final = "a plain number written like this means another one in YAML; write it without 0 and _"
 _LISTS: Final = (("initContainers", True), ("containers", False))
+AMOUNTS: Final = ("requests", "limits")
+SIZED: Final = ("cpu", "memory")
 PATHS: Final[tuple[tuple[str, ...], ...]] = tuple(
-    ("image",) if field is Field.IMAGE else ("resources", *field.value.split(".")) for field in Field
+    ("image",) if field is Field.IMAGE else ("resources", *field.value.split(".")) for field in FIELDS
 )
 
 
@@ -106,6 +108,7 @@ class ManifestObject:
             self._words("labels"),
             self._words("annotations"),
             tuple(self._containers()),
+            self._pod_level(),
         )
 
     def _text(self, key: str, default: str) -> str:
@@ -150,7 +153,18 @@ class ManifestObject:
         else:
             self._fail(f"has a container without a name that can be one ({keys[-2]}[{keys[-1]}])", node.line)
         sidecar = init and word(self.view.followed(entries.get("restartPolicy"))) == "Always"
-        return FoundContainer(text, init, sidecar, packed(keys), self._slots(node, keys))
+        slots = self._slots(node, keys)
+        return FoundContainer(text, init, sidecar, packed(keys), slots, self._named(node, SIZED, False))
+
+    def _pod_level(self) -> tuple[str, ...]:
+        pods = self.view.get(self.node, *KINDS[self.kind][1])
+        return self._named(pods, SIZED, True) if "resources" in self.view.entries(pods) else ()
+
+    def _named(self, node: Node | None, names: tuple[str, ...], wanted: bool) -> tuple[str, ...]:
+        """What `resources` has an amount of, among these names or beside them."""
+        parts = [self.view.entries(self.view.get(node, "resources", part)) for part in AMOUNTS]
+        found = {name for part in parts for name in part if (name in names) is wanted}
+        return tuple(sorted(found)) if found else ()
 
     def _slots(self, node: Node, keys: tuple[Key, ...]) -> tuple[FoundSlot, ...]:
         """Where each field is set, or would be. The way to the container is walked only once."""

@@ -10,7 +10,7 @@ import yaml12
 from corpus.manifest_corpus import manifests
 from trees import found_in
 
-from reconciler.model import Container, Discovery, Field
+from reconciler.model import FIELDS, Container, Discovery, Field
 from reconciler.source.rewrite import rewrite_values
 from reconciler.source.wishes import new_values
 
@@ -62,7 +62,7 @@ def test_every_value_is_what_another_parser_reads(found: Discovery) -> None:
         documents = _documents(manifest.data)
         for document, keys in manifest.containers:
             body = reduce(lambda here, key: here[key], keys, documents[document])
-            for field in Field:
+            for field in FIELDS:
                 value, expected = (
                     at[_path(name), document, tuple(keys)].slot(field).value,
                     _in_force(body, field),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit_repositories import CHART, application, found, unit
 
-from reconciler.model import ContainerRef, Field, Place, Reason, Refused, Slot
+from reconciler.model import FIELDS, ContainerRef, Field, Place, Reason, Refused, Slot
 from reconciler.source.lints import ignored, unwatched, void
 from reconciler.source.tracing.rendered import Render
 from reconciler.source.units import Deployed, Ignored, Unit
@@ -172,7 +172,7 @@ def test_a_container_that_is_not_rendered_is_not_looked_for() -> None:
 
 _CONTAINERS = {"web": ("containers", 0), "log": ("containers", 1), "setup": ("initContainers", 0)}
 _REFS = st.sampled_from([WEB, LOG, SETUP])
-_FIELDS = st.sampled_from(list(Field))
+_FIELDS = st.sampled_from(list(FIELDS))
 
 
 def way(ref: ContainerRef, field: Field) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from reconciler.model import Container, Discovery, Entry, Field, Workload
+from reconciler.model import FIELDS, Container, Discovery, Entry, Workload
 from reconciler.source.compose import UnitSetting
 from reconciler.source.discover import discover
 from reconciler.source.snapshot import FILE_MODE, SUBMODULE_MODE, SYMLINK_MODE
@@ -54,11 +54,11 @@ def only(discovery: Discovery) -> Workload:
 
 
 def values(container: Container) -> dict[str, str | None]:
-    return {field.value: container.slot(field).value for field in Field}
+    return {field.value: container.slot(field).value for field in FIELDS}
 
 
 def lines(container: Container) -> dict[str, int]:
-    return {field.value: container.slot(field).line for field in Field}
+    return {field.value: container.slot(field).line for field in FIELDS}
 
 
 def deployment(name: str = "web", *, head: str = "", metadata: str = "", containers: str = "") -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping as Table
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from reconciler.model import Field, Key
+from reconciler.model import FIELDS, Field, Key
 from reconciler.source.kustomizing import references
 from reconciler.source.kustomizing.sources import (
     KUSTOMIZATION,
@@ -35,7 +35,7 @@ COUNTS: Final = frozenset(
     ("minReplicas", "maxReplicas", "averageUtilization", "targetAverageUtilization",
      "targetCPUUtilizationPercentage")
 )  # fmt: skip
-_RESOURCES: Final = tuple(field for field in Field if field is not Field.IMAGE)
+_RESOURCES: Final = tuple(field for field in FIELDS if field is not Field.IMAGE)
 _MOST_EQUAL: Final = 400
 COPIED: Final = "copied"  # by a replacement or a var
 
@@ -200,7 +200,7 @@ def _name(view: View, found: Found) -> str:
 def _missing(piece: Text, view: View, container: Found) -> Iterator[Candidate]:
     if _is_borrowed(view, container.node):
         return  # a copy of what an alias means would hide where that stands
-    for field, path in zip(Field, PATHS, strict=True):
+    for field, path in zip(FIELDS, PATHS, strict=True):
         if field in _RESOURCES and is_missing(view, container.node, path):
             keys = (*container.keys, *path)
             yield _candidate(piece, keys, Wants(field.resource), None)

@@ -66,7 +66,6 @@ def _slots(traced: Sequence[Traced]) -> Iterator[tuple[Traced, ContainerRef, Slo
 
 def _each(one: Traced, change: Callable[[Slot, ContainerRef], Slot]) -> Traced:
     containers = tuple(
-        Container(each.ref, each.init, each.sidecar, tuple(change(slot, each.ref) for slot in each.slots))
-        for each in one.containers
+        each._replace(slots=tuple(change(slot, each.ref) for slot in each.slots)) for each in one.containers
     )
     return one._replace(containers=containers)

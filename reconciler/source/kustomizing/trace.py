@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from reconciler.model import Container, ContainerRef, Field, Key, Place, Reason, Refused, Slot
+from reconciler.model import FIELDS, Container, ContainerRef, Field, Key, Place, Reason, Refused, Slot
 from reconciler.source.kustomizing import references
 from reconciler.source.kustomizing.candidates import (
     COUNTS,
@@ -149,7 +149,7 @@ class _Tracer:
             if ref not in fed.setdefault(candidate, []):
                 fed[candidate].append(ref)
         containers = tuple(
-            Container(one.ref, one.init, one.sidecar, tuple(self._slots(one, stands, fed)))
+            Container(one.ref, one.init, one.sidecar, tuple(self._slots(one, stands, fed)), one.extras)
             for one in self._containers
         )
         return Traced(
@@ -171,7 +171,7 @@ class _Tracer:
         stands: dict[Candidate, Standing],
         fed: dict[Candidate, list[ContainerRef]],
     ) -> Iterable[Slot]:
-        for field in Field:
+        for field in FIELDS:
             value = one.values[field]
             candidate = self._owners.get((one.ref, field))
             if candidate is None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from reconciler.model import (
+    FIELDS,
     Container,
     ContainerRef,
     Entry,
@@ -218,7 +219,7 @@ def _container(
     own: Sequence[Claim],
     consumers: dict[tuple[Place, Field], dict[ContainerRef, None]],
 ) -> Container:
-    return Container(ref, False, False, tuple(_slot(ref, field, own, consumers) for field in Field))
+    return Container(ref, False, False, tuple(_slot(ref, field, own, consumers) for field in FIELDS))
 
 
 def _slot(

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from reconciler.model import Field, Key
+from reconciler.model import FIELDS, Field, Key
 from reconciler.source.mapping.forms import CPU_UNITS, UNITS
 from reconciler.source.yamledit import Document, Mapping, Node, Scalar, Sequence, literal, parse
 
@@ -28,7 +28,7 @@ _TARGET: Final = re.compile(
     r"[ \t]+(?P<field>[a-z.]+)(?:[ \t]+in[ \t]+(?P<unit>[A-Za-z]+))?"
 )
 _POLICY: Final = re.compile(rf"(?P<namespace>{_PART}):(?P<name>{_PART})(?::(?P<part>tag|name|digest))?")
-_FIELDS: Final = {field.value: (field, "") for field in Field} | {
+_FIELDS: Final = {field.value: (field, "") for field in FIELDS} | {
     "image.tag": (Field.IMAGE, "tag"),
     "image.digest": (Field.IMAGE, "digest"),
 }

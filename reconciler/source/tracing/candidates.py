@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
-from reconciler.model import Field
+from reconciler.model import FIELDS, Field
 from reconciler.source.tracing import images
 from reconciler.source.tracing.charts import Chart, Keys, value_at
 from reconciler.source.tracing.reads import holders, read_paths, reads_any, relative_paths
@@ -18,7 +18,7 @@ CPU, MEMORY, TAG, IMAGE, DIGEST, COUNT = "cpu", "memory", "tag", "image", "diges
 
 _MOST: Final = 4_000
 _DEEPEST: Final = 40
-_LEAVES: Final = tuple(tuple(field.value.split(".")) for field in Field if field is not Field.IMAGE)
+_LEAVES: Final = tuple(tuple(field.value.split(".")) for field in FIELDS if field is not Field.IMAGE)
 
 _RESOURCES: Final = re.compile(r"(?i)(?:^|.*_|.*-|.*[a-z])?resources?$")
 _CPU: Final = re.compile(r"(?:^|.*[a-z_-])?(?:cpus?|CPUs?|Cpus?)(?:$|[A-Z_-].*)|.*(?:Cpu|CPU).*|.*[Cc]ores?$")

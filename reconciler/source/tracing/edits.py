@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from reconciler.model import ContainerRef, Field, FileChange, NewValue, Reason, Refused
+from reconciler.model import FIELDS, ContainerRef, Field, FileChange, NewValue, Reason, Refused
 from reconciler.source.render import HelmRequest, Renderer
 from reconciler.source.tracing.helm import Extra, Traced
 from reconciler.source.tracing.owners import Read, shown
@@ -235,7 +235,7 @@ class _Attempt:
 
     def base(self, each: RenderedContainer, mine: set[tuple[object, ...]]) -> tuple[str | int, ...] | None:
         """The value path of the `resources` that a container takes, if one of its fields is set now."""
-        for field in Field:
+        for field in FIELDS:
             origin = self.traced.origins.get((each.ref, field))
             if origin is not None and field is not Field.IMAGE:
                 keys = origin.seen.candidate.keys

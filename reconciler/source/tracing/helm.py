@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from reconciler.model import Container, ContainerRef, Field, Place, Reason, Refused, Slot
+from reconciler.model import FIELDS, Container, ContainerRef, Field, Place, Reason, Refused, Slot
 from reconciler.source.render import HelmRequest, Rendered, Renderer
 from reconciler.source.tracing.candidates import kinds
 from reconciler.source.tracing.charts import Keys, charts, defaults, mapping, merged, with_parameters
@@ -86,7 +86,7 @@ def _traced(
     origins: dict[FieldKey, Origin] = {}
     consumers: dict[tuple[Place, Field], list[ContainerRef]] = {}
     for each in found:
-        for field in Field:
+        for field in FIELDS:
             if (seen := findings.places.get((each.ref, field))) is None:
                 continue
             keys = seen.candidate.keys
@@ -101,7 +101,8 @@ def _traced(
             each.ref,
             each.init,
             each.sidecar,
-            tuple(_slot(unit, each, field, origins, findings, consumers) for field in Field),
+            tuple(_slot(unit, each, field, origins, findings, consumers) for field in FIELDS),
+            each.extras,
         )
         for each in found
     )

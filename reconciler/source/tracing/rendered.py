@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from reconciler.model import ContainerRef, Field
-from reconciler.source.objects import KINDS
+from reconciler.model import FIELDS, ContainerRef, Field
+from reconciler.source.objects import AMOUNTS, KINDS, SIZED
 from reconciler.source.yamledit.values import Part, UnreadableError, is_null, parts, read_part
 
 Path = tuple[str, ...]
@@ -51,6 +51,10 @@ class RenderedContainer(NamedTuple):
     path: Path
     values: dict[Field, str | None]
     resources: dict[Path, str]  # all that `resources` sets, other kinds of storage included
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        return tuple(sorted({name for _, name in self.resources} - {*SIZED}))
 
 
 class Number(NamedTuple):
@@ -136,7 +140,7 @@ class Render:
 
 
 WAYS: Final[dict[Field, Path]] = {
-    field: ("image",) if field is Field.IMAGE else ("resources", *field.value.split(".")) for field in Field
+    field: ("image",) if field is Field.IMAGE else ("resources", *field.value.split(".")) for field in FIELDS
 }
 
 
@@ -202,9 +206,16 @@ def _has_pods(found: Object) -> bool:
     return group in groups and isinstance(get(found.value, path), dict)
 
 
+def pod_level(found: Object) -> tuple[str, ...]:
+    """Of CPU and memory what the pod itself sets, for all its containers."""
+    pods = get(found.value, KINDS[found.identity.kind][1])
+    named = {name for _, name in _resources(pods if isinstance(pods, dict) else {})}
+    return tuple(name for name in SIZED if name in named)
+
+
 def _resources(item: dict[str, Any]) -> Iterator[tuple[Path, str]]:
     resources = item.get("resources")
-    for part in ("requests", "limits"):
+    for part in AMOUNTS:
         amounts = resources.get(part) if isinstance(resources, dict) else None
         for name, amount in amounts.items() if isinstance(amounts, dict) else ():
             if isinstance(amount, str) and not is_null(amount):

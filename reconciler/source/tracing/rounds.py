@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from reconciler.model import ContainerRef, Field, Refused
+from reconciler.model import FIELDS, ContainerRef, Field, Refused
 from reconciler.source.render import HelmRequest, Renderer
 from reconciler.source.tracing import images
 from reconciler.source.tracing.candidates import (
@@ -130,7 +130,9 @@ class _Search:
             tried.update(new)
 
     def left(self) -> list[FieldKey]:
-        return [(ref, field) for ref in self.containers for field in Field if (ref, field) not in self.places]
+        return [
+            (ref, field) for ref in self.containers for field in FIELDS if (ref, field) not in self.places
+        ]
 
     def try_again(self, tried: Sequence[Candidate]) -> None:
         """Filled places that came out nowhere, though what they hold is in force somewhere."""
