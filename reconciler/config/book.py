@@ -260,6 +260,7 @@ def _sizing(held: _Held) -> SizingPolicy:
         throttled_permille=value("throttled"),
         raised_only_kinds=value("raiseOnlyKinds"),
         manage_init=value("initContainers") == "manage",
+        smallest_savings=value("smallestSavings") if value("smallestSavings").millionths else None,
     )
 
 

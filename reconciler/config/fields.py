@@ -23,8 +23,10 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 
+from reconciler import money
 from reconciler.config import units
 from reconciler.config.paths import tidied
+from reconciler.model import Amount
 from reconciler.quantity import BadQuantity, flaw, parse_cpu, parse_memory
 
 API_VERSION: Final = "reconciler/v1"
@@ -87,6 +89,19 @@ def _quantity(parse: Callable[[str], int], resource: str, text: str) -> int:
     if value < 0:
         raise ValueError("it can't be below zero")
     return value
+
+
+def _amount(value: object) -> object:
+    """Money, exactly: a document is read without floats, so `0.0316` comes as the text it is."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError("expected an amount of money like 5, $5 or 5 EUR")
+    return money.amount(str(value))
+
+
+def _price(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError("expected the price of an hour like 0.0316")
+    return money.millionths(str(value))
 
 
 def single_line(text: str) -> str:
@@ -214,3 +229,14 @@ Permille = Annotated[int, *_before(units.permille, pattern=_PERMILLE, examples=[
 Percentile = Annotated[int, *_before(units.percentile, type=_NUMBER, examples=["95", "99.5"])]
 Cpu = Annotated[int, *_before(_cpu, type=_NUMBER, examples=["250m", "0.5", "2"])]
 Memory = Annotated[int, *_before(_memory, type=_NUMBER, examples=["512Mi", "1.5Gi"])]
+Money = Annotated[
+    Amount, BeforeValidator(_amount), WithJsonSchema({"type": _NUMBER, "examples": ["5", "$5", "5 EUR"]})
+]
+HourlyPrice = Annotated[
+    int, BeforeValidator(_price), WithJsonSchema({"type": _NUMBER, "examples": ["0.0316"]})
+]
+Currency = Annotated[
+    str,
+    AfterValidator(money.currency),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Z]{3}$", "examples": ["USD", "EUR"]}),
+]

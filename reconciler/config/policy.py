@@ -16,6 +16,7 @@ from reconciler.config.fields import (
     Glob,
     Line,
     Memory,
+    Money,
     Name,
     Percent,
     Percentile,
@@ -167,6 +168,9 @@ class Resources(Written):
     )
     init_containers: Literal["keep", "manage"] = Field(
         default=UNSET, description="Init containers run for moments, so their use is hardly measured."
+    )
+    smallest_savings: Money = Field(
+        default=UNSET, description="Savings of less money a month are left alone: 5, $5 or 5 EUR; 0 for none."
     )
     peers: Peers = Field(default=UNSET, description="Whose needs count for each other.")
 
