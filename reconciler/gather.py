@@ -81,13 +81,24 @@ def with_peers(found: Iterable[Subject], peers: Peers) -> Iterator[Subject]:
         yield subject._replace(peers=members, unseen=unseen)
 
 
-Days = tuple[ContainerRef, int]  # a container, within a window of so many days
+class Lookback(NamedTuple):
+    """How far back a policy looks, and after how many days what was used counts half as much; 0 is never."""
+
+    days: int
+    half_life: int
+
+    @classmethod
+    def of(cls, policy: Policy) -> Lookback:
+        return cls(policy.sizing.window_days, policy.sizing.cpu.half_life_days)
+
+
+Asked = tuple[ContainerRef, Lookback]
 
 
 class Measured(NamedTuple):
     """What everyone used within the window of each policy that asks, and what that took."""
 
-    usage: Mapping[Days, Usage | NoUsage]
+    usage: Mapping[Asked, Usage | NoUsage]
     failures: tuple[Failure, ...]
     costs: tuple[Cost, ...]
     notes: tuple[Note, ...]
@@ -95,25 +106,25 @@ class Measured(NamedTuple):
 
 def measure(wanted: Sequence[Subject], sources: Sources, now: int, progress: Progress) -> Measured:
     """Whoever a line feeds, and their peers, within the window of the policy that asks."""
-    measured: dict[Days, Usage | NoUsage] = {}
+    measured: dict[Asked, Usage | NoUsage] = {}
     failures: dict[Failure, None] = {}
     costs: list[Cost] = []
     notes: dict[Note, None] = {}
-    windows = _windows(wanted)
-    advance = progress.step("Reading utilization", sum(map(len, windows.values())))
-    for source, refs in _by_source(windows, sources):
+    lookbacks = _lookbacks(wanted)
+    advance = progress.step("Reading utilization", sum(map(len, lookbacks.values())))
+    for source, refs in _by_source(lookbacks, sources):
         if source is None:
             silence = NoUsage(
                 Reason.NO_METRICS, "no metrics source is configured for it; --metrics names one"
             )
-            measured.update(((ref, days), silence) for ref in refs for days in windows[ref])
+            measured.update(((ref, back), silence) for ref in refs for back in lookbacks[ref])
             continue
         # The longest first: a server that has told of it has told of the shorter ones.
-        for days in sorted({days for ref in refs for days in windows[ref]}, reverse=True):
+        for back in sorted({back for ref in refs for back in lookbacks[ref]}, reverse=True):
             # All of them are named each time: only so can the source see which it can't tell apart.
-            reading = source.read(refs, now - days * DAY, now, told=progress)
+            reading = source.read(refs, now - back.days * DAY, now, half_life=back.half_life, told=progress)
             chosen = {
-                (ref, days): found for ref, found in reading.usage.items() if days in windows.get(ref, ())
+                (ref, back): found for ref, found in reading.usage.items() if back in lookbacks.get(ref, ())
             }
             measured.update(chosen)
             failures.update(dict.fromkeys(reading.failures))
@@ -123,12 +134,12 @@ def measure(wanted: Sequence[Subject], sources: Sources, now: int, progress: Pro
     return Measured(measured, tuple(failures), summed(costs), tuple(notes))
 
 
-def _windows(wanted: Iterable[Subject]) -> dict[ContainerRef, set[int]]:
-    found: dict[ContainerRef, set[int]] = {}
+def _lookbacks(wanted: Iterable[Subject]) -> dict[ContainerRef, set[Lookback]]:
+    found: dict[ContainerRef, set[Lookback]] = {}
     for subject in wanted:
         peers = (member.container.ref for member in subject.peers)
         for ref in (*consumers_of(subject.container), *peers):
-            found.setdefault(ref, set()).add(subject.policy.sizing.window_days)
+            found.setdefault(ref, set()).add(Lookback.of(subject.policy))
     return found
 
 
@@ -155,7 +166,7 @@ def summed(costs: Iterable[Cost]) -> tuple[Cost, ...]:
 class Known(NamedTuple):
     """What is known of every container, whoever of them a line feeds."""
 
-    usage: Mapping[Days, Usage | NoUsage]
+    usage: Mapping[Asked, Usage | NoUsage]
     subjects: Mapping[ContainerRef, Subject]
 
 
@@ -278,7 +289,7 @@ def _counted(subject: Subject, fed: Sequence[ContainerRef], known: Known) -> tup
         member = peers.get(ref)
         meant = known.subjects.get(ref, subject if member is None else member)
         silence = NoUsage(Reason.NO_METRICS, "it was not asked for")
-        used = known.usage.get((ref, subject.policy.sizing.window_days), silence)
+        used = known.usage.get((ref, Lookback.of(subject.policy)), silence)
         if subject.unseen and isinstance(used, Usage):
             used = used._replace(incomplete=used.incomplete or subject.unseen)
         found.append(_consumer(ref, meant, used)._replace(peer=_peer(member)))

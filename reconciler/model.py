@@ -525,6 +525,7 @@ class LevelPolicy(NamedTuple):
     smallest_change: int  # over all replicas together; savings worth less are kept
     missing: str  # add | keep
     limit: str  # keep | raise: what happens to a limit below the new request
+    half_life_days: int = 0  # after so many days what was used counts half as much; 0: all days count alike
     fixed_heap: str = "floor"  # floor | hold | ignore: what a heap of a fixed size does to the memory request
     percentage_heap: str = "keep"  # keep | lower: whether usage lowers memory that a heap takes a share of
 

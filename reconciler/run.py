@@ -254,7 +254,7 @@ def weigh(job: Job) -> Weighed:
 
 
 def _evidence(
-    job: Job, site: Site, usage: Mapping[gather.Days, Usage | NoUsage]
+    job: Job, site: Site, usage: Mapping[gather.Asked, Usage | NoUsage]
 ) -> Iterator[tuple[Workload, Evidence]]:
     known = gather.Known(usage, {subject.container.ref: subject for subject in site.subjects})
     for subject in site.subjects:
@@ -262,7 +262,7 @@ def _evidence(
 
 
 def _decide(
-    job: Job, site: Site, usage: Mapping[gather.Days, Usage | NoUsage]
+    job: Job, site: Site, usage: Mapping[gather.Asked, Usage | NoUsage]
 ) -> list[tuple[Workload, Decision]]:
     advance = job.progress.step("Deciding", len(site.subjects))
     decisions: list[tuple[Workload, Decision]] = []
