@@ -16,6 +16,7 @@ from reconciler.model import (
     Failure,
     Field,
     LastChange,
+    NodeSize,
     Note,
     NoUsage,
     Peer,
@@ -27,6 +28,7 @@ from reconciler.model import (
     containers,
 )
 from reconciler.peers import Member, Peers
+from reconciler.pods import Pods
 from reconciler.ports import Files, Past, Policies, Progress
 from reconciler.proposals.history import History, events_of, history, merged_elsewhere
 from reconciler.quantity import BadQuantity, read
@@ -168,6 +170,19 @@ class Known(NamedTuple):
 
     usage: Mapping[Asked, Usage | NoUsage]
     subjects: Mapping[ContainerRef, Subject]
+    pods: Pods
+
+
+def known_of(
+    usage: Mapping[Asked, Usage | NoUsage],
+    subjects: Sequence[Subject],
+    discoveries: Iterable[Discovery],
+    nodes: Mapping[str, NodeSize],
+) -> Known:
+    """`discoveries` are of all repositories: a line may feed, and a namespace hold, what others define."""
+    replicas = {ref: used.replicas for (ref, _), used in usage.items() if isinstance(used, Usage)}
+    workloads = (workload for one in discoveries for workload in one.workloads)
+    return Known(usage, {one.container.ref: one for one in subjects}, Pods(workloads, nodes, replicas))
 
 
 def evidence(subject: Subject, known: Known, discovery: Discovery, past: History, now: int) -> Evidence:
@@ -284,6 +299,7 @@ def _counted(subject: Subject, fed: Sequence[ContainerRef], known: Known) -> tup
     slots = [one for one in subject.container.slots if one.field in RESOURCE_FIELDS and one.consumers]
     on_all = set(fed).intersection(*(slot.consumers for slot in slots))
     peers = {one.container.ref: one for one in subject.peers if one.container.ref not in on_all}
+    texts = {slot.field: slot.value for slot in slots}
     found = []
     for ref in (*fed, *sorted(peers.keys() - {*fed})):
         member = peers.get(ref)
@@ -292,7 +308,8 @@ def _counted(subject: Subject, fed: Sequence[ContainerRef], known: Known) -> tup
         used = known.usage.get((ref, Lookback.of(subject.policy)), silence)
         if subject.unseen and isinstance(used, Usage):
             used = used._replace(incomplete=used.incomplete or subject.unseen)
-        found.append(_consumer(ref, meant, used)._replace(peer=_peer(member)))
+        one = _consumer(ref, meant, used)._replace(peer=_peer(member))
+        found.append(known.pods.around(one, texts) if member is None else one)
     return tuple(found)
 
 

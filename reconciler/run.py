@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 from reconciler import gather
@@ -25,6 +26,7 @@ from reconciler.model import (
     Failure,
     Keep,
     NewValue,
+    NodeSize,
     Note,
     NoUsage,
     Proposal,
@@ -64,6 +66,7 @@ class Job(NamedTuple):
     progress: Progress
     failed: tuple[Failure, ...] = ()  # targets that could not even be set up
     notes: tuple[Note, ...] = ()
+    nodes: Mapping[str, NodeSize] = MappingProxyType({})  # the largest of each cluster
 
 
 class Site(NamedTuple):
@@ -256,7 +259,7 @@ def weigh(job: Job) -> Weighed:
 def _evidence(
     job: Job, site: Site, usage: Mapping[gather.Asked, Usage | NoUsage]
 ) -> Iterator[tuple[Workload, Evidence]]:
-    known = gather.Known(usage, {subject.container.ref: subject for subject in site.subjects})
+    known = gather.known_of(usage, site.subjects, site.estate.discoveries.values(), job.nodes)
     for subject in site.subjects:
         yield subject.workload, gather.evidence(subject, known, site.discovery, site.history, job.now)
 

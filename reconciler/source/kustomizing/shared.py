@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from reconciler.model import Container, ContainerRef, Place, Slot
+from reconciler.model import ContainerRef, Place, Slot
 from reconciler.source.kustomizing.overlay import OVERLAY
 from reconciler.source.kustomizing.traced import Traced
 
