@@ -27,6 +27,7 @@ from reconciler.config.fields import (
 from reconciler.config.logins import WithToken
 from reconciler.config.metrics import Metrics
 from reconciler.config.paths import tidied
+from reconciler.config.prices import PriceRules
 from reconciler.config.rendering import Rendering
 from reconciler.model import Note
 
@@ -214,6 +215,9 @@ class Settings(Written):
     rendering: Rendering = Field(default=Rendering(), description="How charts and overlays are rendered.")
     policies: File | None = Field(
         default=None, description="Folder of policies, or one file. Without: balanced."
+    )
+    prices: PriceRules = Field(
+        default=(), description="What an hour costs. Without: list prices of public clouds, said to be such."
     )
     proposals: Proposals = Field(default=Proposals(), description="How merge requests are cut and called.")
     commits: Commits = Field(default=Commits(), description="What the commits carry.")

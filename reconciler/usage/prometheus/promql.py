@@ -31,6 +31,8 @@ PHASE: Final = "kube_pod_status_phase"
 MADE: Final = "kube_namespace_created"
 HPA_INFO: Final = "kube_horizontalpodautoscaler_info"
 HPA_TARGET: Final = "kube_horizontalpodautoscaler_spec_target_metric"
+NODE_CPU_COST: Final = "node_cpu_hourly_cost"
+NODE_RAM_COST: Final = "node_ram_hourly_cost"
 # Beside the root of a node's groups of processes, which is often dropped.
 NODES: Final = ("machine_memory_bytes", "container_scrape_error", "cadvisor_version_info")
 _ROOT: Final = 'id="/"'
@@ -278,6 +280,13 @@ class Questions(NamedTuple):
         what = self.by(space, "horizontalpodautoscaler", "metric_name", "metric_target_type")
         infos = f"max {whom} (last_over_time({self.state(HPA_INFO, namespaces)}[{window}s]))"
         return infos, f"max {what} (last_over_time({self.state(HPA_TARGET, namespaces)}[{window}s]))"
+
+    def node_cost(self, metric: str, window: int) -> str:
+        """The median over the nodes of what OpenCost says; it has no price at all for some of them."""
+        by = f" by ({','.join(map(_label, self.scope.telling))}) " if self.scope.telling else ""
+        parts = self._scope()
+        series = f"{metric}{{{','.join(parts)}}}" if parts else metric
+        return f"quantile{by}(0.5,last_over_time({series}[{window}s]) > 0)"
 
 
 def of_init(metric: str) -> str:

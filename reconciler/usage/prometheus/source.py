@@ -23,6 +23,7 @@ from reconciler.usage.port import Cost, Namespaces, Reading, Recorded, Telling, 
 from reconciler.usage.prometheus.hints import cluster_hints, hints
 from reconciler.usage.prometheus.limits import Limits
 from reconciler.usage.prometheus.listening import Heard, Listening, Source
+from reconciler.usage.prometheus.opencost import NodePrices, node_prices
 from reconciler.usage.prometheus.probe import require_series, series_of, with_images
 from reconciler.usage.prometheus.promql import MEMORY, Questions, Scope
 from reconciler.usage.prometheus.unanswered import UnansweredError
@@ -90,6 +91,14 @@ class LiveSource:
             return cluster_hints(self._source.server.labels(label, [MEMORY]), label)
         except UnansweredError:
             return ()  # not all of the kin answer this, and nothing else needs it
+
+    def prices(self, cluster: str, at: int) -> NodePrices | None:
+        """What OpenCost says of that cluster; None where it says nothing. Problem when it can't be asked."""
+        questions = Questions(self._scope(cluster), self._source.labels)
+        try:
+            return node_prices(self._source.server, questions, at)
+        except UnansweredError as error:
+            raise Problem(f"metrics {self.name}", error.words, whose=error.whose) from None
 
     def read(
         self,
