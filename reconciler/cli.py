@@ -19,6 +19,7 @@ from reconciler.commands import (
     demo,
     doctor,
     explain,
+    images,
     init,
     mr,
     record,
@@ -86,6 +87,7 @@ app.command("schema")(schema.schema)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.add_typer(mr.app, name="mr")
+app.add_typer(images.app, name="images")
 
 
 def main() -> None:

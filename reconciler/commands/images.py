@@ -1,0 +1,133 @@
+"""`reconcile images`: which tag a policy would take, tried without touching anything."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import IO, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from reconciler.commands.common import Exit, Output, OutputOption, errors_console, parse_now, print_json
+from reconciler.errors import Misconfigured
+from reconciler.images.choose import Chosen, NoChoice, choose
+from reconciler.images.reference import is_tag
+from reconciler.images.rules import STRATEGIES, BadRuleError, Compiled, ImageRule, Level, Order, strategy
+from reconciler.report.diffs import shown
+from reconciler.report.rows import API_VERSION
+from reconciler.report.text import console, new_table, print_table
+
+app = typer.Typer(help="Image tags: try a policy on a list of them.", no_args_is_help=True)
+_MOST_TEXT = 64 << 20  # more than a million tags
+
+
+@app.callback()
+def _images() -> None:
+    pass
+
+
+@app.command("choose")
+def choose_tag(
+    current: Annotated[str, typer.Option("--current", metavar="TAG", help="The tag in force.")],
+    named: Annotated[
+        str,
+        typer.Option("--strategy", metavar="NAME", help=f"{', '.join(STRATEGIES)}; docs/images.md."),
+    ] = "auto",
+    range_: Annotated[
+        str | None, typer.Option("--range", metavar="RANGE", help="For semver: '^1.2', '>=1.2 <3', '1.x'.")
+    ] = None,
+    filter_: Annotated[
+        str | None, typer.Option("--filter", metavar="RE", help="Only tags in which this (RE2) is found.")
+    ] = None,
+    extract: Annotated[
+        str | None,
+        typer.Option(
+            "--extract", metavar="TEXT", help="What counts of a tag: '$1', '${name}' of the filter."
+        ),
+    ] = None,
+    order: Annotated[
+        Order, typer.Option("--order", help="For numerical and alphabetical: which end is the newest.")
+    ] = Order.ASCENDING,
+    level: Annotated[
+        Level, typer.Option("--level", help="The largest step, where no range is given.")
+    ] = Level.MAJOR,
+    pre_releases: Annotated[bool, typer.Option("--pre-releases", help="Take these as well.")] = False,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Choose among tags on standard input, one a line, as a policy would; ends with 1 when none fits.
+
+    The first line printed is the tag. Below it: why the nearest others are not it. For strategy
+    newest a line holds the tag, a tab, and when it was made.
+
+    printf '1.2.3\\n1.2.4\\n' | reconcile images choose --current 1.2.3
+    """
+    rule = _rule(named, ImageRule(range=range_, filter=filter_, extract=extract, order=order, level=level,
+                                  pre_releases=pre_releases))  # fmt: skip
+    if not is_tag(current):
+        raise Misconfigured("--current", f"--current {current!r} is no tag.")
+    tags, made = _read(sys.stdin)
+    found = choose(rule, current, tags, made)
+    if output is Output.JSON:
+        print_json(_document(current, found))
+    elif isinstance(found, Chosen):
+        _print(found)
+    else:
+        errors_console().print(f"reconcile: {shown(found.why)}.", style="red")
+        _print_lost(found)
+    if isinstance(found, NoChoice):
+        raise typer.Exit(Exit.SOME_FAILED)
+
+
+def _rule(named: str, rule: ImageRule) -> ImageRule:
+    """What can't be meant is a mistake in the command, not an image without a choice."""
+    try:
+        rule = rule._replace(strategy=strategy(named))
+        Compiled(rule)
+    except BadRuleError as bad:
+        raise Misconfigured("images choose", f"{bad}.") from bad
+    return rule
+
+
+def _read(source: IO[str] | None) -> tuple[list[str], dict[str, int]]:
+    text = source.buffer.read(_MOST_TEXT + 1) if source is not None else b""  # type: ignore[attr-defined]
+    if len(text) > _MOST_TEXT:
+        raise Misconfigured("standard input", "standard input is larger than any list of tags.")
+    tags: dict[str, None] = {}
+    made: dict[str, int] = {}
+    for line in text.decode("utf-8", "replace").splitlines():
+        tag, tab, moment = line.strip().partition("\t")
+        if tag:
+            tags[tag] = None
+        if tab:
+            made[tag] = parse_now(moment.strip()) or 0
+    return list(tags), made
+
+
+def _document(current: str, found: Chosen | NoChoice) -> dict[str, Any]:
+    chosen = found.tag if isinstance(found, Chosen) else None
+    lost: Iterable[Mapping[str, str]] = ({"tag": one.tag, "why": one.why} for one in found.lost)
+    return {
+        "apiVersion": API_VERSION,
+        "current": current,
+        "chosen": chosen,
+        "changes": chosen is not None and chosen != current,
+        "why": found.why,
+        "lost": list(lost),
+    }
+
+
+def _print(found: Chosen) -> None:
+    out = console()
+    out.print(Text(shown(found.tag), style="bold green"))
+    out.print(Text(f"  {shown(found.why)}"))
+    _print_lost(found)
+
+
+def _print_lost(found: Chosen | NoChoice) -> None:
+    if not found.lost:
+        return
+    table = new_table("NOT", "BECAUSE")
+    for one in found.lost:
+        table.add_row(shown(one.tag), shown(one.why))
+    print_table(console(), table)

@@ -1,0 +1,146 @@
+"""What can be seen in a tag without being told: which others are versions of the same kind.
+
+    v1.25.3-alpine   prefix "v", numbers 1.25.3, suffix "alpine"
+    2024-01-15       a date, also with a time: 2024-01-15T10-30-00
+    1234             one number alone: of a build, or a major version
+    1.2.3-rc.1       not stable
+    1.2.3-debian-12-r5   suffix "debian-12", revision 5
+
+Two tags are of one kind when they differ in their numbers alone. So `1.25` never becomes `1.25.3`,
+`-alpine` never `-slim`, and a version never a date or a commit.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+
+class Scheme(StrEnum):
+    VERSION = "version"
+    DATE = "date"
+    NUMBER = "number"
+
+
+class Shape(NamedTuple):
+    """A tag taken apart. `order` compares tags of one kind."""
+
+    prefix: str
+    numbers: tuple[int, ...]
+    scheme: Scheme
+    dots: str  # what stands between the numbers
+    widths: tuple[int, ...]  # digits of each number
+    padded: bool  # whether a number has zeros in front
+    pre: tuple[tuple[int, int, str], ...]  # () for a stable one
+    suffix: str
+    revision: int | None
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        return (self.prefix, len(self.numbers), self.scheme, self.dots, self.suffix, self.revision is None)
+
+    def is_like(self, other: Shape) -> bool:
+        """Whether both are versions of one kind. 24.04 is like 24.10, and not like 24.4."""
+        zeros = self.padded or other.padded
+        return self.kind == other.kind and (not zeros or self.widths == other.widths)
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        return (self.numbers, self.pre or _STABLE, self.revision or 0)
+
+
+_STABLE: Final = ((2, 0, ""),)
+_SIGNATURE = re.compile(r"sha256-[0-9a-f]{64}(?:\.[a-z0-9]+)?|.*\.(?:sig|att|sbom)")
+_PREFIX = r"(?P<prefix>(?:[A-Za-z][A-Za-z0-9]{0,30}[-_.])*?[vV]?)"
+_DAY = r"(?:19|20)[0-9]{2}-(?:0[1-9]|1[0-2])-[0-3][0-9](?:T[0-9]{2}-[0-9]{2}-[0-9]{2})?"
+_TAKEN = re.compile(_PREFIX + r"(?P<numbers>[0-9]+(?:[.][0-9]+)*)(?P<rest>(?:(?:[^0-9.]|[.][^0-9.]).*)?)")
+_DASHED_DATE = re.compile(_PREFIX + rf"(?P<numbers>{_DAY})(?P<rest>(?:[^0-9].*)?)")
+_HASH = re.compile(r"(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])[0-9a-f]{7,40}")
+_REVISION = re.compile(r"(?P<suffix>.*?)[-_.]?(?<![0-9A-Za-z])(?:r|build|b|rev)(?P<revision>[0-9]{1,9})")
+_PRE_WORDS: Final = (
+    *("alpha", "beta", "rc", "cr", "prerelease", "preview", "pre", "development", "develop", "devel", "dev"),
+    *("snapshot", "nightly", "canary", "edge", "next", "ea", "milestone", "insiders", "unstable", "testing"),
+    *("test", "experimental", "exp", "main", "master", "draft", "wip"),
+)
+_PRE = re.compile(
+    rf"[-_.]?(?P<word>{'|'.join(_PRE_WORDS)}|[abm](?=[0-9]))(?P<number>[-_.]?[0-9]*)(?![A-Za-z])",
+    re.IGNORECASE,
+)
+_LONGEST_NUMBER: Final = 18
+_DATE_8: Final = 8
+
+
+def shape(tag: str) -> Shape | None:
+    """None for what is no version: a name, a commit, a signature."""
+    if _SIGNATURE.fullmatch(tag) or _HASH.fullmatch(tag):
+        return None
+    found = _DASHED_DATE.fullmatch(tag) or _TAKEN.fullmatch(tag)
+    if found is None:
+        return None
+    written, rest = found["numbers"], found["rest"]
+    dots = "-" if "-" in written else "."
+    parts = written.replace("T", dots).split(dots)
+    if any(len(part) > _LONGEST_NUMBER for part in parts) or _is_commit(written + rest):
+        return None
+    pre, rest = _pre_of(rest)
+    suffix, revision = _revision_of(rest.lstrip("-_.+"))
+    if suffix is None:
+        return None
+    return Shape(
+        prefix=found["prefix"],
+        numbers=tuple(map(int, parts)),
+        scheme=_scheme(parts),
+        dots=dots if len(parts) > 1 else "",
+        widths=tuple(map(len, parts)),
+        padded=any(len(part) > 1 and part[0] == "0" for part in parts),
+        pre=pre,
+        suffix=suffix,
+        revision=revision,
+    )
+
+
+def _is_commit(text: str) -> bool:
+    """`12ab34f` has its digits first; `main-12ab34f` is caught by its rest."""
+    return bool(_HASH.fullmatch(re.split(r"[-_.+]", text)[0]))
+
+
+def _pre_of(rest: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
+    found = _PRE.match(rest)
+    if found is None:
+        return (), rest
+    digits = found["number"].lstrip("-_.")
+    after = rest[found.end() :]
+    more = re.match(r"(?:[.][0-9]+)+", after)
+    numbers = [digits] if digits else []
+    if more:
+        numbers += more[0][1:].split(".")
+        after = after[more.end() :]
+    words: list[tuple[int, int, str]] = [(1, 0, found["word"].lower())]
+    words += [(0, int(each[:_LONGEST_NUMBER]), "") for each in numbers]
+    return tuple(words), after
+
+
+def _revision_of(rest: str) -> tuple[str | None, int | None]:
+    """The suffix, and the count of builds at its end; None for a suffix that names a commit."""
+    if any(_HASH.fullmatch(part) for part in re.split(r"[-_.+]", rest.removeprefix("g"))):
+        return None, None
+    found = _REVISION.fullmatch(rest)
+    if found is None:
+        return rest, None
+    return found["suffix"].rstrip("-_."), int(found["revision"])
+
+
+def _scheme(parts: list[str]) -> Scheme:
+    first = parts[0]
+    if len(parts) == 1:
+        return Scheme.DATE if _is_day(first) else Scheme.NUMBER
+    is_year = len(first) == 4 and "1990" <= first <= "2099"
+    return Scheme.DATE if is_year or _is_day(first) else Scheme.VERSION
+
+
+def _is_day(text: str) -> bool:
+    """20240115, also with hours, minutes and seconds behind."""
+    if len(text) not in (_DATE_8, _DATE_8 + 4, _DATE_8 + 6):
+        return False
+    return "1990" <= text[:4] <= "2099" and "01" <= text[4:6] <= "12" and "01" <= text[6:8] <= "31"

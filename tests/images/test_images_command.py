@@ -1,0 +1,71 @@
+"""`reconcile images choose`, as a user types it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_DOCS = Path(__file__).parents[2] / "docs" / "images.md"
+
+
+def _run(tags: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "reconciler", "images", "choose", *arguments]
+    return subprocess.run(command, input=tags, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_example_in_the_docs_is_what_is_printed() -> None:
+    example = _DOCS.read_text().split("```")[1].strip()
+    command, _, wanted = example.partition("\n")
+    found = re.fullmatch(r"\$ printf '(?P<tags>[^']*)' \| reconcile images choose (?P<rest>.*)", command)
+    assert found is not None
+    ended = _run(found["tags"].replace("\\n", "\n"), *found["rest"].split())
+    assert ended.returncode == 0
+    assert [line.rstrip() for line in ended.stdout.strip().splitlines()] == wanted.splitlines()
+
+
+def test_none_is_an_exit_code_and_a_reason() -> None:
+    ended = _run("1.2.2\n", "--current", "1.2.3")
+    assert (ended.returncode, ended.stdout.splitlines()[0].split()) == (1, ["NOT", "BECAUSE"])
+    assert "none of 1 tags can follow 1.2.3" in ended.stderr
+    told = json.loads(_run("", "--current", "1.2.3", "-o", "json").stdout)
+    assert (told["chosen"], told["why"]) == (None, "there are no tags")
+
+
+def test_the_one_in_force_is_no_change() -> None:
+    told = json.loads(_run("1.2.3\n", "--current", "1.2.3", "-o", "json").stdout)
+    assert (told["chosen"], told["changes"]) == ("1.2.3", False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--current", "1 2"), "is no tag"),
+        (("--current", "1", "--strategy", "semvr"), "is no strategy"),
+        (("--current", "1", "--filter", "("), "no regular expression"),
+        (("--current", "1", "--strategy", "semver", "--range", "foo"), "no version"),
+        (("--current", "1", "--extract", "$1"), "no filter"),
+        ((), "--current"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_mistake(arguments: tuple[str, ...], words: str) -> None:
+    ended = _run("1\n", *arguments)
+    assert ended.returncode == 2
+    assert words in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_times_stand_behind_a_tab() -> None:
+    tags = "a\t2024-01-01T00:00:00Z\nb\t1704067201\n"
+    ended = _run(tags, "--current", "a", "--strategy", "newest-build")
+    assert ended.stdout.splitlines()[0] == "b"
+
+
+def test_hostile_tags_are_shown_as_text() -> None:
+    ended = _run("1.2.3\n\x1b[31mred\n1.2.4\x1b]0;x\x07\n" + "9" * 200 + "\n", "--current", "1.2.3")
+    assert ended.returncode == 0
+    assert "\x1b" not in ended.stdout
