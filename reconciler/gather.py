@@ -21,6 +21,7 @@ from reconciler.model import (
     NoUsage,
     Peer,
     Policy,
+    Price,
     Reason,
     Slot,
     Usage,
@@ -30,6 +31,7 @@ from reconciler.model import (
 from reconciler.peers import Member, Peers
 from reconciler.pods import Pods
 from reconciler.ports import Files, Past, Policies, Progress
+from reconciler.pricing import Prices
 from reconciler.proposals.history import History, events_of, history, merged_elsewhere
 from reconciler.quantity import BadQuantity, read
 from reconciler.source.mapping import in_force
@@ -104,6 +106,7 @@ class Measured(NamedTuple):
     failures: tuple[Failure, ...]
     costs: tuple[Cost, ...]
     notes: tuple[Note, ...]
+    prices: Prices = Prices()
 
 
 def measure(wanted: Sequence[Subject], sources: Sources, now: int, progress: Progress) -> Measured:
@@ -171,18 +174,20 @@ class Known(NamedTuple):
     usage: Mapping[Asked, Usage | NoUsage]
     subjects: Mapping[ContainerRef, Subject]
     pods: Pods
+    prices: Prices
 
 
 def known_of(
-    usage: Mapping[Asked, Usage | NoUsage],
+    measured: Measured,
     subjects: Sequence[Subject],
     discoveries: Iterable[Discovery],
     nodes: Mapping[str, NodeSize],
 ) -> Known:
     """`discoveries` are of all repositories: a line may feed, and a namespace hold, what others define."""
-    replicas = {ref: used.replicas for (ref, _), used in usage.items() if isinstance(used, Usage)}
+    replicas = {ref: used.replicas for (ref, _), used in measured.usage.items() if isinstance(used, Usage)}
     workloads = (workload for one in discoveries for workload in one.workloads)
-    return Known(usage, {one.container.ref: one for one in subjects}, Pods(workloads, nodes, replicas))
+    by_ref = {one.container.ref: one for one in subjects}
+    return Known(measured.usage, by_ref, Pods(workloads, nodes, replicas), measured.prices)
 
 
 def evidence(subject: Subject, known: Known, discovery: Discovery, past: History, now: int) -> Evidence:
@@ -203,6 +208,7 @@ def evidence(subject: Subject, known: Known, discovery: Discovery, past: History
             if (ref, field.value) in past.merged
         ),
         opted_out=subject.opted_out,
+        price=_price(container.ref, workload, known.prices),
     )
 
 
@@ -300,6 +306,7 @@ def _counted(subject: Subject, fed: Sequence[ContainerRef], known: Known) -> tup
     on_all = set(fed).intersection(*(slot.consumers for slot in slots))
     peers = {one.container.ref: one for one in subject.peers if one.container.ref not in on_all}
     texts = {slot.field: slot.value for slot in slots}
+    own = _price(subject.container.ref, subject.workload, known.prices)
     found = []
     for ref in (*fed, *sorted(peers.keys() - {*fed})):
         member = peers.get(ref)
@@ -308,9 +315,16 @@ def _counted(subject: Subject, fed: Sequence[ContainerRef], known: Known) -> tup
         used = known.usage.get((ref, Lookback.of(subject.policy)), silence)
         if subject.unseen and isinstance(used, Usage):
             used = used._replace(incomplete=used.incomplete or subject.unseen)
-        one = _consumer(ref, meant, used)._replace(peer=_peer(member))
+        price = _price(ref, meant.workload, known.prices)
+        one = _consumer(ref, meant, used)._replace(peer=_peer(member), price=price if price != own else None)
         found.append(known.pods.around(one, texts) if member is None else one)
     return tuple(found)
+
+
+def _price(ref: ContainerRef, workload: Workload, prices: Prices) -> Price:
+    """Which nodes its pods choose is known of its own workload alone."""
+    known = (workload.cluster, workload.namespace, workload.kind, workload.name) == ref[:4]
+    return prices.of(ref.cluster, workload.node_selector if known else ())
 
 
 def _peer(member: Member | None) -> Peer | None:

@@ -216,6 +216,7 @@ class Workload(NamedTuple):
     limit_ranges: tuple[LimitRange, ...] = ()  # of its namespace, wherever they stand
     quotas: tuple[Quota, ...] = ()
     pod_level: tuple[str, ...] = ()  # of "cpu", "memory": what its pods set as a whole
+    node_selector: tuple[tuple[str, str], ...] = ()  # of its pods, ordered
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -315,6 +316,13 @@ class Reason(StrEnum):
     AT_CEILING = "at-ceiling"
     ONLY_RAISED = "only-raised"
     LIMIT_BELOW = "limit-below"
+    UNWANTED_LIMIT = "unwanted-limit"
+    QOS_CLASS = "qos-class"
+    LIMIT_RANGE = "limit-range"
+    QUOTA = "quota"
+    NODE_SIZE = "node-size"
+    ACCELERATOR = "accelerator"
+    POD_LEVEL = "pod-level"
     HEAP_FLOOR = "heap-floor"
     PERCENTAGE_HEAP = "percentage-heap"
     HEAP_ABOVE_LIMIT = "heap-above-limit"
@@ -524,7 +532,11 @@ class LevelPolicy(NamedTuple):
     round_to: int
     smallest_change: int  # over all replicas together; savings worth less are kept
     missing: str  # add | keep
-    limit: str  # keep | raise: what happens to a limit below the new request
+    limit: str  # keep | raise | equal | ratio | multiple | none: what happens to the limit
+    limit_percent: int = 0  # multiple: the limit in per cent of the request
+    missing_limit: str = "keep"  # add | keep: whether a container without a limit gets one
+    lower_limit: bool | None = None  # None: of CPU alone
+    whole: bool = False  # containers with whole CPUs to themselves keep whole ones
     half_life_days: int = 0  # after so many days what was used counts half as much; 0: all days count alike
     fixed_heap: str = "floor"  # floor | hold | ignore: what a heap of a fixed size does to the memory request
     percentage_heap: str = "keep"  # keep | lower: whether usage lowers memory that a heap takes a share of
@@ -549,6 +561,8 @@ class SizingPolicy(NamedTuple):
     stale_after: int = 0  # seconds without a sample after which nothing is lowered; 0 for any age
     quiet_days: int = 0  # without a kill, under a higher limit, after which it holds no more; 0 for never
     most_restarts: int = 0  # since the last change, more often than before; 0 for any number
+    qos_class: str = "change"  # keep | change: whether changes may turn a Guaranteed pod into a Burstable one
+    accelerators: str = "manage"  # raise | manage: what becomes of containers with a GPU or the like
     band_adapts: str = "none"  # none | small | all: whose dead band is another than the one that is said
 
 

@@ -8,7 +8,7 @@ the rest goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
@@ -28,16 +28,15 @@ from reconciler.model import (
     NewValue,
     NodeSize,
     Note,
-    NoUsage,
     Proposal,
     Reason,
     Report,
-    Usage,
     Workload,
     containers,
 )
 from reconciler.peers import Home, Peers, hidden
 from reconciler.ports import Files, Past, Policies, Progress, Repository
+from reconciler.pricing import Priced, assumed
 from reconciler.proposals.build import Base, Templates, build
 from reconciler.proposals.group import Candidate, Group, group, hold_frozen, hold_savings, keep, once
 from reconciler.proposals.history import History, hold_rejected
@@ -66,6 +65,7 @@ class Job(NamedTuple):
     progress: Progress
     failed: tuple[Failure, ...] = ()  # targets that could not even be set up
     notes: tuple[Note, ...] = ()
+    prices: Callable[[Iterable[str], int], Priced] = assumed  # of the clusters that the run is about
     nodes: Mapping[str, NodeSize] = MappingProxyType({})  # the largest of each cluster
 
 
@@ -94,9 +94,9 @@ class Settled(NamedTuple):
 
 def reconcile(job: Job) -> Report:
     sites, failed, notes = _discover(job)
-    usage, unread, costs, told = _measure(job, sites)
-    failed += unread
-    decided = _routed(sites, [_decide(job, site, usage) for site in sites])
+    measured = _measure(job, sites)
+    failed += measured.failures
+    decided = _routed(sites, [_decide(job, site, measured) for site in sites])
     settled = [_propose(job, site, mine) for site, mine in zip(sites, decided, strict=True)]
     actions = []
     for one in settled:
@@ -111,9 +111,9 @@ def reconcile(job: Job) -> Report:
         proposals=proposals,
         actions=tuple(actions),
         failed=tuple(dict.fromkeys([*job.failed, *failed])),  # one cause is one row
-        notes=(*job.notes, *notes, *told),
+        notes=(*job.notes, *notes, *measured.notes),
         stats=_stats(sites, settled),
-        costs=costs,
+        costs=measured.costs,
     )
 
 
@@ -235,7 +235,9 @@ def _measure(job: Job, sites: Sequence[Site]) -> gather.Measured:
     wanted = [subject for site in sites for subject in site.subjects]
     found = gather.measure(wanted, job.sources, job.now, job.progress)
     doubtful = gather.defined_by_several([*wanted, *(peer for one in wanted for peer in one.peers)])
-    return found._replace(usage={key: doubtful.get(key[0], used) for key, used in found.usage.items()})
+    usage = {key: doubtful.get(key[0], used) for key, used in found.usage.items()}
+    prices, notes = job.prices({ref.cluster for ref, _ in usage}, job.now)
+    return found._replace(usage=usage, notes=(*found.notes, *notes), prices=prices)
 
 
 class Weighed(NamedTuple):
@@ -249,27 +251,23 @@ class Weighed(NamedTuple):
 def weigh(job: Job) -> Weighed:
     """The evidence alone, of every container that `only` lets through: what `explain` tells."""
     sites, failed, _ = _discover(job)
-    usage, unread, *_ = _measure(job, sites)
-    found = tuple(seen for site in sites for _, seen in _evidence(job, site, usage))
+    measured = _measure(job, sites)
+    found = tuple(seen for site in sites for _, seen in _evidence(job, site, measured))
     everything = [site.estate.discoveries[site.repository.name].workloads for site in sites]
     known = tuple(container.ref for some in everything for _, container in containers(some))
-    return Weighed(found, (*job.failed, *failed, *unread), known)
+    return Weighed(found, (*job.failed, *failed, *measured.failures), known)
 
 
-def _evidence(
-    job: Job, site: Site, usage: Mapping[gather.Asked, Usage | NoUsage]
-) -> Iterator[tuple[Workload, Evidence]]:
-    known = gather.known_of(usage, site.subjects, site.estate.discoveries.values(), job.nodes)
+def _evidence(job: Job, site: Site, measured: gather.Measured) -> Iterator[tuple[Workload, Evidence]]:
+    known = gather.known_of(measured, site.subjects, site.estate.discoveries.values(), job.nodes)
     for subject in site.subjects:
         yield subject.workload, gather.evidence(subject, known, site.discovery, site.history, job.now)
 
 
-def _decide(
-    job: Job, site: Site, usage: Mapping[gather.Asked, Usage | NoUsage]
-) -> list[tuple[Workload, Decision]]:
+def _decide(job: Job, site: Site, measured: gather.Measured) -> list[tuple[Workload, Decision]]:
     advance = job.progress.step("Deciding", len(site.subjects))
     decisions: list[tuple[Workload, Decision]] = []
-    for workload, seen in _evidence(job, site, usage):
+    for workload, seen in _evidence(job, site, measured):
         decisions += [(workload, _of(seen.consumers[0].ref, decision)) for decision in decide(seen)]
         advance(1)
     return decisions

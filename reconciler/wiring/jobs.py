@@ -21,6 +21,7 @@ from reconciler.ports import Files, Policies, Progress, Repository
 from reconciler.run import Job
 from reconciler.wiring.metrics import moment, open_metrics, sources_of
 from reconciler.wiring.places import clone_url, found_settings, must_be_trusted
+from reconciler.wiring.prices import pricing_of
 from reconciler.wiring.repositories import repository_at, templates_of
 from reconciler.wiring.surveys import surveyor, unit_settings
 
@@ -50,9 +51,11 @@ def job(asked: Asked, progress: Progress) -> Job:
     opened = open_metrics(settings, asked.metrics)
     now = moment(asked.now, opened)
     book = load_policies(settings.policies, settings.proposals.group)
+    sources = sources_of(settings, opened)
     return Job(
         repositories=[repository_at(settings, each, clone, now) for each in settings.repositories],
-        sources=sources_of(settings, opened),
+        sources=sources,
+        prices=pricing_of(settings, sources.of),
         policies=_policies(settings, book),
         survey=surveyor(settings, unit_settings(settings)),
         templates=templates_of(settings),
