@@ -21,6 +21,7 @@ R = TypeVar("R")
 # them has the text, and the hash, that it had.
 _LATER: Final = frozenset(
     {
+        "accelerators",
         "aims",
         "band_adapts",
         "beside",
@@ -30,7 +31,10 @@ _LATER: Final = frozenset(
         "fixed_heap",
         "half_life_days",
         "last_year",
+        "limit_percent",
         "limit_ranges",
+        "lower_limit",
+        "missing_limit",
         "most_restarts",
         "node",
         "own",
@@ -40,6 +44,7 @@ _LATER: Final = frozenset(
         "planned",
         "pod_level",
         "price",
+        "qos_class",
         "quiet_days",
         "quotas",
         "raise_only",
@@ -53,6 +58,7 @@ _LATER: Final = frozenset(
         "targets",
         "twins",
         "weekend",
+        "whole",
         "worth",
     }
 )

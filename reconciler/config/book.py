@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from reconciler import model
 from reconciler.config.globs import CUSTOM_RESOURCE, is_built_in
+from reconciler.config.limits import split
 from reconciler.config.matching import Matcher, misspelt_kinds
 from reconciler.config.mistakes import BadFile, nearest
 from reconciler.config.peers import kin, nobody
@@ -22,7 +24,7 @@ from reconciler.config.ranking import (
     names,
     rank,
 )
-from reconciler.config.teams import LABELS, PEERS, counts, joined
+from reconciler.config.teams import LABELS, PEERS, TWINS, counts, joined
 from reconciler.config.written import Key, WrittenPolicy, gather_policies, ready_made, ready_mappings
 from reconciler.model import (
     Container,
@@ -94,7 +96,7 @@ class PolicyBook:
 
         Containers that fail for one cause have equal failures.
         """
-        bits = self._matcher.bits(workload)
+        bits = self._matcher.bits(workload, container.ref.container)
         if bits not in self._settled:
             self._settled[bits] = self._settle(bits)
         found = self._settled[bits]
@@ -120,7 +122,7 @@ class PolicyBook:
         )
 
         def found(workload: Workload, container: Container) -> tuple[str, ...] | None:
-            meant = not within or within & self._matcher.bits(workload) == within
+            meant = not within or within & self._matcher.bits(workload, container.ref.container) == within
             return shared(container.ref) if meant else None
 
         return found
@@ -130,7 +132,7 @@ class PolicyBook:
         known = list(workloads)
         seen = 0
         for workload in known:
-            seen |= self._matcher.bits(workload)
+            seen |= self._matcher.any_bits(workload)
         idle = tuple(
             Note(
                 "policy-matches-nothing",
@@ -194,7 +196,9 @@ class PolicyBook:
             labels=tuple(held[LABELS].value),
             place=held["proposals", "place"].value,
             derived=held["proposals", "derived"].value,
-            peers=_peers(held),
+            peers=_kindred(held, PEERS),
+            planned=tuple(sorted({entry.peak for entry in held["resources", "peaks"].value})),
+            twins=_kindred(held, TWINS),
         )
 
 
@@ -258,35 +262,42 @@ def _sizing(held: _Held) -> SizingPolicy:
         step_down_percent=value("step", "down"),
         cool_down=value("coolDown"),
         throttled_permille=value("throttled"),
+        weekend=value("evidence", "weekend"),
+        stale_after=value("evidence", "age"),
+        quiet_days=value("killed"),
+        most_restarts=value("restarts"),
+        band_adapts=value("band", "adapt"),
+        qos_class=value("qosClass"),
+        accelerators=value("accelerators"),
         raised_only_kinds=value("raiseOnlyKinds"),
         manage_init=value("initContainers") == "manage",
         smallest_savings=value("smallestSavings") if value("smallestSavings").millionths else None,
     )
 
 
-_PEERS_BY: Final = {"clusters": "cluster", "namespaces": "namespace", "names": "name"}
+_KINDRED: Final = (PEERS, TWINS)
+_KINDRED_BY: Final = {"clusters": "cluster", "namespaces": "namespace", "names": "name"}
 
 
 def _missing_peers(policies: Sequence[WrittenPolicy], known: Sequence[Workload]) -> Iterable[Note]:
     """One that is misspelt keeps nobody from being shrunk."""
-    for policy in policies:
-        for key, attribute in _PEERS_BY.items():
-            said = policy.says.get((*PEERS, key))
-            if said is None or not said.value:
-                continue
+    for policy, section, (key, attribute) in product(policies, _KINDRED, _KINDRED_BY.items()):
+        said = policy.says.get((*section, key))
+        if said is not None and said.value:
             names = sorted({getattr(workload, attribute) for workload in known})
             for pattern in said.value:
                 if nobody(pattern, names):
-                    told = f'"{pattern}" in {key} of the peers of the policy {policy.name} matches nothing'
+                    whose = f"{section[1]} of the policy {policy.name}"
+                    told = f'"{pattern}" in {key} of the {whose} matches nothing'
                     hint = nearest(pattern, names) or ": check how it is spelt"
                     yield Note(
                         "peers-match-nothing", f"{told}{hint}", policy.repository, policy.path, said.line
                     )
 
 
-def _peers(held: _Held) -> PeerRule | None:
+def _kindred(held: _Held, section: Key) -> PeerRule | None:
     """A team's word is about workloads that its policy is about, and about nobody else's."""
-    said = [held[*PEERS, key] for key in ("clusters", "namespaces", "names")]
+    said = [held[*section, key] for key in ("clusters", "namespaces", "names")]
     if not any(claim.value for claim in said):
         return None
     teams = {claim.by.name for claim in said if claim.by.repository}
@@ -307,5 +318,9 @@ def _level(held: _Held, level: str) -> LevelPolicy:
         round_to=value("round"),
         smallest_change=value("smallestChange"),
         missing=value("missing"),
-        limit=value("limit"),
+        limit=split(value("limit"))[0],
+        limit_percent=split(value("limit"))[1],
+        missing_limit=value("missingLimit"),
+        lower_limit=value("lowerLimit"),
+        whole=level == "cpu" and value("whole"),
     )

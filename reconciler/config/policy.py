@@ -13,6 +13,7 @@ from reconciler.config.fields import (
     Cpu,
     Days,
     Duration,
+    Flag,
     Glob,
     Line,
     Memory,
@@ -25,8 +26,10 @@ from reconciler.config.fields import (
     Written,
 )
 from reconciler.config.globs import full_kind
+from reconciler.config.limits import Limits
 from reconciler.config.mappings import MappingEntry
-from reconciler.config.peers import Peers
+from reconciler.config.peers import Peers, Twins
+from reconciler.config.planned import PeakEntry
 from reconciler.config.settings import Grouping
 from reconciler.model import Freeze, Mode
 
@@ -60,7 +63,6 @@ Globs = Annotated[tuple[Glob, ...], AfterValidator(_some)]
 PathGlobs = Annotated[tuple[Annotated[Glob, AfterValidator(_path_glob)], ...], AfterValidator(_some)]
 Estimator = Literal["percentile", "peak"]
 Missing = Literal["add", "keep"]
-Limit = Literal["keep", "raise", "equal"]
 Headroom = Annotated[Percent, _bounded(0, 1000, "a headroom from 0% to 1000%")]
 
 _ESTIMATOR = "percentile: what a share of all samples stays under. peak: the highest sample."
@@ -71,14 +73,9 @@ _CEILING = "The request is never set higher than this; null for no bound."
 _ROUND = "Requests are rounded up to a multiple of this; large ones to a coarser one."
 _SMALLEST = "Savings worth less than this, over all replicas together, are left alone."
 _MISSING = "A container without a request: add one, or keep it so."
-_LIMIT = (
-    "What happens to a limit. keep: nothing, and the request stays at or below it. raise: it goes up with "
-    "a request that passes it. equal: as raise, and a pair that is equal stays equal. Memory limits are "
-    "never lowered."
-)
 
 
-class CpuLevel(Written):
+class CpuLevel(Limits):
     """How the CPU request is worked out."""
 
     estimator: Estimator = Field(default=UNSET, description=_ESTIMATOR)
@@ -89,10 +86,14 @@ class CpuLevel(Written):
     round: Annotated[Cpu, _bounded(1, 1 << 62, "at least 1m")] = Field(default=UNSET, description=_ROUND)
     smallest_change: Cpu = Field(default=UNSET, description=_SMALLEST)
     missing: Missing = Field(default=UNSET, description=_MISSING)
-    limit: Limit = Field(default=UNSET, description=_LIMIT)
+    whole: Flag = Field(
+        default=UNSET,
+        description="Containers that have whole CPUs to themselves keep whole ones: those of Guaranteed pods "
+        "that ask for a whole number of them.",
+    )
 
 
-class MemoryLevel(Written):
+class MemoryLevel(Limits):
     """How the memory request is worked out."""
 
     estimator: Estimator = Field(default=UNSET, description=_ESTIMATOR)
@@ -107,7 +108,6 @@ class MemoryLevel(Written):
     )
     smallest_change: Memory = Field(default=UNSET, description=_SMALLEST)
     missing: Missing = Field(default=UNSET, description=_MISSING)
-    limit: Limit = Field(default=UNSET, description=_LIMIT)
 
 
 class Sufficiency(Written):
@@ -119,6 +119,13 @@ class Sufficiency(Written):
     coverage: Annotated[Permille, _bounded(0, 1000, "from 0% to 100%")] = Field(
         default=UNSET, description="Share of the expected samples that must be there."
     )
+    weekend: Flag = Field(
+        default=UNSET,
+        description="Nothing is lowered before a weekday and a day of a weekend have been lived through.",
+    )
+    age: Annotated[Duration, _bounded(3600, 366 * 86_400, "from 1h to 366d")] = Field(
+        default=UNSET, description="How old the newest sample may be for anything to be lowered."
+    )
 
 
 class Band(Written):
@@ -129,6 +136,11 @@ class Band(Written):
     )
     down: Annotated[Percent, _bounded(0, 99, "from 0% to 99%")] = Field(
         default=UNSET, description="Nothing is lowered by this much or less."
+    )
+    adapt: Literal["small", "all", "none"] = Field(
+        default=UNSET,
+        description="Whose band follows their size. small: that of small requests is wider downwards. "
+        "all: that of large ones is narrower, too. none: one band for all.",
     )
 
 
@@ -163,8 +175,24 @@ class Resources(Written):
         default=UNSET,
         description="A container throttled in more of its CPU periods is raised, never lowered.",
     )
+    killed: Annotated[Days, _bounded(1, 366, "from 1d to 366d")] = Field(
+        default=UNSET,
+        description="How long an OOM kill keeps memory from being lowered where the limit has risen since.",
+    )
+    restarts: Annotated[StrictInt, Field(ge=1, le=1_000_000)] = Field(
+        default=UNSET,
+        description="So many since the last change, and more often than before it: nothing is lowered.",
+    )
     raise_only_kinds: tuple[Annotated[Glob, AfterValidator(_kind)], ...] = Field(
         default=UNSET, description="Kinds whose requests are never lowered."
+    )
+    qos_class: Literal["keep", "change"] = Field(
+        default=UNSET,
+        description="A pod's class of service, Guaranteed or Burstable: keep it, or let changes change it.",
+    )
+    accelerators: Literal["raise", "manage"] = Field(
+        default=UNSET,
+        description="Containers with a GPU or the like: only raise their requests, or treat them as others.",
     )
     init_containers: Literal["keep", "manage"] = Field(
         default=UNSET, description="Init containers run for moments, so their use is hardly measured."
@@ -173,6 +201,12 @@ class Resources(Written):
         default=UNSET, description="Savings of less money a month are left alone: 5, $5 or 5 EUR; 0 for none."
     )
     peers: Peers = Field(default=UNSET, description="Whose needs count for each other.")
+    twins: Twins = Field(
+        default=UNSET, description="From whom a container without history gets its first request."
+    )
+    peaks: tuple[PeakEntry, ...] = Field(
+        default=UNSET, description="Times for which more is needed than the last weeks show."
+    )
 
 
 class Images(Written):
@@ -266,6 +300,7 @@ class Match(Written):
     namespaces: Globs = Field(default=UNSET, description="Namespaces.")
     kinds: Globs = Field(default=UNSET, description="Kinds, in any case; kubectl's short names do.")
     names: Globs = Field(default=UNSET, description="Names of workloads.")
+    containers: Globs = Field(default=UNSET, description="Names of containers, such as istio-proxy.")
     labels: Annotated[Mapping[Line, Globs], _GLOB_OR_GLOBS] = Field(
         default=UNSET, description="Labels of workloads. All of them must be there; values are patterns."
     )

@@ -17,6 +17,7 @@ from reconciler.model import Mode
 
 LABELS: Final = ("proposals", "labels")
 PEERS: Final = ("resources", "peers")
+TWINS: Final = ("resources", "twins")
 _STRENGTH: Final = {Mode.OBSERVE: 0, Mode.PROPOSE: 1, Mode.MERGE: 2}
 
 
@@ -39,6 +40,15 @@ _CAREFUL: Final[Mapping[Key, Callable[[Any, Any], Any]]] = {
     ("resources", "evidence", "days"): max,
     ("resources", "evidence", "coverage"): max,
     ("resources", "throttled"): min,
+    ("resources", "evidence", "weekend"): max,
+    ("resources", "evidence", "age"): min,
+    ("resources", "killed"): max,
+    ("resources", "cpu", "lowerLimit"): min,  # false before true
+    ("resources", "memory", "lowerLimit"): min,
+    ("resources", "qosClass"): max,  # keep before change
+    ("resources", "accelerators"): max,  # raise before manage
+    ("resources", "restarts"): min,
+    ("resources", "peaks"): _both,
     ("proposals", "freeze"): _both,
     ("proposals", "derived"): max,  # refuse before allow
 }
@@ -46,8 +56,8 @@ _CAREFUL: Final[Mapping[Key, Callable[[Any, Any], Any]]] = {
 
 def counts(key: Key, ours: Mapping[Key, Claim], default: WrittenPolicy) -> bool:
     """Whether what a team says on the key can make a difference."""
-    if key[:2] == PEERS:  # one thing in several keys: nobody's word is mixed with another's
-        return all(claim.by is default for said, claim in ours.items() if said[:2] == PEERS)
+    if key[:2] in (PEERS, TWINS):  # one thing in several keys: nobody's word is mixed with another's
+        return all(claim.by is default for said, claim in ours.items() if said[:2] == key[:2])
     return key != TEAM_LABELS and (key in _CAREFUL or key == LABELS or ours[key].by is default)
 
 
