@@ -1,4 +1,4 @@
-"""Which policies are about a workload."""
+"""Which policies are about a container."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _Test = Callable[[Any], bool]
 
 
 class Matcher:
-    """The policies that match a workload, as a number with one bit a policy.
+    """The policies that match a container, as a number with one bit a policy.
 
     Asked one attribute at a time and remembered: ten thousand containers have far fewer
     namespaces, kinds and folders.
@@ -26,11 +26,25 @@ class Matcher:
         self._namespace = _Attribute([_test(one, "namespaces", any_name) for one in matches])
         self._kind = _Attribute([_test(one, "kinds", any_kind) for one in matches])
         self._name = _Attribute([_test(one, "names", any_name) for one in matches])
+        self._container = _Attribute([_test(one, "containers", any_name) for one in matches])
         self._path = PathMatcher([one.paths if one is not None else None for one in matches])
         self._labels = _Attribute([_label_test(one) for one in matches])
         self._repository = _Attribute([_only_in(policy.repository) for policy in policies])
 
-    def bits(self, workload: Workload) -> int:
+    def bits(self, workload: Workload, container: str) -> int:
+        """The policies that are about that container of the workload."""
+        found = self._container.bits(container)
+        return found and found & self._of_workload(workload)
+
+    def any_bits(self, workload: Workload) -> int:
+        """Those that are about the workload, or one of its containers."""
+        names = {one.ref.container for one in workload.containers}
+        found = self._container.free
+        for name in names:
+            found |= self._container.bits(name)
+        return found & self._of_workload(workload)
+
+    def _of_workload(self, workload: Workload) -> int:
         return (
             self._repository.bits(workload.repository)
             & self._cluster.bits(workload.cluster)
@@ -61,16 +75,16 @@ def misspelt_kinds(match: Match | None) -> str:
 class _Attribute:
     def __init__(self, tests: Sequence[_Test | None]) -> None:
         self._tests = [(1 << index, test) for index, test in enumerate(tests) if test is not None]
-        self._free = sum(1 << index for index, test in enumerate(tests) if test is None)
+        self.free = sum(1 << index for index, test in enumerate(tests) if test is None)
         self._known: dict[Hashable, int] = {}
 
     def bits(self, value: Hashable) -> int:
         """The policies that this value does not rule out."""
         if not self._tests:
-            return self._free
+            return self.free
         found = self._known.get(value)
         if found is None:
-            found = self._free | sum(bit for bit, test in self._tests if test(value))
+            found = self.free | sum(bit for bit, test in self._tests if test(value))
             self._known[value] = found
         return found
 

@@ -65,6 +65,23 @@ class Peers(Written):
     )
 
 
+class Twins(Written):
+    """From whom a container without history gets its first request: the same, running elsewhere.
+
+    They are containers of one name and kind that differ in nothing but what is said here.
+    """
+
+    clusters: PeerGlobs = Field(
+        default=UNSET, description='The same workload in all clusters that match: ["*"].'
+    )
+    namespaces: PeerGlobs = Field(
+        default=UNSET, description='In all namespaces that match: ["{team}-dev", "{team}-prod"].'
+    )
+    names: PeerGlobs = Field(
+        default=UNSET, description='Under all names that match: ["{app}-dev", "{app}-prod"].'
+    )
+
+
 def kin(rule: PeerRule) -> Kin:
     """What all peers of a container share, and nobody else; None for one that is nobody's peer."""
     parts = [_common(patterns) for patterns in (rule.clusters, rule.namespaces, rule.names)]

@@ -70,7 +70,14 @@ class Case(NamedTuple):
 
     @property
     def last_change(self) -> LastChange | None:
-        mine = [change for change in self.evidence.last_changes if change.field is self.slot.field]
+        return self._last_of(self.slot.field)
+
+    @property
+    def last_limit_change(self) -> LastChange | None:
+        return self._last_of(LIMIT_OF[self.slot.field])
+
+    def _last_of(self, field: Field) -> LastChange | None:
+        mine = [change for change in self.evidence.last_changes if change.field is field]
         return max(mine, default=None)
 
 

@@ -25,9 +25,10 @@ from reconciler.model import (
 )
 from reconciler.quantity import format_cpu, format_memory
 from reconciler.sizing import guards, limits, stages, worth
+from reconciler.sizing.band import beyond_band
 from reconciler.sizing.case import Case, open_case, slot_of
 from reconciler.sizing.estimate import Need, needs_of
-from reconciler.sizing.target import Step, Way, beyond_band, step_of, target_of, way_of
+from reconciler.sizing.target import Step, Way, step_of, target_of, way_of
 from reconciler.sizing.words import figure
 
 REQUESTS = (Field.CPU_REQUEST, Field.MEMORY_REQUEST)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from reconciler.model import Reason, Stage
 from reconciler.sizing import limits
 from reconciler.sizing import worth as money
+from reconciler.sizing.band import band_of, kept_between
 from reconciler.sizing.case import Case
 from reconciler.sizing.estimate import Need
 from reconciler.sizing.guards import kills_in_words, replicas
@@ -60,13 +61,13 @@ def _limit_stage(case: Case, way: Way) -> str:
 
 
 def _gate_stages(way: Way) -> list[Stage]:
-    case, sizing = way.case, way.case.evidence.policy.sizing
+    case = way.case
     current = case.in_force
     if current is None:
         return [Stage("in force", None, "no request and no limit is set")]
     source = "the request in the file" if case.stated is not None else "the limit, as no request is set"
-    low, high = current * (100 - sizing.band_down_percent), current * (100 + sizing.band_up_percent)
-    band = f"kept between {figure(case.resource, -(-low // 100))} and {figure(case.resource, high // 100)}"
+    low, high = kept_between(case)
+    band = f"kept between {figure(case.resource, low)} and {figure(case.resource, high)}"
     worth = abs(way.target.value - current) * replicas(way)
     least = figure(case.resource, case.level.smallest_change)
     pods = count(replicas(way), "pod")
@@ -198,10 +199,11 @@ def over_in_words(case: Case, need: Need) -> str:
 
 
 def in_band_in_words(way: Way) -> str:
-    case, sizing = way.case, way.case.evidence.policy.sizing
+    case = way.case
     current = figure(case.resource, case.in_force or 0)
-    band = f"{sizing.band_down_percent} % below and {sizing.band_up_percent} % above"
-    return f"{_measured(way)}; {_gives(way)}, near enough to the {current} in force ({band} are kept)"
+    band = band_of(case)
+    words = f"{permille(band.down)} below and {permille(band.up)} above"
+    return f"{_measured(way)}; {_gives(way)}, near enough to the {current} in force ({words} are kept)"
 
 
 def bound_in_words(way: Way) -> str:

@@ -62,14 +62,6 @@ def _ceiling(case: Case) -> int:
     return LARGEST if case.level.ceiling is None else case.level.ceiling
 
 
-def beyond_band(case: Case, value: int) -> int:
-    """1 above the dead band around the request in force, -1 below it, 0 within."""
-    sizing, current = case.evidence.policy.sizing, case.in_force
-    if current is None or value * 100 > current * (100 + sizing.band_up_percent):
-        return 1
-    return -1 if value * 100 < current * (100 - sizing.band_down_percent) else 0
-
-
 def step_of(way: Way) -> Step:
     """At most so many per cent up or down at once; nothing bounds a first request, or one of 0."""
     current, value = way.case.in_force, way.target.value

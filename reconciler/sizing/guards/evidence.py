@@ -1,18 +1,19 @@
-"""What the evidence can't bear: too little of it, or use that something cut off."""
+"""What the evidence can't bear: too little of it, or too old."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 from reconciler.model import Reason, Refused
 from reconciler.sizing.case import Case
 from reconciler.sizing.estimate import Need
-from reconciler.sizing.words import count, figure, permille
+from reconciler.sizing.words import DAY, count, permille, span
 
 # Below this a percentile says nothing; daily jobs of twenty minutes pass it within two weeks.
 MIN_SAMPLES = 50
 # What a raise for safety needs: an hour at a sample each five minutes. A kill needs none.
 MIN_SAFETY_SAMPLES = 12
-# A peak within the last 5 % of a limit was probably cut off by it.
-AT_LIMIT_PERCENT = 95
+_MONDAY, _SATURDAY = 3, 5  # 1970-01-01 was a Thursday; Monday is 0
 
 
 def thin(case: Case, need: Need) -> Refused | None:
@@ -66,35 +67,34 @@ def partial(case: Case, need: Need) -> Refused | None:
     )
 
 
-def killed(case: Case, need: Need) -> Refused | None:
-    if not need.kills:
+def weekend(case: Case, need: Need) -> Refused | None:
+    """Whether it was lived through, not whether it was busy: many a workload has none, and sleeps."""
+    days = [day.day for day in need.usage.days if day.samples > 0]
+    if not case.evidence.policy.sizing.weekend or not days:
         return None
-    return Refused(Reason.OOM_KILLED, f"{need.whose} was {kills_in_words(need)} within the window")
-
-
-def throttled(case: Case, need: Need) -> Refused | None:
-    share, most = need.usage.throttled_permille, case.evidence.policy.sizing.throttled_permille
-    if case.resource != "cpu" or share is None or share <= most:
+    kinds = {(day + _MONDAY) % 7 >= _SATURDAY for day in range(days[0], days[-1] + 1)}
+    if kinds == {True, False}:
         return None
+    missing = "day of a weekend" if False in kinds else "weekday"
     return Refused(
-        Reason.THROTTLED,
-        f"{need.whose} was throttled in {permille(share)} of its periods (over {permille(most)}), "
-        "so it would have used more than was measured",
+        Reason.THIN_EVIDENCE,
+        f"the use of {need.whose} is known on {count(len(days), 'day')}, "
+        f"and not one {missing} lies among them, or between them",
     )
 
 
-def at_limit(case: Case, need: Need) -> Refused | None:
-    limit = case.limit_of(need.consumer)
-    if not limit or need.peak * 100 < limit * AT_LIMIT_PERCENT:
+def stale(case: Case, need: Need) -> Refused | None:
+    """Silent for longer than the policy allows, and for longer than it ever was before."""
+    allowed = case.evidence.policy.sizing.stale_after
+    if not allowed:
+        return None
+    days = [day.day for day in need.usage.days if day.samples > 0]
+    longest = max((later - day for day, later in pairwise(days)), default=0) * DAY
+    silent = case.evidence.now - need.usage.end
+    if silent <= max(allowed, longest + DAY):
         return None
     return Refused(
-        Reason.AT_LIMIT,
-        f"the peak of {need.whose}, {figure(case.resource, need.peak)}, is at its limit of "
-        f"{figure(case.resource, limit)}, so it might have used more than was measured",
+        Reason.STALE_METRICS,
+        f"the last sample of {need.whose} is {span(silent)} old, "
+        f"and the policy wants one of the last {span(allowed)}",
     )
-
-
-def kills_in_words(need: Need) -> str:
-    times = count(need.kills, "time")
-    at = f" at a limit of {figure('memory', need.killed_at)}" if need.killed_at else ""
-    return f"OOM-killed {times}{at}"

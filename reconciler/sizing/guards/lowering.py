@@ -9,12 +9,15 @@ from reconciler.model import Reason, Refused
 from reconciler.sizing import limits
 from reconciler.sizing.case import Case
 from reconciler.sizing.estimate import Need
-from reconciler.sizing.guards.evidence import at_limit, coverage, guessed, killed, partial, thin, throttled
+from reconciler.sizing.guards.censored import at_limit, killed, restarts, throttled
+from reconciler.sizing.guards.evidence import coverage, guessed, partial, stale, thin, weekend
 from reconciler.sizing.guards.standing import shared_reason
 from reconciler.sizing.target import Way
 
 _Guard = Callable[[Case, Need], Refused | None]
-_LOWERING: tuple[_Guard, ...] = (guessed, partial, thin, coverage, killed, throttled, at_limit)
+_LOWERING: tuple[_Guard, ...] = (
+    guessed, partial, thin, weekend, coverage, stale, killed, throttled, at_limit, restarts,
+)  # fmt: skip
 
 
 def lowering(way: Way) -> Refused | None:
