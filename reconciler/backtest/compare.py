@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,11 +12,23 @@ from numpy.typing import NDArray
 
 from reconciler.backtest.advice import Adviser
 from reconciler.backtest.krr import simple, simple_limit
-from reconciler.backtest.measures import Factors, Measures, factors_to, ground, kept_days, lived, measure
+from reconciler.backtest.measures import (
+    Factors,
+    Ground,
+    Measures,
+    factors_to,
+    ground,
+    kept_days,
+    lived,
+    measure,
+    together,
+)
 from reconciler.backtest.past import Past
 from reconciler.backtest.replay import Course, Pace, replay
 from reconciler.backtest.vpa import Vpa
 from reconciler.errors import Misconfigured, Problem
+from reconciler.model import ContainerRef, Price
+from reconciler.money import ASSUMED
 from reconciler.usage.days import DAY
 from reconciler.usage.tabular import WHAT
 
@@ -35,41 +47,58 @@ class Row(NamedTuple):
     measures: Measures
 
 
+class Replayed(NamedTuple):
+    """One container, as everybody would have had it."""
+
+    ref: ContainerRef
+    courses: Mapping[str, Course]
+    kept: NDArray[np.bool_]  # which of its days count
+    ground: Ground  # what was used on these
+
+
 class Comparison(NamedTuple):
-    histories: tuple[Past, ...]  # that have days which count
-    courses: Mapping[str, tuple[Course, ...]]
-    kept: tuple[NDArray[np.bool_], ...]  # for each container which of its days count
+    replayed: tuple[Replayed, ...]  # that have days which count
     rows: tuple[Row, ...]
     scaled: tuple[Row, ...]  # the others, at the slack of the first
 
 
 def compare(
-    histories: Sequence[Past], contenders: Mapping[str, Adviser], pace: Pace, told: Telling
+    histories: Collection[Past],
+    contenders: Mapping[str, Adviser],
+    pace: Pace,
+    told: Telling,
+    price: Callable[[str], Price] = lambda cluster: ASSUMED,
 ) -> Comparison:
     """Only container-days count on which everybody has requests in force."""
-    courses = {}
-    for name, adviser in contenders.items():
-        advance, lines = told(name, len(histories)), []
-        for course in replay(histories, adviser, pace):
-            lines.append(course)
-            advance(1)
-        courses[name] = tuple(lines)
-    kept = kept_days(list(courses.values()))
-    if not any(mask.any() for mask in kept):
+    advance, found = told("Replaying", len(histories)), []
+    for history in histories:
+        courses = {name: replay(history, adviser, pace) for name, adviser in contenders.items()}
+        kept = kept_days(courses.values())
+        if kept.any():
+            days = next(iter(courses.values())).days[kept]
+            used = ground(history, days, price(history.ref.cluster))
+            found.append(Replayed(history.ref, courses, kept, used))
+        advance(1)
+    if not found:
         raise Problem(
             WHAT,
             f"no container has samples after {pace.train_days} days of training and enough before: "
             "give a longer series, or fewer --train-days",
         )
-    on = ground(histories, next(iter(courses.values())), kept)
-    lives = {name: lived(lines, kept, on) for name, lines in courses.items()}
-    rows = tuple(Row(name, AS_IT_IS, measure(on, lives[name])) for name in courses)
+    return compared(found, list(contenders))
+
+
+def compared(found: Sequence[Replayed], names: Sequence[str]) -> Comparison:
+    """What came of it, of all these containers together."""
+    on, kept = together([one.ground for one in found]), [one.kept for one in found]
+    lives = {name: lived([one.courses[name] for one in found], kept, on) for name in names}
+    rows = tuple(Row(name, AS_IT_IS, measure(on, lives[name])) for name in names)
     first, *others = rows
     scaled = []
     for row in others:
         factors = factors_to(row.measures, first.measures)
         scaled.append(Row(row.policy, factors, measure(on, lives[row.policy], factors)))
-    return Comparison(tuple(histories), courses, tuple(kept), rows, tuple(scaled))
+    return Comparison(tuple(found), rows, tuple(scaled))
 
 
 def write_recommendations(path: Path, found: Comparison) -> None:
@@ -78,17 +107,17 @@ def write_recommendations(path: Path, found: Comparison) -> None:
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
-            for name, courses in found.courses.items():
-                writer.writerows(_lines(name, found, courses))
+            for row in found.rows:
+                writer.writerows(_lines(row.policy, found))
     except OSError as error:
         said = f"--recommendations {path} can't be written: {error.strerror}."
         raise Misconfigured("--recommendations", said) from error
 
 
-def _lines(name: str, found: Comparison, courses: Iterable[Course]) -> Iterator[tuple[str | int, ...]]:
-    for history, course, mask in zip(found.histories, courses, found.kept, strict=True):
-        ref, before = history.ref, (0, 0)
-        columns = (course.days[mask], course.cpu[mask], course.memory[mask])
+def _lines(name: str, found: Comparison) -> Iterator[tuple[str | int, ...]]:
+    for one in found.replayed:
+        ref, course, before = one.ref, one.courses[name], (0, 0)
+        columns = (course.days[one.kept], course.cpu[one.kept], course.memory[one.kept])
         for day, cpu, memory in zip(*(column.tolist() for column in columns), strict=True):
             if (cpu, memory) != before:
                 whose = (ref.namespace, ref.workload, ref.container)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from reconciler.backtest.past import Past, Points
 from reconciler.backtest.replay import NONE, Course
+from reconciler.model import Price
+from reconciler.money import HOURS, MILLION
 from reconciler.usage.days import DAY
 from reconciler.usage.sketch import Ints
 from reconciler.usage.tabular import Floats
 
 _WEEK = 7
+_GIB = 1 << 30
 
 
 class Ground(NamedTuple):
@@ -23,7 +26,9 @@ class Ground(NamedTuple):
     cpu: Floats  # mean cores
     memory: Floats  # mean bytes
     peak: Ints  # bytes
-    pods: Floats  # that there were samples of, on average of the day
+    date: Ints  # days since 1970
+    core: Floats  # what an hour of a requested core costs, in all pods that there were samples of
+    byte: Floats  # and of a requested byte
     samples: Floats  # cores, of all these days in a row
     day: Ints  # whose day each sample is
     minutes: Floats  # that each sample stands for
@@ -50,45 +55,48 @@ class Measures(NamedTuple):
     changes: float  # a container and week
     cpu_changes: float
     memory_changes: float
+    cost: float  # of all requests in force, a month, in the currency of the prices
 
 
 Factors = tuple[float, float]  # of CPU and of memory
 
 
-def kept_days(courses: Sequence[Sequence[Course]]) -> list[NDArray[np.bool_]]:
-    """For each container on which of its days every course has both requests."""
-    return [
-        np.logical_and.reduce([(one.cpu != NONE) & (one.memory != NONE) for one in of_one])
-        for of_one in zip(*courses, strict=True)
-    ]
+def kept_days(courses: Iterable[Course]) -> NDArray[np.bool_]:
+    """On which of a container's days every course has both requests."""
+    found: NDArray[np.bool_] = np.logical_and.reduce(
+        [(one.cpu != NONE) & (one.memory != NONE) for one in courses]
+    )
+    return found
 
 
-def ground(histories: Sequence[Past], courses: Sequence[Course], kept: Sequence[NDArray[np.bool_]]) -> Ground:
-    """`courses` is anybody's: all have the same days, and one day at least is kept."""
-    parts, offset = [], 0
-    for history, course, mask in zip(histories, courses, kept, strict=True):
-        days = course.days[mask]
-        if len(days):
-            parts.append(_ground(history, days, offset))
-            offset += len(days)
-    return Ground(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+def together(parts: Sequence[Ground]) -> Ground:
+    """That of several containers, one after the other."""
+    found, before = [], 0
+    for part in parts:
+        found.append(part._replace(day=part.day + before))
+        before += len(part.date)
+    return Ground(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
 
-def _ground(history: Past, days: Ints, offset: int) -> Ground:
+def ground(history: Past, days: Ints, price: Price) -> Ground:
+    """Of one container, on some of its days."""
     window = (int(days[0]), int(days[-1]) + 1)
     cpu, memory = history.cpu_points(*window), history.memory_points(*window)
     cpu, memory = (each.where(np.isin(each.time // DAY, days)) for each in (cpu, memory))
     rows = [np.searchsorted(days, each.time // DAY) for each in (cpu, memory)]
     samples = [_sums(each, row, len(days)) for each, row in zip((cpu, memory), rows, strict=True)]
+    pods = np.maximum(*samples) * history.step / DAY
     follows = np.ones(len(days), np.bool_)
     follows[0] = False
     return Ground(
         cpu=_means(cpu, rows[0], samples[0]),
         memory=_means(memory, rows[1], samples[1]),
         peak=history.peaks[np.searchsorted(history.days, days)],
-        pods=np.maximum(*samples) * history.step / DAY,
+        date=days,
+        core=pods * price.core_hour / MILLION,
+        byte=pods * price.gib_hour / MILLION / _GIB,
         samples=cpu.value,
-        day=rows[0] + offset,
+        day=rows[0],
         minutes=(cpu.counts * history.step) / 60,
         follows=follows,
     )
@@ -106,6 +114,7 @@ def _means(points: Points, row: Ints, samples: Floats) -> Floats:
 
 
 def lived(courses: Sequence[Course], kept: Sequence[NDArray[np.bool_]], on: Ground) -> Lived:
+    """`on` is what was used on the kept days."""
     cpu, memory = (
         np.concatenate([column[mask] for column, mask in zip(columns, kept, strict=True)])
         for columns in ([one.cpu for one in courses], [one.memory for one in courses])
@@ -138,6 +147,7 @@ def measure(on: Ground, what: Lived, factors: Factors = (1.0, 1.0)) -> Measures:
         changes=what.changes / weeks,
         cpu_changes=what.cpu_changes / weeks,
         memory_changes=what.memory_changes / weeks,
+        cost=float((cpu * on.core + memory * on.byte).sum() * HOURS / len(np.unique(on.date))),
     )
 
 

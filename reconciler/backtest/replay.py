@@ -7,13 +7,12 @@ on. Samples are not cut off by that, so whoever had too small a request still se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from reconciler.backtest.advice import Adviser
-from reconciler.backtest.past import Past
+from reconciler.backtest.past import Past, Requests
 from reconciler.model import OomKill
 from reconciler.usage.sketch import Ints
 
@@ -39,13 +38,7 @@ def counted(history: Past, pace: Pace) -> Ints:
     return found
 
 
-def replay(histories: Sequence[Past], adviser: Adviser, pace: Pace) -> Iterable[Course]:
-    """One course a container, in their order."""
-    for history in histories:
-        yield _course(history, adviser, pace)
-
-
-def _course(history: Past, adviser: Adviser, pace: Pace) -> Course:
+def replay(history: Past, adviser: Adviser, pace: Pace) -> Course:
     days = counted(history, pace)
     if not len(days):
         return Course(days, days, days)
@@ -61,7 +54,12 @@ def _course(history: Past, adviser: Adviser, pace: Pace) -> Course:
         lived.append(in_force)
         if in_force.memory is not None and peaks[day] > in_force.memory:
             kills.append(OomKill(day, 1, in_force.memory))
-        elif day in later:
+        elif day in later and not _would_have_lived(later[day], in_force):
             kills.append(later[day])
     cpu, memory = ([NONE if one is None else one for one in column] for column in zip(*lived, strict=True))
     return Course(days, np.array(cpu, np.int64), np.array(memory, np.int64))
+
+
+def _would_have_lived(kill: OomKill, in_force: Requests) -> bool:
+    """Under a request above the limit at which it was killed, which the limit would have gone along with."""
+    return bool(kill.limit) and in_force.memory is not None and in_force.memory > kill.limit

@@ -127,7 +127,7 @@ def _row(row: Row, slack_of: str | None) -> dict[str, Any]:
 
 
 def _containers(found: Comparison) -> int:
-    return sum(bool(mask.any()) for mask in found.kept)
+    return len(found.replayed)
 
 
 def _print(found: Comparison) -> None:

@@ -107,15 +107,18 @@ def read_columns(footer: Footer, names: Sequence[str]) -> Columns:
         return _columns_of(footer, file.read(columns=list(names), use_threads=False), names)
 
 
-def read_groups(footer: Footer, names: Sequence[str]) -> Iterator[tuple[Footer, Columns]]:
-    """The same a few thousand rows at a time, as they were written."""
+def read_groups(
+    footer: Footer, names: Sequence[str], wanted: Ints | None = None
+) -> Iterator[tuple[Footer, Columns]]:
+    """The same a few thousand rows at a time, as they were written; only those with a wanted row."""
     with _reopened(footer) as file:
         before = 0
         for group in range(file.metadata.num_row_groups):
             rows = file.metadata.row_group(group).num_rows
             part = footer._replace(rows=rows, before=before)
-            table = file.read_row_group(group, columns=list(names), use_threads=False)
-            yield part, _columns_of(part, table, names)
+            if wanted is None or ((wanted >= before) & (wanted < before + rows)).any():
+                table = file.read_row_group(group, columns=list(names), use_threads=False)
+                yield part, _columns_of(part, table, names)
             before += rows
     pyarrow.default_memory_pool().release_unused()  # it would keep as much as it ever had
 

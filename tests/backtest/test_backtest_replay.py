@@ -36,7 +36,7 @@ class Noting:
 
 def lived(history: History, request: Requests, pace: Pace = EVERY_DAY) -> tuple[Noting, Course]:
     noting = Noting(request)
-    (course,) = replay([history], lambda _: noting, pace)
+    course = replay(history, lambda _: noting, pace)
     return noting, course
 
 
@@ -78,7 +78,7 @@ def test_nothing_of_a_day_or_later_is_known_at_its_begin() -> None:
     """Whatever comes after, the course up to there is the same."""
     calm, wild = [400 * MI] * 40, [400 * MI] * 30 + [4000 * MI] * 10
     for adviser in (following(shipped("balanced")), Vpa, simple):
-        courses = [next(iter(replay([past(memory=peaks)], adviser, Pace(28, 1)))) for peaks in (calm, wild)]
+        courses = [replay(past(memory=peaks), adviser, Pace(28, 1)) for peaks in (calm, wild)]
         assert courses[0].memory[:3].tolist() == courses[1].memory[:3].tolist()
         assert courses[0].memory[3:].tolist() != courses[1].memory[3:].tolist()
 
@@ -86,7 +86,7 @@ def test_nothing_of_a_day_or_later_is_known_at_its_begin() -> None:
 def test_a_policy_moves_at_its_own_pace() -> None:
     """From 4 GiB down to where 400 MiB lead: 20 % a step, seven days between two."""
     history = past(memory=[400 * MI] * 36, cpu=0.1, stated=(0.115, 4096 * MI))
-    (course,) = replay([history], following(shipped("balanced")), Pace(14, 1))
+    course = replay(history, following(shipped("balanced")), Pace(14, 1))
     changes = np.flatnonzero(np.diff(course.memory, prepend=4096 * MI))
     assert changes.tolist() == [0, 7, 14, 21]
     ratios = course.memory[changes] / np.concatenate(([4096 * MI], course.memory[changes][:-1]))
@@ -95,7 +95,7 @@ def test_a_policy_moves_at_its_own_pace() -> None:
 
 def test_after_a_kill_a_policy_raises_and_does_not_lower() -> None:
     history = past(memory=[400 * MI] * 30 + [900 * MI] + [400 * MI] * 5)
-    (course,) = replay([history], following(shipped("balanced")), Pace(28, 1))
+    course = replay(history, following(shipped("balanced")), Pace(28, 1))
     before, after = int(course.memory[0]), course.memory[3:]
     assert before == 480 * MI
     assert after.min() >= 900 * MI
