@@ -19,9 +19,11 @@ from reconciler.model import (
     Slot,
     Workload,
 )
+from reconciler.source import runtimes
 from reconciler.source.facts import FileFacts, FoundContainer, unpacked
 from reconciler.source.layout import folder
 from reconciler.source.objects import PATHS
+from reconciler.source.started import Configs, Given
 
 RENDERED: Final = "rendered"  # by something that can't be asked, so that what is applied can differ
 
@@ -71,7 +73,9 @@ def _is_within(where: str, path: str) -> bool:
     return path in ("", ".") or where == path or where.startswith(f"{path}/")
 
 
-def compose(facts: FileFacts, path: str, where: Where, refused: Refused | None) -> Iterator[Workload]:
+def compose(
+    facts: FileFacts, path: str, where: Where, refused: Refused | None, configs: Configs = runtimes.no_configs
+) -> Iterator[Workload]:
     """The workloads of a file."""
     # `new` does what a record's own constructor does, without a call around it
     new = tuple.__new__
@@ -82,6 +86,8 @@ def compose(facts: FileFacts, path: str, where: Where, refused: Refused | None) 
         at = (repository, path, document)
         whose = (tuple(labels.items()), tuple(notes.items()))
         inside = tuple([_container(each, who, at, refused) for each in containers])
+        if any(each[-1] for each in containers):
+            inside = tuple(_started(containers, inside, configs))
         rest = ((), inside, (), (), tuple(pod_level))
         yield new(Workload, (unit, *who, repository, path, line, replicas, *whose, *rest))
 
@@ -91,7 +97,7 @@ def _container(
 ) -> Container:
     new, traced = tuple.__new__, AS_IT_STANDS if refused is None else RENDERED
     repository, path, document = at
-    name, init, sidecar, keys, values, extras = found
+    name, init, sidecar, keys, values, extras, _ = found
     ref = new(ContainerRef, (*who, name))
     consumers, slots = (ref,), []
     for (field, way), (line, value, own) in zip(_ways(keys), values, strict=True):
@@ -99,6 +105,19 @@ def _container(
         place = new(Place, (repository, path, document, way, ()))
         slots.append(new(Slot, (place, line, field, value, consumers, traced, why)))
     return new(Container, (ref, init, sidecar, tuple(slots), tuple(extras)))
+
+
+def _started(
+    found: Sequence[FoundContainer], inside: Sequence[Container], configs: Configs
+) -> Iterator[Container]:
+    """With the sizes that the containers' programs are started with."""
+    resources = {each.ref.container: {slot.field.value: slot.value for slot in each.slots} for each in inside}
+    for each, container in zip(found, inside, strict=True):
+        given = each[-1]
+        if given:
+            options = runtimes.read(Given(*given), container.ref.container, resources, configs)
+            container = container._replace(runtime=options) if options else container
+        yield container
 
 
 @lru_cache(maxsize=1000)

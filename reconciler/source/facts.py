@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from reconciler.model import Key
 from reconciler.source.kustomize import Kustomization
-from reconciler.source.scalers import Claim, FoundScaler
+from reconciler.source.scalers import Claim, FoundAim, FoundScaler
+from reconciler.source.started import Given
 
 
 class FoundSlot(NamedTuple):
@@ -28,6 +29,7 @@ class FoundContainer(NamedTuple):
     keys: str  # where its mapping stands in the document: see `packed` and `unpacked`
     slots: Sequence[FoundSlot]  # in the order of model.FIELDS
     extras: Sequence[str] = ()  # what else `resources` names: devices, huge pages, storage
+    given: Given | None = None  # what it is started with, where that may say a size
 
 
 class FoundWorkload(NamedTuple):
@@ -90,15 +92,25 @@ def load(row: Row) -> FileFacts:
         return FileFacts(found)
     return FileFacts(
         found,
-        [
-            FoundScaler._make((*scaler[:-1], tuple(Claim(name, tuple(has)) for name, has in scaler[-1])))
-            for scaler in scalers
-        ],
+        [_scaler(*scaler) for scaler in scalers],
         [Stand(*stand) for stand in stands],
         [Trouble(*trouble) for trouble in troubles],
         Kustomization(*map(tuple, kustomization)) if kustomization else None,
         deploys,
     )
+
+
+def _scaler(*row: Row) -> FoundScaler:
+    found = FoundScaler._make(row)
+    return found._replace(
+        claims=tuple(Claim(name, tuple(has)) for name, has in found.claims),
+        aims=tuple(map(_aim, found.aims)),
+    )
+
+
+def _aim(row: Row) -> FoundAim:
+    found = FoundAim._make(row)
+    return found._replace(keys=tuple(found.keys), refused=tuple(found.refused) if found.refused else None)
 
 
 def packed(keys: Iterable[Key]) -> str:

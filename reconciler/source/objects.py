@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from typing import Final, NoReturn
 
 from reconciler.model import FIELDS, Field, Key, Reason
+from reconciler.source import runtimes
 from reconciler.source.facts import FoundContainer, FoundSlot, FoundWorkload, packed
-from reconciler.source.view import View, is_null, is_text
+from reconciler.source.started import Given
+from reconciler.source.view import TooMuchError, View, is_null, is_text
 from reconciler.source.yamledit import Document, Mapping, Node, Scalar, Sequence, where
 from reconciler.source.yamledit.paths import Spot, is_templated, spot
 
@@ -35,6 +37,7 @@ _LONGEST_NAME: Final = 253
 # Plain numbers that Kubernetes' YAML reads as another number than they look like: `010` is eight.
 _MISREAD: Final = re.compile(r"[-+]?(?:0[0-9_]+|0[xob][0-9a-fA-F_]+|[0-9]+_[0-9_]*)(?:\.[0-9_]*)?")
 _AS_NUMBER: Final = "a plain number written like this means another one in YAML; write it without 0 and _"
+_STARTED: Final = ("command", "args", "env", "envFrom")
 _LISTS: Final = (("initContainers", True), ("containers", False))
 AMOUNTS: Final = ("requests", "limits")
 SIZED: Final = ("cpu", "memory")
@@ -154,7 +157,22 @@ class ManifestObject:
             self._fail(f"has a container without a name that can be one ({keys[-2]}[{keys[-1]}])", node.line)
         sidecar = init and word(self.view.followed(entries.get("restartPolicy"))) == "Always"
         slots = self._slots(node, keys)
-        return FoundContainer(text, init, sidecar, packed(keys), slots, self._named(node, SIZED, False))
+        extras, given = self._named(node, SIZED, False), self._given(node, entries)
+        return FoundContainer(text, init, sidecar, packed(keys), slots, extras, given)
+
+    def _given(self, node: Node, entries: dict[str, Node]) -> Given | None:
+        """What may say the size of a heap; most containers are told from their text to have nothing of it."""
+        if not any(key in entries for key in _STARTED):
+            return None
+        if self.view.simple and not runtimes.may_matter(self.text[node.start : node.end]):
+            return None
+        simple, keys = self.view.simple, (*_STARTED, "image")
+        try:
+            return runtimes.given({key: self.view.plain(entries[key]) for key in keys if key in entries})
+        except TooMuchError:
+            return None
+        finally:
+            self.view.simple = simple  # whatever is odd there, no value that is edited stands in it
 
     def _pod_level(self) -> tuple[str, ...]:
         pods = self.view.get(self.node, *KINDS[self.kind][1])

@@ -42,6 +42,11 @@ def given(container: Mapping[str, Any]) -> Given | None:
     return started.given(container, RELEVANT)
 
 
+def no_configs(name: str) -> Mapping[str, str] | None:
+    """Where no ConfigMap is known."""
+    return None
+
+
 def may_matter(text: str) -> bool:
     """Whether a text can hold anything of it: wrong only in saying yes."""
     return "envFrom" in text or any(stem in text for stem in STEMS)
