@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from reconciler.model import Change, ChangeClass, Consumer, Field, Proof, Usage
+from reconciler.proposals import worth
 from reconciler.proposals.group import Group, fingerprint, first_consumer
 from reconciler.proposals.markdown import code, prose, still
 from reconciler.quantity import human_cpu, human_memory, read
@@ -36,6 +37,7 @@ def title_subject(group: Group) -> str:
 def body(group: Group, mode_words: str, memo: str) -> str:
     parts = [
         f"**{prose(verdict(group.changes))}**",
+        prose(worth.priced(group.changes)),
         _table(group.changes),
         _why(group.changes),
         _proofs(group.changes),
@@ -58,8 +60,8 @@ def message_body(group: Group) -> str:
     return "\n".join(lines)
 
 
-def verdict(changes: Iterable[Change]) -> str:
-    """One line: how much is given back or added, over all replicas."""
+def verdict(changes: Sequence[Change]) -> str:
+    """One line: how much is given back or added, over all replicas, and what that is worth."""
     cpu, memory = totals(changes)
     told = []
     for verb, sign in (("frees", -1), ("adds", 1)):
@@ -71,7 +73,8 @@ def verdict(changes: Iterable[Change]) -> str:
         if parts:
             told.append(f"{verb} {' and '.join(parts)}")
     amount = ", ".join(told) or "moves no total"
-    return f"{amount[:1].upper()}{amount[1:]} of requests over all replicas"
+    moved = worth.clause(worth.monthly(changes))
+    return f"{amount[:1].upper()}{amount[1:]} of requests over all replicas{f', {moved}' if moved else ''}"
 
 
 def totals(changes: Iterable[Change]) -> tuple[int, int]:
@@ -147,9 +150,13 @@ def sparkline(values: Sequence[int], width: int = 28) -> str:
 
 def _why(changes: Sequence[Change]) -> str:
     lines = [
-        f"- {code(str(first_consumer(change)))}: {prose(change.because)}" for change in changes[:MOST_ROWS]
+        f"- {code(str(first_consumer(change)))}: {prose(_reason(change))}" for change in changes[:MOST_ROWS]
     ]
     return "\n".join(lines)
+
+
+def _reason(change: Change) -> str:
+    return f"{change.because}. {worth.sentence(change.worth)}" if change.worth else change.because
 
 
 def _proofs(changes: Sequence[Change]) -> str:

@@ -16,7 +16,9 @@ from reconciler.model import (
     Proof,
     Proposal,
     Report,
+    Slot,
 )
+from reconciler.money import MILLION
 from reconciler.proposals.group import change_id, fingerprint, first_consumer
 from reconciler.report.costs import cost_row
 from reconciler.sizing import Explanation
@@ -64,9 +66,24 @@ def change_rows(change: Change, group: str) -> list[dict[str, Any]]:
             "group": group,
             "evidence": evidence,
             "proof": proofs,
+            **_worth(change, slot),
         }
         for slot, new in change.values
     ]
+
+
+def _worth(change: Change, slot: Slot) -> dict[str, Any]:
+    """Of the change as a whole. The money stands in the first of its rows, the others move none: so that
+    rows can be added up. Null where nothing is known of prices."""
+    found = change.worth
+    moved = found.monthly.millionths if found and slot == change.values[0].slot else 0
+    return {
+        "savings_monthly": -moved / MILLION if found else None,
+        "currency": found.monthly.currency if found else None,
+        "prices": found.source if found else None,
+        "risk": found.risk.value if found else None,
+        "risk_because": found.why if found else None,
+    }
 
 
 def proof_row(proof: Proof) -> dict[str, Any]:

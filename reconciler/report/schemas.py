@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.model import ChangeClass, Do, Field, Reason, Whose
+from reconciler.model import ChangeClass, Do, Field, Reason, Risk, Whose
 from reconciler.report.rows import API_VERSION
 
 _STRING = {"type": "string"}
@@ -69,7 +69,9 @@ def run() -> dict[str, Any]:
         "class": {"enum": [klass.value for klass in ChangeClass]}, "because": _STRING, "repository": _STRING,
         "path": _STRING, "line": _COUNT, "keys": _KEYS, "consumers": _rows(_object(_IDENTITY)),
         "peers": _rows(_object(_IDENTITY)), "group": _STRING, "evidence": _STRING,
-        "proof": _rows(_object(proof)),
+        "proof": _rows(_object(proof)), "savings_monthly": {"type": ["number", "null"]},
+        "currency": _OPTIONAL, "prices": _OPTIONAL, "risk_because": _OPTIONAL,
+        "risk": {"enum": [None, *(risk.value for risk in Risk)]},
     }  # fmt: skip
     kept = {
         **_IDENTITY, "field": _FIELD, "value": _OPTIONAL, "reason": _REASON, "detail": _STRING,

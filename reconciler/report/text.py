@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reconciler.model import Action, Change, Do, Failure, Keep, Note, Report
+from reconciler.proposals import worth
 from reconciler.proposals.body import proof_words, verdict
 from reconciler.report.costs import print_costs
 from reconciler.report.diffs import shown, shown_lines, unified
@@ -70,6 +71,7 @@ def print_report(out: Console, report: Report, how: Shown) -> None:
     print_failures(out, report.failed)
     out.print(_verdict(report, len(left)), style="bold")
     if not how.quiet:
+        _print_prices(out, report.changes)
         print_costs(out, report.costs)
 
 
@@ -102,6 +104,9 @@ def _print_changes(out: Console, changes: Sequence[Change]) -> None:
             where = f"  {slot.place.path}:{slot.line}{others}"
             out.print(Text.assemble(f"  {field}  {now} → ", (then, "bold"), (shown(where), "cyan")))
         out.print(Padding(Text(shown(change.because), style="dim"), (0, 0, 0, 2), expand=False))
+        if change.worth is not None:
+            told = Text(shown(worth.sentence(change.worth)), style="dim")
+            out.print(Padding(told, (0, 0, 0, 2), expand=False))
     out.print()
     _print_proofs(out, changes)
 
@@ -192,6 +197,13 @@ def _where(found: Note | Failure) -> str:
         known = isinstance(found, Note) or found.repository in ("", found.what)
         return "" if known else f"{found.repository}: "
     return f"{found.path}:{found.line}: " if found.line else f"{found.path}: "
+
+
+def _print_prices(out: Console, changes: Sequence[Change]) -> None:
+    """A sum of money is worth what its prices are."""
+    told = worth.priced(changes)
+    if told:
+        out.print(Text(shown(told), style="dim"))
 
 
 def _verdict(report: Report, left: int) -> str:
