@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from reconciler.backtest.past import Past
-from reconciler.model import DayPeaks, OomKill, Sketch, Usage
+from reconciler.model import DayPeaks, OomKill, Restarts, Sketch, Usage
 from reconciler.usage.days import ContainerDay
 from reconciler.usage.sketch import Ints, buckets_of, of_buckets
 
@@ -56,11 +56,17 @@ class Windows:
             cpu_worst_pod=cpu if self._alone else self._worst_cpu.sketch(first, end),
             memory=memory,
             memory_worst_pod=memory if self._alone else self._worst_memory.sketch(first, end),
-            rss_max=0,
+            rss_max=max(day.rss_max or 0 for day in seen),
             days=tuple(peaks for peaks in self._peaks[first:end] if peaks.samples),
             oom_kills=tuple(kill for kill in kills if until - days <= kill.day < until),
-            throttled_permille=None,
-            restarts=0,
+            throttled_permille=_throttled(self._days[first:end]),
+            restarts=sum(day.trouble.restarts for day in self._days[first:end]),
+            owner_guessed=any(day.owner_guessed for day in self._days[first:end]),
+            restart_days=tuple(
+                Restarts(day.day, day.trouble.restarts)
+                for day in self._days[first:end]
+                if day.trouble.restarts
+            ),
         )
 
 
@@ -82,6 +88,14 @@ class _Pooled:
         counts = self._sums[end] - self._sums[first]
         used = np.flatnonzero(counts)
         return of_buckets(self._buckets[used], counts[used], int(self._tops[first:end].max(initial=0)))
+
+
+def _throttled(days: Iterable[ContainerDay]) -> int | None:
+    """Whatever the replay asks for: the limit that held it back isn't played."""
+    limited = [day.trouble for day in days if day.trouble.periods is not None]
+    periods = sum(trouble.periods or 0 for trouble in limited)
+    throttled = sum(trouble.throttled_periods or 0 for trouble in limited)
+    return None if not limited else throttled * 1000 // max(periods, 1)
 
 
 def _sums(numbers: Iterable[int]) -> Ints:
