@@ -26,6 +26,7 @@ from reconciler.model import (
     Reason,
     Slot,
 )
+from reconciler.proposals.rank import merge_requests, ranked
 
 # A branch and a key are built of this; anything else is replaced and a hash says which it was.
 _CLEAN = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,58}[a-z0-9])?")
@@ -146,13 +147,13 @@ def keep(change: Change, reason: Reason, detail: str) -> list[Keep]:
 
 
 def group(candidates: Iterable[Candidate], base: str, default_base: str) -> tuple[Group, ...]:
-    """The groups of one repository and base branch, in a stable order."""
+    """The groups of one repository and base branch: those first that deserve to be looked at first."""
     members: dict[tuple[ChangeClass, str], list[Change]] = defaultdict(list)
     for candidate in candidates:
         members[candidate.change.klass, group_name(candidate)].append(candidate.change)
     groups = []
     for (klass, name), changes in sorted(members.items()):
-        ordered = tuple(sorted(changes, key=lambda change: canonical.dump(edits_of([change]))))
+        ordered = ranked(changes)
         segment = segment_of(name, "" if base == default_base else base)
         groups.append(
             Group(
@@ -165,7 +166,7 @@ def group(candidates: Iterable[Candidate], base: str, default_base: str) -> tupl
                 changes=ordered,
             )
         )
-    return tuple(groups)
+    return merge_requests(groups, lambda one: one.changes)
 
 
 def group_name(candidate: Candidate) -> str:
