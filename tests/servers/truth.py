@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -22,7 +22,8 @@ class Truth(NamedTuple):
     memory_of_days: dict[int, int]  # by day since 1970: highest sample, as scraped
     rss: int  # highest sample
     kills: tuple[tuple[int, int | None], ...]  # when, and the limit
-    restarts: int
+    restarts_of_days: dict[int, int]
+    hours: dict[int, float]  # by hour since 1970: millicores that 95 of 100 steps don't pass
     throttled: float | None  # share of periods; None without a limit
     pods: int
     steps: float  # lifetimes divided by the step
@@ -30,8 +31,11 @@ class Truth(NamedTuple):
 
     def quantile(self, permille: int) -> float:
         """Millicores, by the nearest rank."""
-        ordered = np.sort(self.cpu)
-        return float(ordered[max(0, -(-len(ordered) * permille // 1000) - 1)] * 1000)
+        return _quantile(self.cpu, permille)
+
+    @property
+    def restarts(self) -> int:
+        return sum(self.restarts_of_days.values())
 
     @property
     def memory(self) -> int:
@@ -70,14 +74,19 @@ def _truth(
 ) -> Truth:
     events = [(pod, event) for pod in pods for event in pod.events(container.name)]
     events = [(pod, event) for pod, event in events if BEGIN <= event.time < END]
+    restarts = [event.time for pod, event in events if event.what != "child" and not pod.failed]
     kills = [event.time for _, event in events if event.what in ("killed", "child")]
     lived = [(max(pod.begin, BEGIN), pod.failed or pod.end) for pod in pods]
+    means = [_means(container, pod) for pod in pods]
+    cpu = np.concatenate([found for _, found in means])
+    hours = np.concatenate([times // 3600 for times, _ in means])
     return Truth(
-        cpu=np.concatenate([_means(container, pod) for pod in pods]),
+        cpu=cpu,
         memory_of_days=days,
         rss=rss,
         kills=tuple((time, container.memory_limit(time)) for time in sorted(kills)),
-        restarts=sum(event.what != "child" and not pod.failed for pod, event in events),
+        restarts_of_days=dict(Counter(time // DAY for time in restarts)),
+        hours={hour: _quantile(cpu[hours == hour], 950) for hour in np.unique(hours).tolist()},
         throttled=container.throttled if container.cpu_limit else None,
         pods=len({pod.name for pod, (_, end) in zip(pods, lived, strict=True) if end > BEGIN}),
         steps=sum(max(0, end - begin) for begin, end in lived) / STEP,
@@ -85,14 +94,22 @@ def _truth(
     )
 
 
-def _means(container: Container, pod: Pod) -> np.ndarray:
-    """Of each step on which it lived, at least in part. A container that starts anew goes on as before."""
+def _quantile(values: np.ndarray, permille: int) -> float:
+    ordered = np.sort(values)
+    return float(ordered[max(0, -(-len(ordered) * permille // 1000) - 1)] * 1000)
+
+
+def _means(container: Container, pod: Pod) -> tuple[np.ndarray, np.ndarray]:
+    """The begin of each step on which it lived, at least in part, and what it used then.
+
+    A container that starts anew goes on as before.
+    """
     begin, end = max(pod.begin, BEGIN), pod.failed or pod.end
     if end <= begin:
-        return np.zeros(0)
+        return np.zeros(0, np.int64), np.zeros(0)
     grid = np.arange(begin // STEP * STEP, -(-end // STEP) * STEP, GRID)
     use = container.cpu(grid, pod.replica) * ((grid >= begin) & (grid < end))
-    return use.reshape(-1, STEP // GRID).mean(axis=1)
+    return grid[:: STEP // GRID], use.reshape(-1, STEP // GRID).mean(axis=1)
 
 
 def _highest(series: Iterable[Series], metric: str) -> dict[tuple[str, str, str], dict[int, int]]:

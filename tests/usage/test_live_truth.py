@@ -66,6 +66,7 @@ def check_everything(reading: Reading, truth: worlds.Told, percent: float) -> No
         usage = usage_of(reading, ref)
         assert not usage.incomplete
         check_cpu(ref, usage, truth[ref], percent)
+        check_busy_hours(ref, usage, truth[ref], percent)
         check_memory(ref, usage, truth[ref])
         check_events(ref, usage, truth[ref])
         check_lives(ref, usage, truth[ref])
@@ -75,6 +76,17 @@ def check_cpu(ref: ContainerRef, usage: Usage, truth: Truth, percent: float) -> 
     for quantile in QUANTILES:
         real, said = truth.quantile(quantile), usage.cpu.quantile(quantile)
         assert abs(said - real) <= max(1.0, real * percent / 100), (str(ref), quantile, said, real)
+
+
+def check_busy_hours(ref: ContainerRef, usage: Usage, truth: Truth, percent: float) -> None:
+    """Within less than a week each hour is there once. A rate reaches back a little into the hour before."""
+    week = {(hour + 72) % 168: cpu for hour, cpu in truth.hours.items()}
+    highest = sorted(week.values(), reverse=True)
+    assert [busy.weeks for busy in usage.busy_hours] == [1, 1, 1], str(ref)
+    for busy, most in zip(usage.busy_hours, highest, strict=False):
+        real, before = week[busy.hour], week.get((busy.hour - 1) % 168, 0.0)
+        off = max(1.0, most * percent / 100)
+        assert max(real, most) - off <= busy.cpu <= max(real, before) + 2 * off, (str(ref), busy, real, most)
 
 
 def check_memory(ref: ContainerRef, usage: Usage, truth: Truth) -> None:
@@ -88,6 +100,7 @@ def check_events(ref: ContainerRef, usage: Usage, truth: Truth) -> None:
     real = Counter((time // DAY, limit or 0) for time, limit in truth.kills)
     assert {(kill.day, kill.limit): kill.kills for kill in usage.oom_kills} == real, str(ref)
     assert usage.restarts == truth.restarts, str(ref)
+    assert dict(usage.restart_days) == truth.restarts_of_days, str(ref)
     if truth.throttled is None:
         assert usage.throttled_permille is None, str(ref)
     else:
