@@ -9,15 +9,12 @@ from reconciler.model import (
     Container,
     ContainerRef,
     Field,
-    LimitRange,
     NodeSize,
     Sibling,
+    Slot,
     Workload,
 )
-from reconciler.quantity import BadQuantity, read
-
-REQUESTS = (Field.CPU_REQUEST, Field.MEMORY_REQUEST)
-LIMIT_OF = {Field.CPU_REQUEST: Field.CPU_LIMIT, Field.MEMORY_REQUEST: Field.MEMORY_LIMIT}
+from reconciler.requested import FIELDS, in_force, together
 
 
 class Pods:
@@ -58,19 +55,30 @@ class Pods:
             node=self._nodes.get(workload.cluster),
             extras=container.extras,
             pod_level=workload.pod_level,
+            scalers=workload.scalers,
+            targets=_targets(container),
         )
 
     def _pod(self, workload: Workload) -> tuple[Sibling, ...]:
         who = (workload.cluster, workload.namespace, workload.kind, workload.name)
         if who not in self._standing:
-            self._standing[who] = tuple(sibling(workload, one) for one in workload.containers)
+            self._standing[who] = tuple(
+                in_force(
+                    one.ref,
+                    one.init,
+                    one.sidecar,
+                    {slot.field: slot.value for slot in one.slots},
+                    workload.limit_ranges,
+                )
+                for one in workload.containers
+            )
         return self._standing[who]
 
     def _used_in(self, space: Workload) -> Mapping[Field, int]:
         """What the namespace asks for, as far as its workloads are known."""
         key = (space.cluster, space.namespace)
         if key not in self._used:
-            sums = dict.fromkeys((*LIMIT_OF, *LIMIT_OF.values()), 0)
+            sums = dict.fromkeys(FIELDS, 0)
             for workload in self._workloads.values():
                 if (workload.cluster, workload.namespace) == key:
                     for field in sums:
@@ -84,52 +92,5 @@ class Pods:
         return seen or (1 if workload.replicas is None else workload.replicas)
 
 
-def together(field: Field, containers: Iterable[Sibling]) -> int:
-    """What a pod asks for as a whole: its containers and sidecars, or more while it starts."""
-    running = starting = sidecars = 0
-    for one in containers:
-        amount = amount_of(one, field) or 0
-        if not one.init:
-            running += amount
-        elif one.sidecar:
-            sidecars += amount
-            starting = max(starting, sidecars)
-        else:
-            starting = max(starting, sidecars + amount)
-    return max(running + sidecars, starting)
-
-
-def amount_of(one: Sibling, field: Field) -> int | None:
-    return {
-        Field.CPU_REQUEST: one.cpu_request,
-        Field.MEMORY_REQUEST: one.memory_request,
-        Field.CPU_LIMIT: one.cpu_limit,
-        Field.MEMORY_LIMIT: one.memory_limit,
-    }[field]
-
-
-def sibling(workload: Workload, container: Container) -> Sibling:
-    """The container with what is in force of it."""
-    texts = {slot.field: slot.value for slot in container.slots}
-    unknown, found = False, {}
-    for request in REQUESTS:
-        for field in (request, LIMIT_OF[request]):
-            try:
-                text = texts.get(field)
-                found[field] = read(field, text) if text is not None else None
-            except BadQuantity:
-                unknown, found[field] = True, None
-        _with_defaults(found, request, workload.limit_ranges)
-    amounts = (found[field] for field in (*REQUESTS, *map(LIMIT_OF.__getitem__, REQUESTS)))
-    return Sibling(container.ref.container, container.init, container.sidecar, *amounts, unknown)
-
-
-def _with_defaults(found: dict[Field, int | None], request: Field, ranges: Iterable[LimitRange]) -> None:
-    """In the order in which Kubernetes does it: a limit stands for its request first."""
-    limit = LIMIT_OF[request]
-    if found[request] is None:
-        found[request] = found[limit]
-    for one in ranges:
-        if one.resource == request.resource:
-            found[request] = one.default_request if found[request] is None else found[request]
-            found[limit] = one.default_limit if found[limit] is None else found[limit]
+def _targets(container: Container | None) -> tuple[Slot, ...]:
+    return tuple(slot for slot in container.slots if slot.field.is_target) if container is not None else ()

@@ -1,0 +1,68 @@
+"""What is in force of a container and of a pod, as Kubernetes makes it of what the manifests say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from reconciler.model import ContainerRef, Field, LimitRange, Sibling
+from reconciler.quantity import BadQuantity, read
+
+LIMIT_OF: Final = {Field.CPU_REQUEST: Field.CPU_LIMIT, Field.MEMORY_REQUEST: Field.MEMORY_LIMIT}
+FIELDS: Final = (*LIMIT_OF, *LIMIT_OF.values())
+
+
+def in_force(
+    ref: ContainerRef,
+    init: bool,
+    sidecar: bool,
+    texts: Mapping[Field, str | None],
+    ranges: Iterable[LimitRange],
+) -> Sibling:
+    """First a limit stands for the request that isn't set, and then come the namespace's defaults."""
+    unknown = False
+    found: dict[Field, int | None] = {}
+    for field in FIELDS:
+        text = texts.get(field)
+        try:
+            found[field] = read(field, text) if text is not None else None
+        except BadQuantity:
+            unknown, found[field] = True, None
+    for request, limit in LIMIT_OF.items():
+        mine = [one for one in ranges if one.resource == request.resource and one.kind == "Container"]
+        found[request] = _first(found[request], found[limit], *(one.default_request for one in mine))
+        found[limit] = _first(found[limit], *(one.default_limit for one in mine))
+    return Sibling(ref.container, init, sidecar, *(found[field] for field in FIELDS), unknown)
+
+
+def _first(*amounts: int | None) -> int | None:
+    return next((amount for amount in amounts if amount is not None), None)
+
+
+def amount_of(one: Sibling, field: Field) -> int | None:
+    return one[3 + FIELDS.index(field)]
+
+
+def with_amount(one: Sibling, field: Field, amount: int | None) -> Sibling:
+    return one._replace(**{_NAMES[field]: amount})
+
+
+_NAMES: Final = dict(zip(FIELDS, Sibling._fields[3:], strict=False))
+
+
+def together(field: Field, containers: Iterable[Sibling]) -> int:
+    """What a pod asks for as a whole: its containers and sidecars, or more while it starts.
+
+    Sidecars count for the init containers that come after them, so the order is the manifest's.
+    """
+    running = starting = sidecars = 0
+    for one in containers:
+        amount = amount_of(one, field) or 0
+        if not one.init:
+            running += amount
+        elif one.sidecar:
+            sidecars += amount
+            starting = max(starting, sidecars)
+        else:
+            starting = max(starting, sidecars + amount)
+    return max(running + sidecars, starting)
