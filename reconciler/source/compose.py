@@ -80,7 +80,7 @@ def compose(
     # `new` does what a record's own constructor does, without a call around it
     new = tuple.__new__
     repository, unit, cluster, default = where
-    for document, line, kind, name, own, replicas, labels, notes, containers, pod_level in facts.workloads:
+    for document, line, kind, name, own, replicas, labels, notes, containers, *pods in facts.workloads:
         namespace = own or default
         who = (cluster, namespace, kind, name)
         at = (repository, path, document)
@@ -88,7 +88,8 @@ def compose(
         inside = tuple([_container(each, who, at, refused) for each in containers])
         if any(each[-1] for each in containers):
             inside = tuple(_started(containers, inside, configs))
-        rest = ((), inside, (), (), tuple(pod_level))
+        pod_level, selector = pods
+        rest = ((), inside, (), (), tuple(pod_level), tuple(map(tuple, selector)))
         yield new(Workload, (unit, *who, repository, path, line, replicas, *whose, *rest))
 
 
@@ -104,7 +105,7 @@ def _container(
         why = refused or (own and Refused(Reason(own[0]), own[1]))
         place = new(Place, (repository, path, document, way, ()))
         slots.append(new(Slot, (place, line, field, value, consumers, traced, why)))
-    return new(Container, (ref, init, sidecar, tuple(slots), tuple(extras)))
+    return new(Container, (ref, init, sidecar, tuple(slots), tuple(extras), ()))
 
 
 def _started(

@@ -43,6 +43,7 @@ class FoundWorkload(NamedTuple):
     annotations: dict[str, str]
     containers: Sequence[FoundContainer]
     pod_level: Sequence[str] = ()  # of cpu and memory: what the pod itself sets, for all its containers
+    node_selector: Sequence[Sequence[str]] = ()  # names and values
 
 
 class Stand(NamedTuple):
@@ -110,7 +111,9 @@ def _scaler(*row: Row) -> FoundScaler:
 
 def _aim(row: Row) -> FoundAim:
     found = FoundAim._make(row)
-    return found._replace(keys=tuple(found.keys), refused=tuple(found.refused) if found.refused else None)
+    return found._replace(
+        keys=tuple(found.keys), refused=(found.refused[0], found.refused[1]) if found.refused else None
+    )
 
 
 def packed(keys: Iterable[Key]) -> str:

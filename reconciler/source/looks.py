@@ -8,14 +8,23 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
 
 from reconciler.model import Container, Refused, Workload
-from reconciler.source import kustomizing, scalers
+from reconciler.source import aiming, kustomizing, scalers
 from reconciler.source.compose import Where
 from reconciler.source.facts import FileFacts, Stand
 from reconciler.source.relate import Claims
 from reconciler.source.render import HelmRequest, Renderer
 from reconciler.source.tracing import helm
+from reconciler.source.tracing.helm import Extra
 from reconciler.source.tracing.owners import Read
-from reconciler.source.tracing.rendered import Identity, Render, get, objects_of, pod_level, text_of
+from reconciler.source.tracing.rendered import (
+    Identity,
+    Render,
+    get,
+    node_selector,
+    objects_of,
+    pod_level,
+    text_of,
+)
 from reconciler.source.units import Unit
 from reconciler.source.yamledit.values import read_part
 
@@ -69,7 +78,7 @@ def look(unit: Unit, renderer: Renderer, read: Read) -> Look:
         program, text = traced.renderer, traced.text
     if traced.refused is not None:
         return Look(unit, renderer=program, refused=traced.refused)
-    return Look(unit, traced, program, text, None, tuple(_claims(unit, text)))
+    return Look(unit, traced, program, text, None, tuple(_claims(unit, text, traced.extras)))
 
 
 def workloads_of(look: Look) -> Iterator[Workload]:
@@ -84,7 +93,7 @@ def workloads_of(look: Look) -> Iterator[Workload]:
     for found in render.workloads():
         if found.identity in held:
             workload = _workload(unit, *found, tuple(held[found.identity]))
-            yield workload._replace(pod_level=pod_level(found))
+            yield workload._replace(pod_level=pod_level(found), node_selector=node_selector(found))
 
 
 def _workload(
@@ -115,22 +124,20 @@ def _words(value: dict[str, Any], key: str) -> Iterable[tuple[str, str]]:
         yield name, text_of(text) or ""
 
 
-def _claims(unit: Unit, text: str) -> Iterator[Claims]:
+def _claims(unit: Unit, text: str, extras: Sequence[Extra]) -> Iterator[Claims]:
     """Autoscalers that the unit renders, and Rollouts that run another's pods."""
     where = Where(unit.repository, unit.name, unit.cluster, unit.namespace)
     for part in Render(text).parts:
         if _SCALING.search(part) is None:
             continue
-        for identity, value in objects_of(read_part(part)):
-            group = identity.version.rpartition("/")[0]
-            facts = FileFacts()
-            if scalers.KINDS.get(identity.kind) == group:
-                found = scalers.read(identity.kind, identity.name, identity.namespace, unit.line, value)
-                facts = FileFacts(scalers=(found,)) if found is not None else facts
+        for found in objects_of(read_part(part)):
+            identity, value = found
+            scaler = aiming.read(found, unit.line)
+            if scaler is not None:
+                targets = aiming.rendered(unit, found, scaler, extras)
+                yield Claims(where, unit.path, FileFacts(scalers=(scaler,)), targets=(targets,))
             elif identity.kind == "Rollout" and isinstance(get(value, ("spec", "workloadRef")), dict):
-                facts = FileFacts(stands=(_stand(identity, value),))
-            if facts.scalers or facts.stands:
-                yield Claims(where, unit.path, facts)
+                yield Claims(where, unit.path, FileFacts(stands=(_stand(identity, value),)))
 
 
 def _stand(identity: Identity, value: dict[str, Any]) -> Stand:

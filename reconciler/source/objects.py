@@ -112,6 +112,7 @@ class ManifestObject:
             self._words("annotations"),
             tuple(self._containers()),
             self._pod_level(),
+            self._node_selector(),
         )
 
     def _text(self, key: str, default: str) -> str:
@@ -177,6 +178,11 @@ class ManifestObject:
     def _pod_level(self) -> tuple[str, ...]:
         pods = self.view.get(self.node, *KINDS[self.kind][1])
         return self._named(pods, SIZED, True) if "resources" in self.view.entries(pods) else ()
+
+    def _node_selector(self) -> tuple[tuple[str, str], ...]:
+        pods = self.view.entries(self.view.get(self.node, *KINDS[self.kind][1]))
+        chosen = self.view.entries(pods["nodeSelector"]) if "nodeSelector" in pods else {}
+        return tuple(sorted((name, word(self.view.followed(node))) for name, node in chosen.items()))
 
     def _named(self, node: Node | None, names: tuple[str, ...], wanted: bool) -> tuple[str, ...]:
         """What `resources` has an amount of, among these names or beside them."""

@@ -18,7 +18,7 @@ Path = tuple[str, ...]
 
 _LISTS: Final = (("initContainers", True), ("containers", False))
 _KIND: Final = re.compile(r"\bkind\b[\"']?\s*:\s*[\"']?(\w+)")
-_SCALER: Final = "HorizontalPodAutoscaler"
+_SCALERS: Final = ("HorizontalPodAutoscaler", "ScaledObject")
 _DEEPEST_LIST: Final = 4
 _LONGEST_NAME: Final = 253
 
@@ -93,7 +93,7 @@ class Render:
         if part.error:
             self.trouble = self.trouble or f"a rendered document is no YAML ({part.error})"
         for found in objects_of(part):
-            if found.identity.kind == _SCALER or _has_pods(found):
+            if found.identity.kind in _SCALERS or _has_pods(found):
                 yield found
 
     def containers(self) -> tuple[RenderedContainer, ...]:
@@ -133,7 +133,7 @@ class Render:
         """Replicas of workloads, and all that autoscalers aim for."""
         for found in self.workloads():
             spec = get(found.value, ("spec",))
-            if found.identity.kind == _SCALER:
+            if found.identity.kind in _SCALERS:
                 yield from _integers(found.identity, ("spec",), spec, 0)
             elif isinstance(spec, dict) and (text := text_of(spec.get("replicas"))) is not None:
                 yield Number(found.identity, ("spec", "replicas"), text)
@@ -196,7 +196,8 @@ def text_of(value: Any) -> str | None:
 
 
 def _may_matter(text: str) -> bool:
-    return any(kind in KINDS or kind == _SCALER or kind.endswith("List") for kind in set(_KIND.findall(text)))
+    kinds = set(_KIND.findall(text))
+    return any(kind in KINDS or kind in _SCALERS or kind.endswith("List") for kind in kinds)
 
 
 def _has_pods(found: Object) -> bool:
@@ -211,6 +212,13 @@ def pod_level(found: Object) -> tuple[str, ...]:
     pods = get(found.value, KINDS[found.identity.kind][1])
     named = {name for _, name in _resources(pods if isinstance(pods, dict) else {})}
     return tuple(name for name in SIZED if name in named)
+
+
+def node_selector(found: Object) -> tuple[tuple[str, str], ...]:
+    """Labels of the nodes that its pods ask for."""
+    chosen = get(found.value, (*KINDS[found.identity.kind][1], "nodeSelector"))
+    texts = chosen.items() if isinstance(chosen, dict) else ()
+    return tuple(sorted((name, text_of(value) or "") for name, value in texts))
 
 
 def _resources(item: dict[str, Any]) -> Iterator[tuple[Path, str]]:
