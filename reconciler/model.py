@@ -173,8 +173,8 @@ class NodeSize(NamedTuple):
 class RuntimeOption(NamedTuple):
     """A size that a program is started with: what its command or its environment says of it.
 
-    kind: heap | heap-start | heap-percent | native | direct | soft-limit | no-gc | cache |
-    processors | workers | unread.
+    kind: heap | heap-start | heap-percent | native | direct | touched | soft-limit | no-gc | cache |
+    processors | workers | unread | unread-count, of what can't be read.
     """
 
     name: str  # -Xmx, GOMEMLIMIT, gunicorn --workers
@@ -760,6 +760,14 @@ class Beside(NamedTuple):
     because: str
 
 
+class YearBefore(NamedTuple):
+    """What those whose needs count used in the days of a planned peak, a year before."""
+
+    start: int
+    end: int
+    consumers: tuple[Consumer, ...]
+
+
 class LastChange(NamedTuple):
     """The last change of a slot that was merged, as the ledger has it."""
 
@@ -785,7 +793,7 @@ class Evidence(NamedTuple):
     beside: tuple[Beside, ...] = ()  # what else of the same pods changes in this run
     raise_only: str = ""  # the annotation that says so, or ""
     twins: tuple[Consumer, ...] = ()  # the same elsewhere, where there is no history here
-    last_year: tuple[Consumer, ...] = ()  # what they used in the days of a planned peak, a year before
+    last_year: tuple[YearBefore, ...] = ()  # what was used in the days of planned peaks, a year before
 
     @property
     def fed(self) -> tuple[Consumer, ...]:

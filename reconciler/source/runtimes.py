@@ -168,15 +168,19 @@ def _found(rank: int, group: str, rule: Rule, value: str, word: Word, where: str
     shown = _shown(value)
     if word.origin == started.UNKNOWN or started.BLANK in value or "$" in value:
         source = word.origin if word.origin != started.UNKNOWN else ""
-        kind = rule.kind if source else "unread"
+        kind = rule.kind if source else _unread(rule)
         yield Found(rank, group, rule, RuntimeOption(rule.name, where, shown, kind, 0, source))
         return
     amount = rule.read(value)
     if amount is None:
-        yield Found(rank, group, rule, RuntimeOption(rule.name, where, shown, "unread", 0, word.origin))
+        yield Found(rank, group, rule, RuntimeOption(rule.name, where, shown, _unread(rule), 0, word.origin))
     elif amount > 0:
         source = word.origin or rule.follows
         yield Found(rank, group, rule, RuntimeOption(rule.name, where, shown, rule.kind, amount, source))
+
+
+def _unread(rule: Rule) -> str:
+    return "unread-count" if rule.kind in ("processors", "workers") else "unread"
 
 
 def _shown(value: str) -> str:
@@ -194,7 +198,7 @@ def _counting(found: Iterable[Found]) -> Iterator[RuntimeOption]:
     held: dict[tuple[str, str], list[Found]] = {}
     unread: dict[RuntimeOption, None] = {}
     for one in found:
-        if one.option.kind == "unread":
+        if one.option.kind.startswith("unread"):
             unread[one.option] = None
         else:
             held.setdefault((one.group, one.rule.setting), []).append(one)

@@ -30,6 +30,7 @@ from reconciler.source.render import KustomizeRequest, Rendered, Renderer
 from reconciler.source.tracing.helm import Extra
 from reconciler.source.tracing.owners import Read
 from reconciler.source.tracing.rendered import Identity, Path, Render, RenderedContainer
+from reconciler.source.tracing.runtimes import options_of
 from reconciler.source.units import Unit
 
 _MOST_RENDERS: Final = 10
@@ -148,8 +149,16 @@ class _Tracer:
         for (ref, _), candidate in self._owners.items():
             if ref not in fed.setdefault(candidate, []):
                 fed[candidate].append(ref)
+        started = options_of(self.render)
         containers = tuple(
-            Container(one.ref, one.init, one.sidecar, tuple(self._slots(one, stands, fed)), one.extras)
+            Container(
+                one.ref,
+                one.init,
+                one.sidecar,
+                tuple(self._slots(one, stands, fed)),
+                one.extras,
+                started.get(one.ref, ()),
+            )
             for one in self._containers
         )
         return Traced(
@@ -235,5 +244,8 @@ def _marked(marks: dict[str, Candidate], field: Field, text: str | None) -> Cand
 
 def _counts(render: Render) -> dict[_Count, str]:
     """Replicas, and what autoscalers aim for."""
-    found = (one for one in render.numbers() if one.path == _REPLICAS or one.path[-1] in COUNTS)
-    return {(one.identity, one.path): one.text for one in found}
+    return {(one.identity, one.path): one.text for one in render.numbers() if _is_counted(one.path)}
+
+
+def _is_counted(path: Path) -> bool:
+    return path == _REPLICAS or path[-1] in COUNTS or path[-2:] == ("metadata", "value")

@@ -11,6 +11,7 @@ from reconciler.source.tracing.charts import Keys, charts, defaults, mapping, me
 from reconciler.source.tracing.owners import Owner, Owners, Read, shown
 from reconciler.source.tracing.rendered import Identity, Path, Render, RenderedContainer
 from reconciler.source.tracing.rounds import FieldKey, Findings, Question, find
+from reconciler.source.tracing.runtimes import options_of
 from reconciler.source.tracing.sentinels import Seen
 from reconciler.source.units import Unit
 
@@ -96,6 +97,7 @@ def _traced(
             if (other := findings.also.get((each.ref, field))) is not None:
                 place = owners.owner(other.candidate.keys).place
                 consumers.setdefault((place, field), []).append(each.ref)
+    started = options_of(plain)
     containers = tuple(
         Container(
             each.ref,
@@ -103,6 +105,7 @@ def _traced(
             each.sidecar,
             tuple(_slot(unit, each, field, origins, findings, consumers) for field in FIELDS),
             each.extras,
+            started.get(each.ref, ()),
         )
         for each in found
     )
