@@ -296,7 +296,8 @@ def defined_by_several(found: Iterable[Subject | Member]) -> dict[ContainerRef, 
 
 def consumers_of(container: Container) -> list[ContainerRef]:
     """Everyone that the container's places feed, itself first."""
-    others = {ref for slot in container.slots for ref in slot.consumers} - {container.ref}
+    places = (slot for slot in container.slots if not slot.field.is_target)
+    others = {ref for slot in places for ref in slot.consumers} - {container.ref}
     return [container.ref, *sorted(others)]
 
 

@@ -59,7 +59,7 @@ def scan(
             known = [container.ref for _, container in containers(survey.found.workloads)]
             told = f"--only {' '.join(only)}: no container matches{meant(only[0], known, '')}"
             raise Misconfigured("--only", told)
-    rows = [*scan_rows(found), *(_count_rows(survey, found) if all_fields else ())]
+    rows = [*scan_rows(found, targets=all_fields), *(_count_rows(survey, found) if all_fields else ())]
     rows = [row | {"path": seen_from(row["path"], inside)} for row in rows]
     found = replace(
         found,

@@ -9,10 +9,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from reconciler.config import fieldpaths
 from reconciler.config.fields import UNSET, Glob, Line, Written
+from reconciler.model import FIELDS, FieldMapping, MappedValue, Template
 from reconciler.model import Field as Slot
-from reconciler.model import FieldMapping, MappedValue, Template
 
-_RESOURCES: Final = tuple(field for field in Slot if field is not Slot.IMAGE)
+_RESOURCES: Final = tuple(field for field in FIELDS if field is not Slot.IMAGE)
 
 
 def _path(text: str) -> str:

@@ -10,12 +10,13 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from reconciler.model import Discovery, UnitSeen, containers
+from reconciler.model import Discovery, Field, UnitSeen, containers
 from reconciler.report.diffs import shown
 from reconciler.report.text import counted
 
 _WIDEST: Final = 60  # of the column of values; a longer one moves its line to the right
 _UNSET: Final = "unset"
+_TARGETS: Final = frozenset(field.value for field in Field if field.is_target)
 
 _Row = Mapping[str, Any]
 _Unit = tuple[str, str]  # its name, and its file where others have the same name
@@ -53,9 +54,12 @@ def _placed(found: Discovery, rows: Sequence[_Row]) -> Iterator[tuple[_Unit, _Ro
     at = 0
     for workload, container in containers(found.workloads):
         unit = (workload.unit, workload.path if times[workload.unit] > 1 else "")
-        for row in rows[at : at + len(container.slots)]:
+        end = at + sum(1 for slot in container.slots if not slot.field.is_target)
+        while end < len(rows) and rows[end]["field"] in _TARGETS:
+            end += 1
+        for row in rows[at:end]:
             yield unit, row
-        at += len(container.slots)
+        at = end
     first = {workload.unit: workload.path for workload in reversed(found.workloads)}
     for row in rows[at:]:
         name = row["unit"]

@@ -23,7 +23,8 @@ from reconciler.model import (
     Reason,
     Refused,
 )
-from reconciler.source import kustomizing
+from reconciler.source import aiming, kustomizing
+from reconciler.source.aims import TARGETS
 from reconciler.source.estate import Estate, reader
 from reconciler.source.inputs import inputs
 from reconciler.source.looks import Look, look
@@ -317,8 +318,9 @@ def _edited(
     known: Look, values: Sequence[NewValue], renderer: Renderer, read: Read, *, lenient: bool
 ) -> _Edited | Refused:
     traced, unit = known.traced, known.unit
+    values, numbers = aiming.split(known.text, traced.extras if traced is not None else (), values)
     if isinstance(traced, kustomizing.Traced):
-        patched = kustomizing.edit(unit, traced, values, renderer, read=read)
+        patched = kustomizing.edit(unit, traced, values, renderer, read=read, numbers=numbers)
         if isinstance(patched, Refused):
             return patched
         return _Edited({(one.repository, one.change.path): one.change.after for one in patched.files})
@@ -326,7 +328,7 @@ def _edited(
         return known.refused or Refused(Reason.NOT_TRACED, f"nothing is known of how {unit.name} is rendered")
     # one that was not moved to the unit's last file stands there already
     overlay = any(value.slot.how_traced.startswith(IN_OVERLAY) for value in values)
-    made = edits.edit(traced, values, renderer, read, derived=lenient, overlay=overlay)
+    made = edits.edit(traced, values, renderer, read, numbers, derived=lenient, overlay=overlay)
     if isinstance(made, Refused):
         return made
     carried = tuple(f"{shown(one.keys)}: {one.value}" for one in made.proof.carried)
@@ -355,9 +357,14 @@ def _told(one: Intent) -> str:
 def _owned(looks: Sequence[Look]) -> Iterator[tuple[Place, Field, int]]:
     """Which look edits a place; the first of several."""
     for at in range(len(looks) - 1, -1, -1):
+        traced = looks[at].traced
+        for extra in traced.extras if traced is not None else ():
+            if extra.place is not None:
+                yield from ((extra.place, field, at) for field in TARGETS.values())
         for container in looks[at].containers:
             for slot in container.slots:
-                yield slot.place, slot.field, at
+                if not slot.field.is_target:
+                    yield slot.place, slot.field, at
 
 
 def _once(values: Iterable[NewValue]) -> list[NewValue]:

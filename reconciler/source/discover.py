@@ -45,7 +45,10 @@ def discover(
         shelf = read_all(snapshot, cache)
         places = Places(snapshot.repository, units, clusters)
         found = relate.defined_once(list(as_they_stand(shelf, places)))
-        claims = (relate.Claims(places.where(path), path, facts) for path, facts in shelf.scaling())
+        claims = (
+            relate.Claims(places.where(path), path, facts, shelf.inputs.refusal(path))
+            for path, facts in shelf.scaling()
+        )
         return discovered(shelf, relate.scaled(found, claims))
 
 

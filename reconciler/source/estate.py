@@ -179,7 +179,10 @@ def _everything(
             places = standing.places(land.places, clusters)
         else:
             workloads += as_they_stand(shelf, places)
-            claims += [Claims(places.where(path), path, facts) for path, facts in shelf.scaling()]
+            claims += [
+                Claims(places.where(path), path, facts, shelf.inputs.refusal(path))
+                for path, facts in shelf.scaling()
+            ]
         known[land.name] = places
     for look in looks:
         if look.traced is not None:

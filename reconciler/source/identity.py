@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from reconciler.model import FIELDS, Key, NewValue, Reason, Refused, Slot
 from reconciler.source.mapping.traced import How, how
 from reconciler.source.objects import PATHS, word
+from reconciler.source.scalers import KINDS as SCALERS
 from reconciler.source.view import TooMuchError, View, is_null
 from reconciler.source.yamledit import Document, Node, Sequence
 
@@ -53,11 +54,28 @@ def mistaken(documents: tuple[Document, ...], values: Iterable[NewValue]) -> Ref
 def _others(view: View, document: Document, slot: Slot) -> str:
     """What a manifest sets there, where that is no consumer of the slot."""
     assert document.root is not None
+    if slot.field.is_target:
+        return _aims_elsewhere(view, document, slot)
     found = _owner(view, document.root, slot.place.keys[: -_BELOW[slot.field]])
     if any(found == _Owner(ref.kind, ref.workload, ref.container) for ref in slot.consumers):
         return ""
     wanted = " or ".join(f"{ref.kind}/{ref.workload}/{ref.container}" for ref in slot.consumers)
     return f"the document in line {document.line} sets {found}, not {wanted}"
+
+
+def _aims_elsewhere(view: View, document: Document, slot: Slot) -> str:
+    """What a manifest scales, where that is no workload of the slot's consumers."""
+    at: Node | None = view.followed(document.root)
+    keys = slot.place.keys
+    while keys[:1] == ("items",):
+        at, keys = _below(view, at, keys[:2]), keys[2:]
+    kind, name = (word(view.get(at, "spec", "scaleTargetRef", key)) for key in ("kind", "name"))
+    named = name in {ref.workload for ref in slot.consumers}
+    stands_for = kind == "Rollout" and not any(ref.kind == kind for ref in slot.consumers)
+    if word(view.get(at, "kind")) in SCALERS and (named or stands_for):
+        return ""
+    wanted = " or ".join(dict.fromkeys(f"{ref.kind}/{ref.workload}" for ref in slot.consumers))
+    return f"the document in line {document.line} scales {kind or '?'}/{name or '?'}, not {wanted}"
 
 
 def _otherwise(view: View, root: Node, mapped: How) -> str:

@@ -13,9 +13,9 @@ from reconciler.source import scalers
 from reconciler.source.facts import NOTHING, FileFacts, FoundWorkload, Stand, Trouble
 from reconciler.source.kustomize import read as read_kustomization
 from reconciler.source.objects import KINDS, KNATIVE, ManifestObject, UnreadableError, word
-from reconciler.source.scalers import FoundScaler
+from reconciler.source.scalers import FoundAim, FoundScaler
 from reconciler.source.view import TooMuchError, View
-from reconciler.source.yamledit import Document, Mapping, decode, parse
+from reconciler.source.yamledit import Document, Mapping, decode, parse, where
 
 _WHAT_IT_IS: Final = ("apiVersion", "kind", "metadata", "items")
 _DEEPEST_LIST: Final = 4
@@ -177,4 +177,14 @@ class _Finder:
         body = found.view.plain(found.node)
         scaler = scalers.read(found.kind, name, namespace, found.line, body)
         if scaler is not None:
-            self._scalers.append(scaler)
+            aims = tuple(self._standing(found, aim) for aim in scaler.aims)
+            self._scalers.append(scaler._replace(aims=aims, document=found.document.index))
+
+    def _standing(self, found: ManifestObject, aim: FoundAim) -> FoundAim:
+        """Where a target is written; its keys lead there from the document on."""
+        if aim.percent is None:
+            return aim
+        keys = (*found.keys, *aim.keys)
+        at = where(found.document, self._text, keys)
+        refused = aim.refused or (at.refused and (at.refused.reason.value, at.refused.detail))
+        return aim._replace(keys=keys, line=at.line, refused=refused or None)

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
 from reconciler.model import Container, ContainerRef, Entry, Field, NewValue, Reason, Refused
+from reconciler.source import aiming
 from reconciler.source.estate import Estate, Land
 from reconciler.source.finding import find_units
 from reconciler.source.inputs import inputs
@@ -161,7 +162,9 @@ def _meant_in(known: Look, consumers: Mapping[ContainerRef, list[NewValue]], cas
         if _takes(one, value) or not _anyone_takes(case.estate.looks, one.ref, value)
     ]
     mapped = [value for value in case.values if how(value.slot) is not None]
-    return list(dict.fromkeys([*mine, *mapped]))
+    extras = known.traced.extras if known.traced is not None else ()
+    aimed = [value for value in case.values if aiming.feeds(extras, value)]
+    return list(dict.fromkeys([*mine, *mapped, *aimed]))
 
 
 def _takes(one: Container, value: NewValue) -> bool:
@@ -320,12 +323,15 @@ def _each_once(intents: Iterable[Intent]) -> tuple[Intent, ...]:
     return tuple({(one.spot, one.new): one for one in intents}.values())
 
 
-def _intents(known: Look, before: Render, values: Iterable[NewValue]) -> Iterator[Intent]:
+def _intents(known: Look, before: Render, values: Sequence[NewValue]) -> Iterator[Intent]:
     """What a unit's containers are meant to become."""
     containers = {one.ref: one for one in before.containers()}
     traced = known.traced
+    yield from aiming.intents(known.text, traced.extras if traced is not None else (), values)
     for value in values:
         field = value.slot.field
+        if field.is_target:
+            continue
         for ref in dict.fromkeys(value.slot.consumers):
             one = containers.get(ref)
             if one is None:

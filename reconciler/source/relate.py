@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from reconciler.model import AS_IT_STANDS, Container, Note, Reason, Refused, Scaler, Workload
 from reconciler.source import scalers
+from reconciler.source.aims import Targets, standing, with_targets
 from reconciler.source.compose import RENDERED, Where
 from reconciler.source.facts import FileFacts
 from reconciler.source.objects import KINDS
@@ -40,6 +41,7 @@ class _Aim(NamedTuple):
     path: str
     unit: str
     namespace: str
+    targets: Targets
 
 
 def defined_once(workloads: Sequence[Workload]) -> list[Workload]:
@@ -80,23 +82,29 @@ def told_twice(workloads: Sequence[Workload]) -> Iterator[Note]:
 
 
 class Claims(NamedTuple):
-    """The scalers in one file or render, and whose it is."""
+    """The scalers in one file or render, and whose it is.
+
+    `targets`: where what they aim for can be edited, of what is rendered; else it stands in the file.
+    """
 
     where: Where
     path: str
     facts: FileFacts
+    refused: Refused | None = None  # why nothing of the file can be edited
+    targets: tuple[Targets, ...] | None = None
 
 
 def scaled(workloads: Sequence[Workload], claims: Iterable[Claims]) -> list[Workload]:
     """The workloads with the scalers that aim at them, from wherever these are."""
     aims: dict[_Target, list[_Aim]] = {}
     stands: dict[_Target, list[_Target]] = {}
-    for where, path, facts in claims:
+    for where, path, facts, refused, rendered in claims:
         cluster = where.cluster
-        for scaler in facts.scalers:
+        written = rendered or [standing(one, where.repository, path, refused) for one in facts.scalers]
+        for scaler, targets in zip(facts.scalers, written, strict=True):
             if _known(scaler):
                 target = _Target(cluster, scaler.target_kind, scaler.target_name)
-                aim = _Aim(scaler, path, where.unit, scaler.namespace or where.namespace)
+                aim = _Aim(scaler, path, where.unit, scaler.namespace or where.namespace, targets)
                 aims.setdefault(target, []).append(aim)
         for stand in facts.stands:
             pods = _Target(cluster, stand.other_kind, stand.other_name)
@@ -160,8 +168,12 @@ def _with_scalers(
     held = [aim for each in targets for aim in aims.get(each, ()) if _hits(aim, workload)]
     if not held:
         return workload
-    containers = [container.ref.container for container in workload.containers]
-    return workload._replace(scalers=tuple(_attached(held, containers)))
+    names = [container.ref.container for container in workload.containers]
+    counted = [target for aim in held for target in zip(aim.scaler.aims, aim.targets, strict=True)]
+    return workload._replace(
+        scalers=tuple(_attached(held, names)),
+        containers=tuple(with_targets(workload.containers, counted)),
+    )
 
 
 def _hits(aim: _Aim, workload: Workload) -> bool:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.model import Container, ContainerRef, Discovery, Slot, UnitSeen, Workload, containers
+from reconciler.model import FIELDS, Container, ContainerRef, Discovery, Slot, UnitSeen, Workload, containers
 from reconciler.source.mapping import via
 
 
-def scan_rows(discovery: Discovery) -> list[dict[str, Any]]:
-    """Every field of every container, ready for JSON."""
+def scan_rows(discovery: Discovery, *, targets: bool = False) -> list[dict[str, Any]]:
+    """Every field of every container, ready for JSON; with the targets of what scales it, if wanted."""
     named = _Named()
     return [
         row
         for workload, container in containers(discovery.workloads)
-        for row in _rows(workload, container, named)
+        for row in _rows(workload, container, named, targets)
     ]
 
 
@@ -35,8 +35,8 @@ def unit_row(unit: UnitSeen) -> dict[str, Any]:
     }
 
 
-def _rows(workload: Workload, container: Container, named: _Named) -> Iterator[dict[str, Any]]:
-    for slot in container.slots:
+def _rows(workload: Workload, container: Container, named: _Named, targets: bool) -> Iterator[dict[str, Any]]:
+    for slot in container.slots[: None if targets else len(FIELDS)]:
         yield {
             "unit": workload.unit,
             **named[container.ref],

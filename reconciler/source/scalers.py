@@ -7,13 +7,23 @@ kind should have is taken as not said.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from reconciler.model import Scaler
+from reconciler.model import Aim, Key, Reason, Scaler
 
 _RESOURCES: Final = ("cpu", "memory")
-_ALL: Final = "*"
+ALL: Final = "*"
+_V1_TARGET: Final = "targetCPUUtilizationPercentage"
+_V1_DEFAULT: Final = "80"  # what Kubernetes takes where nothing is said
+_PERCENT: Final = re.compile(r"[1-9][0-9]{0,8}")
+_NOTES: Final = "autoscaling.alpha.kubernetes.io/metrics"
+_UNWRITTEN: Final = (
+    Reason.UNSET.value,
+    f"it says no target, so that Kubernetes takes {_V1_DEFAULT} %: write it down",
+)
+_NOTED: Final = (Reason.NOT_A_SCALAR.value, f"its target stands within the annotation {_NOTES}")
 
 # kind -> API group; a kind of the same name elsewhere is something else.
 KINDS: Final = {
@@ -30,6 +40,17 @@ class Claim(NamedTuple):
     resources: tuple[str, ...]
 
 
+class FoundAim(NamedTuple):
+    """What a horizontal scaler wants the use of a resource to be: so many per cent, or an amount (None)."""
+
+    resource: str
+    container: str  # whose use it is, or that of all together (`*`)
+    keys: tuple[Key, ...] = ()  # where the per cent stand, from the object on
+    percent: str | None = None
+    line: int = 0
+    refused: tuple[str, str] | None = None  # reason and detail, when it can't be edited
+
+
 class FoundScaler(NamedTuple):
     """A scaler as its manifest has it, before it meets its workload."""
 
@@ -41,6 +62,8 @@ class FoundScaler(NamedTuple):
     target_kind: str
     target_name: str
     claims: tuple[Claim, ...]
+    aims: tuple[FoundAim, ...] = ()
+    document: int = 0
 
 
 def read(kind: str, name: str, namespace: str, line: int, body: object) -> FoundScaler | None:
@@ -59,7 +82,10 @@ def read(kind: str, name: str, namespace: str, line: int, body: object) -> Found
         "ScaledObject": _keda,
     }[kind](_map(body), spec)
     group = version.rpartition("/")[0]
-    return FoundScaler(kind, name, namespace, line, group, target_kind, target, tuple(claims))
+    aims = {"HorizontalPodAutoscaler": _horizontal_aims, "ScaledObject": _keda_aims}.get(kind, _no_aims)
+    return FoundScaler(
+        kind, name, namespace, line, group, target_kind, target, tuple(claims), tuple(aims(_map(body), spec))
+    )
 
 
 def attach(found: FoundScaler, containers: Sequence[str], path: str) -> Iterator[Scaler]:
@@ -72,7 +98,17 @@ def attach(found: FoundScaler, containers: Sequence[str], path: str) -> Iterator
             continue  # nothing of these is scaled; a vertical scaler that owns nothing does nothing
         everyone = len(names) == len(containers)
         only = () if everyone else tuple(names)
-        yield Scaler(found.kind, found.name, resources, only, path, found.line)
+        aims = tuple(_aim(one) for one in found.aims if _is_about(one, names))
+        yield Scaler(found.kind, found.name, resources, only, path, found.line, tuple(dict.fromkeys(aims)))
+
+
+def _is_about(aim: FoundAim, containers: Sequence[str]) -> bool:
+    return aim.container == ALL or aim.container in containers
+
+
+def _aim(found: FoundAim) -> Aim:
+    container = "" if found.container == ALL else found.container
+    return Aim(found.resource, container, found.percent is not None)
 
 
 def _claimed(found: FoundScaler, container: str) -> tuple[str, ...]:
@@ -80,9 +116,9 @@ def _claimed(found: FoundScaler, container: str) -> tuple[str, ...]:
     if found.kind == "VerticalPodAutoscaler":
         # The policy with the container's own name wins over the one for all.
         named = [claim for claim in claims if claim.container == container]
-        claims = tuple(named or [claim for claim in claims if claim.container == _ALL])
+        claims = tuple(named or [claim for claim in claims if claim.container == ALL])
     wanted = {
-        resource for claim in claims if claim.container in (_ALL, container) for resource in claim.resources
+        resource for claim in claims if claim.container in (ALL, container) for resource in claim.resources
     }
     return tuple(resource for resource in _RESOURCES if resource in wanted)
 
@@ -90,12 +126,12 @@ def _claimed(found: FoundScaler, container: str) -> tuple[str, ...]:
 def _horizontal(body: Mapping[str, object], spec: Mapping[str, object]) -> Iterator[Claim]:
     metrics = [*_list(spec.get("metrics")), *_noted_metrics(body)]
     if spec.get("targetCPUUtilizationPercentage") is not None or not metrics:
-        yield Claim(_ALL, ("cpu",))  # without any metric Kubernetes itself takes 80 % of the CPU
+        yield Claim(ALL, ("cpu",))  # without any metric Kubernetes itself takes 80 % of the CPU
     for metric in map(_map, metrics):
         source = _text(metric.get("type"))
         # v2beta1 and the annotation know the same two sources under the same keys.
         if source == "Resource":
-            yield from _claim(_ALL, _map(metric.get("resource")).get("name"))
+            yield from _claim(ALL, _map(metric.get("resource")).get("name"))
         elif source == "ContainerResource":
             inner = _map(metric.get("containerResource"))
             yield from _claim(_text(inner.get("container")), inner.get("name"))
@@ -104,11 +140,72 @@ def _horizontal(body: Mapping[str, object], spec: Mapping[str, object]) -> Itera
 def _noted_metrics(body: Mapping[str, object]) -> Sequence[object]:
     """Further metrics of an autoscaling/v1 object, which keeps them in an annotation."""
     notes = _map(_map(body.get("metadata")).get("annotations"))
-    text = _text(notes.get("autoscaling.alpha.kubernetes.io/metrics"))
+    text = _text(notes.get(_NOTES))
     try:
         return _list(json.loads(text)) if text else ()
     except (ValueError, RecursionError):
         return ()
+
+
+# -- what a horizontal one aims for ---------------------------------------------------------------
+
+
+def _no_aims(body: Mapping[str, object], spec: Mapping[str, object]) -> Iterator[FoundAim]:
+    yield from ()
+
+
+def _horizontal_aims(body: Mapping[str, object], spec: Mapping[str, object]) -> Iterator[FoundAim]:
+    metrics = _list(spec.get("metrics"))
+    noted = [aim for metric in _noted_metrics(body) for aim in _metric_aims(_map(metric), ())]
+    percent = _text(spec.get(_V1_TARGET))
+    if percent:
+        yield _share("cpu", ALL, ("spec", _V1_TARGET), percent)
+    elif not metrics and not noted:
+        yield FoundAim("cpu", ALL, ("spec", _V1_TARGET), _V1_DEFAULT, 0, _UNWRITTEN)
+    for at, metric in enumerate(metrics):
+        yield from _metric_aims(_map(metric), ("spec", "metrics", at))
+    for aim in noted:
+        yield aim._replace(keys=("metadata", "annotations", _NOTES), refused=_NOTED)
+
+
+def _metric_aims(metric: Mapping[str, object], way: tuple[Key, ...]) -> Iterator[FoundAim]:
+    """Of one metric; v2beta1 writes its target beside the name, and not below `target`."""
+    at = {"Resource": "resource", "ContainerResource": "containerResource"}.get(_text(metric.get("type")))
+    if at is None:
+        return
+    inner = _map(metric.get(at))
+    resource, target = _text(inner.get("name")), _map(inner.get("target"))
+    container = _text(inner.get("container")) if at == "containerResource" else ALL
+    if resource not in _RESOURCES or not container:
+        return
+    for keys in (("target", "averageUtilization"), ("targetAverageUtilization",)):
+        percent = _text((target if len(keys) > 1 else inner).get(keys[-1]))
+        if percent and _text(target.get("type")) in ("", "Utilization"):
+            yield _share(resource, container, (*way, at, *keys), percent)
+            return
+    if any(_text(each) for each in (target.get("averageValue"), inner.get("targetAverageValue"))):
+        yield FoundAim(resource, container)
+
+
+def _keda_aims(body: Mapping[str, object], spec: Mapping[str, object]) -> Iterator[FoundAim]:
+    for at, trigger in enumerate(map(_map, _list(spec.get("triggers")))):
+        metadata, resource = _map(trigger.get("metadata")), _text(trigger.get("type"))
+        how = _text(trigger.get("metricType")) or _text(metadata.get("type"))
+        container, value = _text(metadata.get("containerName")) or ALL, _text(metadata.get("value"))
+        if resource in _RESOURCES and value and how == "Utilization":
+            yield _share(resource, container, ("spec", "triggers", at, "metadata", "value"), value)
+        elif resource in _RESOURCES and value and how == "AverageValue":
+            yield FoundAim(resource, container)
+
+
+def _share(resource: str, container: str, keys: tuple[Key, ...], percent: str) -> FoundAim:
+    if _PERCENT.fullmatch(percent):
+        return FoundAim(resource, container, keys, percent)
+    words = f"its target, {percent[:40]!a}, is no whole number of per cent"
+    return FoundAim(resource, container, keys, percent, 0, (Reason.BAD_QUANTITY.value, words))
+
+
+# -------------------------------------------------------------------------------------------------
 
 
 def _vertical(body: Mapping[str, object], spec: Mapping[str, object]) -> Iterator[Claim]:
@@ -116,18 +213,18 @@ def _vertical(body: Mapping[str, object], spec: Mapping[str, object]) -> Iterato
         return
     policies = [_map(each) for each in _list(_map(spec.get("resourcePolicy")).get("containerPolicies"))]
     for policy in policies:
-        name = _text(policy.get("containerName")) or _ALL
+        name = _text(policy.get("containerName")) or ALL
         wanted = policy.get("controlledResources")
         resources = _RESOURCES if wanted is None else tuple(map(_text, _list(wanted)))
         yield Claim(name, () if _text(policy.get("mode")) == "Off" else resources)
-    if not any(_text(policy.get("containerName")) in ("", _ALL) for policy in policies):
-        yield Claim(_ALL, _RESOURCES)
+    if not any(_text(policy.get("containerName")) in ("", ALL) for policy in policies):
+        yield Claim(ALL, _RESOURCES)
 
 
 def _keda(body: Mapping[str, object], spec: Mapping[str, object]) -> Iterator[Claim]:
     for trigger in map(_map, _list(spec.get("triggers"))):
         container = _text(_map(trigger.get("metadata")).get("containerName"))
-        yield from _claim(container or _ALL, trigger.get("type"))
+        yield from _claim(container or ALL, trigger.get("type"))
 
 
 def _claim(container: str, resource: object) -> Iterator[Claim]:

@@ -63,8 +63,8 @@ class Standing:
 
     def claims(self) -> Iterator[Claims]:
         for path, facts in self._shelf.scaling():
-            for where, _ in self._whose.get(path, ()):
-                yield Claims(where, path, facts)
+            for where, refused in self._whose.get(path, ()):
+                yield Claims(where, path, facts, refused)
 
 
 def _kept_together(everyone: Sequence[_Applied]) -> Iterator[_Applied]:

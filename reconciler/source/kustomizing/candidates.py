@@ -28,7 +28,9 @@ from reconciler.source.yamledit.paths import is_merge
 
 _LISTS: Final = ("containers", "initContainers")
 _WORKLOADS: Final = re.compile(
-    rb"kind[\"']?\s*:\s*[\"']?(?:" + "|".join(KINDS).encode() + rb"|HorizontalPodAutoscaler|\w*List)\b"
+    rb"kind[\"']?\s*:\s*[\"']?(?:"
+    + "|".join(KINDS).encode()
+    + rb"|HorizontalPodAutoscaler|ScaledObject|\w*List)\b"
 )
 # What an autoscaler aims for, in the words of all its versions.
 COUNTS: Final = frozenset(
@@ -176,7 +178,9 @@ def _of_container(meant: Keys) -> Wants | None:
 
 
 def _is_count(meant: Keys) -> bool:
-    return meant[-2:] == ("spec", "replicas") or ("spec" in meant and meant[-1] in COUNTS)
+    if meant[-2:] == ("spec", "replicas") or ("spec" in meant and meant[-1] in COUNTS):
+        return True
+    return meant[-2:] == ("metadata", "value") and "triggers" in meant
 
 
 def _of_transformer(key: Key, name: Key) -> Wants | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reconciler.model import Container, Key, Place, Reason, Refused, Slot, Workload
+from reconciler.model import FIELDS, Container, Key, Place, Reason, Refused, Slot, Workload
 
 _POLICY = "ImagePolicy"
 _Name = tuple[str, str, str, str]
@@ -49,7 +49,9 @@ def _with(own: Workload, more: Workload | None) -> Workload:
 def _merged(own: Container, more: Container | None) -> Container:
     if more is None:
         return own
-    return own._replace(slots=tuple(map(_better, own.slots, more.slots)))
+    targets = (slot for slot in own.slots if slot.field.is_target)
+    fields = map(_better, own.slots[: len(FIELDS)], more.slots)
+    return own._replace(slots=(*fields, *targets))
 
 
 def _better(own: Slot, more: Slot) -> Slot:

@@ -29,7 +29,7 @@ _TAG: Final = re.compile(r"(?i).*tag$|^imageversion$")
 _VERSION: Final = re.compile(r"(?i).*version$")
 _IMAGE: Final = re.compile(r"(?i).*image$")
 _COUNT: Final = re.compile(r"(?i).*replicas?(count)?$|.*(count|instances|size|nodes)$")
-_SCALING: Final = re.compile(r"(?i).*(autoscal|hpa|scaling).*")
+_SCALING: Final = re.compile(r"(?i).*(autoscal|hpa|scaling|scaled|keda|utili[sz]ation).*")
 _QUANTITY: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:m|k|K|M|G|T|Ki|Mi|Gi|Ti)?")
 _NO_AMOUNT: Final = re.compile(
     r"(?i).*(port|count|replicas?|seconds|timeout|period|threshold|user|group|id)s?$"
@@ -111,7 +111,9 @@ class _Finder:
 
     def scalar(self, keys: Keys, key: str, value: Any) -> None:
         text = _text(value)
-        if self._is_amount(keys, key, value, text):
+        if isinstance(value, int | str) and text.isascii() and text.isdigit() and self._is_target(keys, text):
+            self.add(Candidate(keys, COUNT, False, value, True))
+        elif self._is_amount(keys, key, value, text):
             kind = MEMORY if _MEMORY.fullmatch(key) or text[-1:] in "iMGKkT" else CPU
             self.add(Candidate(keys, kind, "limit" in _shown(keys).lower(), value, value is not None))
         elif isinstance(value, int) and self._is_count(keys, key, text):
@@ -130,10 +132,12 @@ class _Finder:
             return value >= 10 and text in self.wanted.numbers and _NO_AMOUNT.fullmatch(key) is None
         return text in self.wanted.amounts and not text.isdigit()
 
+    def _is_target(self, keys: Keys, text: str) -> bool:
+        """What an autoscaler aims for may be written as a text, as KEDA has it."""
+        return text in self.wanted.counts and any(_SCALING.match(str(one)) for one in keys)
+
     def _is_count(self, keys: Keys, key: str, text: str) -> bool:
-        if text not in self.wanted.counts:
-            return False
-        return _COUNT.fullmatch(key) is not None or any(_SCALING.match(str(one)) for one in keys)
+        return text in self.wanted.counts and _COUNT.fullmatch(key) is not None
 
     def _image(self, keys: Keys, key: str, value: Any, text: str) -> None:
         tags, references = self.wanted.tags, self.wanted.images

@@ -119,7 +119,7 @@ def _put(overlay: dict[str, Any], values: dict[str, Any], keys: Keys, new: Any) 
 
 def _made(one: Candidate, number: int) -> Sentinel:
     if one.kind == COUNT:
-        return Sentinel(one, number, str(number))
+        return Sentinel(one, str(number) if isinstance(one.current, str) else number, str(number))
     if one.kind == TAG:
         text = _tag(str(one.current) if one.filled and one.current is not None else one.like, number)
         return Sentinel(one, text, text)
