@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from reconciler.backtest.measures import (
     measure,
     together,
 )
-from reconciler.backtest.past import Past
+from reconciler.backtest.past import Pasts
 from reconciler.backtest.replay import Course, Pace, replay
 from reconciler.backtest.vpa import Vpa
 from reconciler.errors import Misconfigured, Problem
@@ -63,7 +63,7 @@ class Comparison(NamedTuple):
 
 
 def compare(
-    histories: Collection[Past],
+    histories: Pasts,
     contenders: Mapping[str, Adviser],
     pace: Pace,
     told: Telling,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -42,6 +43,14 @@ class PodPeaks(NamedTuple):
 
     day: Ints
     peak: Floats  # bytes
+
+
+class Pasts(Protocol):
+    """Several, gone through as often as one likes."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Past]: ...
 
 
 class Past(Protocol):

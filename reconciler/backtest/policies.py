@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from reconciler.backtest.advice import Adviser, Requests
 from reconciler.backtest.past import Past
@@ -18,6 +18,7 @@ from reconciler.model import (
     OomKill,
     Place,
     Policy,
+    Price,
     Slot,
 )
 from reconciler.quantity import format_cpu, format_memory, read
@@ -27,19 +28,19 @@ from reconciler.usage.days import DAY
 _LIKE_CPU, _LIKE_MEMORY = "100m", "128Mi"
 
 
-def following(policy: Policy) -> Adviser:
+def following(policy: Policy, price: Callable[[str], Price] | None = None) -> Adviser:
     """Whatever it is to do with changes, here each one is merged at once; one without a request gets one."""
     sizing = policy.sizing
     sizing = sizing._replace(
         cpu=sizing.cpu._replace(missing="add"), memory=sizing.memory._replace(missing="add")
     )
     active = policy._replace(sizing=sizing, resources_mode=Mode.PROPOSE)
-    return lambda history: _Following(active, history)
+    return lambda past: _Following(active, past, price(past.ref.cluster) if price else None)
 
 
 class _Following:
-    def __init__(self, policy: Policy, history: Past) -> None:
-        self._policy, self._ref, self._windows = policy, history.ref, Windows(history)
+    def __init__(self, policy: Policy, past: Past, price: Price | None) -> None:
+        self._policy, self._ref, self._windows, self._price = policy, past.ref, Windows(past), price
         self._changes: dict[Field, LastChange] = {}
 
     def advise(self, day: int, in_force: Requests, kills: Sequence[OomKill]) -> Requests:
@@ -58,6 +59,7 @@ class _Following:
             consumers=(Consumer(self._ref, usage, max(1, usage.replicas), False, False, ()),),
             policy=self._policy,
             last_changes=tuple(self._changes.values()),
+            price=self._price,
         )
         for row in decide(evidence):
             in_force = self._after(row, day, in_force)

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from reconciler.backtest.past import PodPeaks, Points, Requests
+from reconciler.backtest.past import Past, PodPeaks, Points, Requests
 from reconciler.model import ContainerRef, OomKill
 from reconciler.usage.days import DAY, SKETCHES, ContainerDay
 from reconciler.usage.lives import Life, Lives
@@ -35,7 +35,7 @@ class Recording:
     def __len__(self) -> int:
         return len(self._lives)
 
-    def __iter__(self) -> Iterator[RecordedPast]:
+    def __iter__(self) -> Iterator[Past]:
         for life in self._lives:
             past = RecordedPast(life)
             if len(past.days):

@@ -2,36 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
-from rich.text import Text
 
 from reconciler.backtest.advice import Adviser
-from reconciler.backtest.compare import AS_IT_IS, BASELINES, Comparison, Row, compare, write_recommendations
+from reconciler.backtest.compare import BASELINES, Comparison, compare, write_recommendations
+from reconciler.backtest.past import Pasts
 from reconciler.backtest.policies import following
+from reconciler.backtest.recorded import Recording
 from reconciler.backtest.replay import Pace
 from reconciler.backtest.series import read_series
-from reconciler.commands.common import Config, Output, OutputOption, print_json, progress_bars
+from reconciler.backtest.telling import as_csv, currency_of, price_rows, rows_of
+from reconciler.commands.choosing import Chosen, Namespace, Pattern, chosen, days_of, nothing_matches
+from reconciler.commands.common import (
+    Bars,
+    Config,
+    Exit,
+    Metrics,
+    Now,
+    errors_console,
+    parse_now,
+    print_json,
+    progress_bars,
+)
+from reconciler.commands.replayed import print_comparison
 from reconciler.config import PolicyBook
 from reconciler.errors import Misconfigured, Problem
-from reconciler.model import Failure
-from reconciler.report.diffs import shown
-from reconciler.report.rows import API_VERSION
-from reconciler.report.text import console, counted, heading, new_table, print_table
-from reconciler.wiring import operators_policies
+from reconciler.gather import summed
+from reconciler.model import Cost, Failure, Note, Policy, Price
+from reconciler.report.costs import cost_row, print_costs
+from reconciler.report.rows import API_VERSION, failure_row, note_row
+from reconciler.report.text import console, print_failures, print_notes
+from reconciler.usage.days import DAY
+from reconciler.usage.lives import Lives
+from reconciler.usage.port import UsageSource
+from reconciler.wiring import Replaying, Sources, replaying
 
 AUTO = "auto"
 _AUTO_IS = "balanced"
+_TRAIN_DAYS = 28
+_WINDOW = "56d"
+
+
+Contender = Adviser | Policy
+
+
+class Format(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+    CSV = "csv"
 
 
 def backtest(
+    pattern: Pattern = "",
+    namespace: Namespace = None,
     series: Annotated[
-        Path,
+        Path | None,
         typer.Option("--series", metavar="FILE", help="Samples, as CSV or Parquet; docs/backtest.md."),
-    ],
+    ] = None,
+    metrics: Metrics = None,
+    window: Annotated[
+        str,
+        typer.Option("--window", metavar="DURATION", help="Without --series, how far back to look, as 8w."),
+    ] = _WINDOW,
     policy: Annotated[
         list[str] | None,
         typer.Option(
@@ -42,9 +79,14 @@ def backtest(
         ),
     ] = None,
     train_days: Annotated[
-        int,
-        typer.Option("--train-days", min=1, help="Days of each container that are only learned from."),
-    ] = 28,
+        int | None,
+        typer.Option(
+            "--train-days",
+            min=1,
+            help=f"Days of each container that are only learned from. Else {_TRAIN_DAYS}, and without "
+            "--series no more than half of the days there are.",
+        ),
+    ] = None,
     step_days: Annotated[int, typer.Option("--step-days", min=1, help="Days between two decisions.")] = 1,
     recommendations: Annotated[
         Path | None,
@@ -55,109 +97,164 @@ def backtest(
         ),
     ] = None,
     config: Config = None,
-    output: OutputOption = Output.TEXT,
+    now: Now = None,
+    output: Annotated[
+        Format, typer.Option("--output", "-o", metavar="text|json|csv", help="How to print the result.")
+    ] = Format.TEXT,
 ) -> None:
-    """Replay policies and other tools' recommenders over samples of the past, and compare them.
+    """Replay policies and other tools' recommenders over the past, and compare them.
 
-    Each day they know only the days before. A day whose memory passes the request in force is an
-    overrun, and counts as an OOM kill from the next day on. All but the first are also shown with
+    The past is a table of samples (--series), a recording or a metrics server (--metrics, or the
+    settings'). Each day they know only the days before. A day whose memory passes the request in force
+    is an overrun, and counts as an OOM kill from the next day on. All but the first are also shown with
     their requests scaled so that they leave as much slack as the first.
     """
-    contenders = _contenders(policy, config)
-    histories = read_series(series)
+    wanted, days = chosen(pattern, namespace), days_of(window)
+    if series is not None and metrics is not None:
+        raise Misconfigured("--series", "--series and --metrics both say where the past is: name one.")
+    given = replaying(config, metrics, parse_now(now), table=series is not None)
+    contenders = _contenders(policy, given.policies)
     with progress_bars() as bars:
-        found = compare(histories, contenders, Pace(train_days, step_days), bars.step)
+        if series is not None:
+            known = _of_table(series, wanted)
+        else:
+            assert given.sources is not None
+            known = _of_days(given.sources, wanted, days, bars)
+        found = _replayed(known, contenders, Pace(train_days or known.train_days, step_days), given, bars)
     if recommendations is not None:
-        write_recommendations(recommendations, found)
-    if output is Output.JSON:
-        print_json(_document(found, train_days, step_days))
-    else:
-        _print(found)
+        write_recommendations(recommendations, found.comparison)
+    _tell(found, output)
+    raise typer.Exit(Exit.SOME_FAILED if found.failures else Exit.DONE)
 
 
-def _contenders(names: Sequence[str] | None, config: Path | None) -> dict[str, Adviser]:
+def _contenders(names: Sequence[str] | None, book: PolicyBook) -> dict[str, Contender]:
     wanted = list(dict.fromkeys(names or (AUTO, *BASELINES)))
-    book = operators_policies(config)
     return {name: BASELINES.get(name) or _policy(name, book) for name in wanted}
 
 
-def _policy(name: str, book: PolicyBook) -> Adviser:
+def _policy(name: str, book: PolicyBook) -> Policy:
     found = book.named(_AUTO_IS if name == AUTO else name)
     if isinstance(found, Failure):
         raise Problem(found.what, found.error, path=found.path, line=found.line)
     if found is None:
         known = ", ".join([AUTO, *BASELINES, *book.names])
         raise Misconfigured("--policy", f"--policy {name}: there is no such policy; known are {known}.")
-    return following(found)
+    return found
 
 
 # ---------------------------------------------------------------------------------------------
-# Output
+# The past
 # ---------------------------------------------------------------------------------------------
 
 
-def _document(found: Comparison, train_days: int, step_days: int) -> dict[str, Any]:
-    first = found.rows[0].policy
+class Known(NamedTuple):
+    """What is to be replayed, and what was told on the way to it."""
+
+    every: Pasts
+    clusters: frozenset[str]
+    train_days: int  # where nobody says how many
+    none: str  # what is wrong when there is nobody
+    failures: Callable[[], tuple[Failure, ...]] = tuple  # complete when all were gone through
+    notes: tuple[Note, ...] = ()
+    costs: tuple[Cost, ...] = ()
+
+
+def _of_table(series: Path, wanted: Chosen) -> Known:
+    every = [past for past in read_series(series) if wanted.containers(past.ref)]
+    none = f"{series} has no container that matches {wanted.words!r}."
+    return Known(every, frozenset({""}), _TRAIN_DAYS, none)
+
+
+def _of_days(sources: Sources, wanted: Chosen, days: int, bars: Bars) -> Known:
+    end = min((_end(source, sources.now) for source in sources.opened), default=sources.now)
+    start, paths = end - days * DAY, list[Path]()
+    failures, notes, costs = dict.fromkeys(sources.failed), dict.fromkeys(sources.notes), list[Cost]()
+    for source in sources.opened:
+        advance = bars.step(f"Asking {source.name}", 1)
+        try:
+            said = source.recorded(start, end, wanted.namespaces, told=bars)
+        except Problem as problem:
+            failures[problem.failure] = None
+            continue
+        finally:
+            advance(1)
+        paths += said.paths
+        failures.update(dict.fromkeys(said.failures))
+        notes.update(dict.fromkeys(said.notes))
+        costs += said.costs
+    lives = Lives(paths, wanted.containers, start, end)
+    none = nothing_matches(wanted.words, "") if wanted.words else f"nothing is known of the last {days} days."
+    return Known(
+        Recording(lives),
+        frozenset(ref.cluster for ref in lives.refs),
+        max(1, min(_TRAIN_DAYS, lives.days // 2)),
+        none,
+        lambda: tuple(dict.fromkeys((*failures, *lives.failures))),
+        tuple(notes),
+        summed(costs),
+    )
+
+
+def _end(source: UsageSource, now: int) -> int:
+    """What a server has of today is no day to be counted yet."""
+    return now if source.last_sample() is not None else now // DAY * DAY
+
+
+# ---------------------------------------------------------------------------------------------
+# The replay, and what is told of it
+# ---------------------------------------------------------------------------------------------
+
+
+class Found(NamedTuple):
+    comparison: Comparison
+    pace: Pace
+    prices: Mapping[str, Price]  # by cluster
+    failures: tuple[Failure, ...]
+    notes: tuple[Note, ...]
+    costs: tuple[Cost, ...]
+
+
+def _replayed(
+    known: Known, contenders: Mapping[str, Contender], pace: Pace, given: Replaying, bars: Bars
+) -> Found:
+    if not len(known.every):
+        print_failures(errors_console(), known.failures())
+        raise Misconfigured("PATTERN", known.none)
+    priced = given.priced(known.clusters)
+    advisers = {
+        name: following(each, priced.prices.of) if isinstance(each, Policy) else each
+        for name, each in contenders.items()
+    }
+    comparison = compare(known.every, advisers, pace, bars.step, priced.prices.of)
+    prices = {cluster: priced.prices.of(cluster) for cluster in known.clusters}
+    notes = tuple(dict.fromkeys((*known.notes, *priced.notes)))
+    return Found(comparison, pace, prices, known.failures(), notes, known.costs)
+
+
+def _tell(found: Found, output: Format) -> None:
+    rows = rows_of(found.comparison, currency_of(found.prices))
+    if output is Format.CSV:
+        typer.echo(as_csv(rows), nl=False)
+    elif output is Format.JSON:
+        print_json(_document(found, rows))
+    else:
+        print_comparison(console(), found.comparison, found.prices)
+    if output is not Format.JSON:
+        to = console() if output is Format.TEXT else errors_console()
+        print_notes(to, found.notes)
+        print_failures(to, found.failures)
+        print_costs(to, found.costs)
+
+
+def _document(found: Found, rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "apiVersion": API_VERSION,
-        "containers": _containers(found),
-        "train_days": train_days,
-        "step_days": step_days,
-        "rows": [_row(row, None) for row in found.rows] + [_row(row, first) for row in found.scaled],
+        "containers": len(found.comparison.replayed),
+        "train_days": found.pace.train_days,
+        "step_days": found.pace.step_days,
+        "prices": price_rows(found.prices),
+        "rows": rows,
+        "failed": [failure_row(failure) for failure in found.failures],
+        "notes": [note_row(note) for note in found.notes],
+        "metrics": [cost_row(cost) for cost in found.costs],
     }
-
-
-def _row(row: Row, slack_of: str | None) -> dict[str, Any]:
-    told = row.measures
-    return {
-        "policy": row.policy,
-        "slack_of": slack_of,
-        "cpu_factor": row.factors[0],
-        "memory_factor": row.factors[1],
-        "container_days": told.container_days,
-        "cpu_slack": told.cpu_slack,
-        "memory_slack": told.memory_slack,
-        "overrun_share": told.overruns,
-        "overrun_size": told.overrun_size,
-        "cpu_minutes_over_a_day": told.cpu_minutes,
-        "changes_a_week": told.changes,
-        "cpu_changes_a_week": told.cpu_changes,
-        "memory_changes_a_week": told.memory_changes,
-    }
-
-
-def _containers(found: Comparison) -> int:
-    return len(found.replayed)
-
-
-def _print(found: Comparison) -> None:
-    out = console()
-    days = found.rows[0].measures.container_days
-    said = f"{counted(_containers(found), 'container')} on {counted(days, 'container-day')}."
-    out.print(Text(said, style="bold"))
-    out.print()
-    _print_rows(found.rows)
-    if found.scaled:
-        out.print()
-        heading(out, shown(f"At the slack of {found.rows[0].policy}"))
-        _print_rows((found.rows[0], *found.scaled))
-
-
-def _print_rows(rows: Sequence[Row]) -> None:
-    scaled = any(row.factors != AS_IT_IS for row in rows)
-    factors = ("CPU ×", "MEMORY ×") if scaled else ()
-    table = new_table(
-        *("POLICY", *factors, "CPU SLACK", "MEMORY SLACK", "OVERRUN DAYS", "BY", "CPU MINUTES OVER"),
-        "CHANGES A WEEK",
-    )
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for row in rows:
-        told = row.measures
-        figures = [f"{factor:.3f}" for factor in row.factors] if scaled else []
-        table.add_row(
-            *(shown(row.policy), *figures, f"{told.cpu_slack:.1%}", f"{told.memory_slack:.1%}"),
-            *(f"{told.overruns:.2%}", f"{told.overrun_size:.0%}", f"{told.cpu_minutes:.1f}"),
-            f"{told.changes:.2f}",
-        )
-    print_table(console(), table)

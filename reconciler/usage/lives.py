@@ -50,6 +50,10 @@ class Lives:
         """Files that can't be used; complete when all were gone through."""
         return tuple(self._failures)
 
+    @property
+    def refs(self) -> list[ContainerRef]:
+        return [self._index.refs[number] for number in self._wanted]
+
     def __len__(self) -> int:
         return len(self._wanted)
 

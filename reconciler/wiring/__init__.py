@@ -4,12 +4,14 @@ from reconciler.wiring.jobs import Asked, job
 from reconciler.wiring.measuring import Sources, usage_sources
 from reconciler.wiring.metrics import state_of
 from reconciler.wiring.places import clone_url, found_settings, operators_policies
+from reconciler.wiring.replaying import Replaying, replaying
 from reconciler.wiring.repositories import access_of, forge_of, local_repository
 from reconciler.wiring.surveys import FolderSurvey, folder_around, survey_folder
 
 __all__ = [
     "Asked",
     "FolderSurvey",
+    "Replaying",
     "Sources",
     "access_of",
     "clone_url",
@@ -19,6 +21,7 @@ __all__ = [
     "job",
     "local_repository",
     "operators_policies",
+    "replaying",
     "state_of",
     "survey_folder",
     "usage_sources",

@@ -180,7 +180,7 @@ def test_policies_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     )
     assert code == 0
     lines = [line.split()[0] for line in printed.splitlines() if line.strip()]
-    assert lines == ["3", "POLICY", "thrifty", "vpa", "##", "POLICY", "thrifty", "vpa"]
+    assert lines == ["3", "POLICY", "thrifty", "vpa", "##", "POLICY", "thrifty", "vpa", "Prices:"]
 
 
 def test_a_policy_of_the_settings_is_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
