@@ -323,4 +323,6 @@ def _level(held: _Held, level: str) -> LevelPolicy:
         missing_limit=value("missingLimit"),
         lower_limit=value("lowerLimit"),
         whole=level == "cpu" and value("whole"),
+        fixed_heap=value("fixedHeap") if level == "memory" else "floor",
+        percentage_heap=value("percentageHeap") if level == "memory" else "keep",
     )

@@ -73,6 +73,14 @@ _CEILING = "The request is never set higher than this; null for no bound."
 _ROUND = "Requests are rounded up to a multiple of this; large ones to a coarser one."
 _SMALLEST = "Savings worth less than this, over all replicas together, are left alone."
 _MISSING = "A container without a request: add one, or keep it so."
+_FIXED_HEAP = (
+    "A heap or cache of a fixed size, such as -Xmx. floor: the request is never less than it and its room. hold: "
+    "it isn't lowered below that, and not raised for it. ignore: only usage counts."
+)
+_PERCENTAGE_HEAP = (
+    "A heap that takes a share of the memory, such as MaxRAMPercentage. keep: usage never lowers the memory. "
+    "lower: it may."
+)
 
 
 class CpuLevel(Limits):
@@ -108,6 +116,8 @@ class MemoryLevel(Limits):
     )
     smallest_change: Memory = Field(default=UNSET, description=_SMALLEST)
     missing: Missing = Field(default=UNSET, description=_MISSING)
+    fixed_heap: Literal["floor", "hold", "ignore"] = Field(default=UNSET, description=_FIXED_HEAP)
+    percentage_heap: Literal["keep", "lower"] = Field(default=UNSET, description=_PERCENTAGE_HEAP)
 
 
 class Sufficiency(Written):

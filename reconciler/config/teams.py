@@ -49,6 +49,8 @@ _CAREFUL: Final[Mapping[Key, Callable[[Any, Any], Any]]] = {
     ("resources", "accelerators"): max,  # raise before manage
     ("resources", "restarts"): min,
     ("resources", "peaks"): _both,
+    ("resources", "memory", "fixedHeap"): min,  # floor before hold before ignore
+    ("resources", "memory", "percentageHeap"): min,  # keep before lower
     ("proposals", "freeze"): _both,
     ("proposals", "derived"): max,  # refuse before allow
 }
