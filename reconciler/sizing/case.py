@@ -22,6 +22,14 @@ from reconciler.quantity import BadQuantity, read
 LIMIT_OF = {Field.CPU_REQUEST: Field.CPU_LIMIT, Field.MEMORY_REQUEST: Field.MEMORY_LIMIT}
 
 
+class Planned(NamedTuple):
+    """What is needed for planned peaks, at least; `unknown` says why that may not be all."""
+
+    value: int
+    words: str
+    unknown: str
+
+
 class Case(NamedTuple):
     """What is asked: the request of one resource, for everyone that its line feeds.
 
@@ -37,6 +45,12 @@ class Case(NamedTuple):
     stated: int | None  # the request as the file has it
     limit: int | None
     resource: str  # cpu | memory
+    planned: Planned | None = None
+
+    @property
+    def peak_ahead(self) -> Planned | None:
+        """The planned peak that is more than the policy's own floor."""
+        return self.planned if self.planned and self.planned.value >= self.level.floor else None
 
     @property
     def in_force(self) -> int | None:
@@ -116,17 +130,17 @@ def _read(slot: Slot) -> int | Refused | None:
 def _consumers(evidence: Evidence, slot: Slot) -> tuple[Consumer, ...]:
     known = {one.ref: one for one in evidence.consumers}
     refs = slot.consumers or tuple(one.ref for one in evidence.consumers if one.peer is None)
-    return tuple(_with_samples(known.get(ref) or _stranger(ref), slot) for ref in sorted(set(refs)))
+    return tuple(with_samples(known.get(ref) or _stranger(ref), slot) for ref in sorted(set(refs)))
 
 
 def _peers(evidence: Evidence, slot: Slot, fed: tuple[Consumer, ...]) -> tuple[Consumer, ...]:
     """Of those on this very line: another line of the container may feed others, with other peers."""
     own = {one.ref for one in fed}
     found = {one.ref: one for one in evidence.consumers if one.peer is not None and own & {*one.peer.of}}
-    return tuple(_with_samples(found[ref], slot) for ref in sorted(found.keys() - own))
+    return tuple(with_samples(found[ref], slot) for ref in sorted(found.keys() - own))
 
 
-def _with_samples(one: Consumer, slot: Slot) -> Consumer:
+def with_samples(one: Consumer, slot: Slot) -> Consumer:
     """A usage without a single sample of this resource is no usage."""
     if isinstance(one.usage, NoUsage):
         return one

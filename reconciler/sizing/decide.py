@@ -28,7 +28,9 @@ from reconciler.sizing import guards, limits, stages, worth
 from reconciler.sizing.band import beyond_band
 from reconciler.sizing.case import Case, open_case, slot_of
 from reconciler.sizing.estimate import Need, needs_of
+from reconciler.sizing.planned import with_planned
 from reconciler.sizing.target import Step, Way, step_of, target_of, way_of
+from reconciler.sizing.twins import needs_of_twins
 from reconciler.sizing.words import figure
 
 REQUESTS = (Field.CPU_REQUEST, Field.MEMORY_REQUEST)
@@ -59,11 +61,15 @@ def _rows(evidence: Evidence, slot: Slot) -> tuple[Decision, ...]:
     if isinstance(case, Refused):
         return (_keep(slot, outright or case),)
     refused = outright or guards.standing(case)
+    case = with_planned(case)
     needs = needs_of(case)
-    if not needs:
+    twins = needs_of_twins(case, needs)
+    if not needs and not twins:
         return (_keep(slot, refused or guards.without_usage(case)),)
-    way = way_of(case, needs)
+    way = way_of(case, (*needs, *twins))
     verdict = refused or _weigh(way)
+    if not needs and isinstance(verdict, Refused):
+        verdict = refused or guards.without_usage(case)
     told = stages.of(way, verdict.step if isinstance(verdict, Move) else None)
     row = _write(way, verdict, told) if isinstance(verdict, Move) else _keep(slot, verdict, told)
     return (_observed(row), *_stuck_limit(way, row))
@@ -92,8 +98,10 @@ def _raise(way: Way) -> Move | Refused:
     case = way.case
     pressing = [need for need in way.needs if beyond_band(case, target_of(case, need.wanted).value) > 0]
     alarmed = tuple(need for need in pressing if _alarms(case, need))
+    words = tuple(word for need in alarmed for word in _alarms(case, need))
+    if case.peak_ahead and beyond_band(case, target_of(case, 0).value) > 0:
+        return _move(way, ChangeClass.SAFETY, (*words, case.peak_ahead.words))  # its dates don't wait
     if alarmed:
-        words = tuple(word for need in alarmed for word in _alarms(case, need))
         return guards.unmeasured_yet(case, alarmed) or _move(way, ChangeClass.SAFETY, words)
     doubts = [guards.unsound(case, need) for need in pressing]
     if all(doubts):
@@ -116,6 +124,8 @@ def _move(way: Way, klass: ChangeClass, alarms: tuple[str, ...]) -> Move | Refus
 
 def _alarms(case: Case, need: Need) -> tuple[str, ...]:
     """What makes a raise one of safety: it hurts already, or is about to."""
+    if need.twin:
+        return ()
     if need.kills:
         return (stages.killed_in_words(need),)
     if need.usage.samples < guards.MIN_SAFETY_SAMPLES:
@@ -135,6 +145,8 @@ def _settled(way: Way) -> Refused:
     case, held = way.case, way.target.held
     if held is None or beyond_band(case, way.target.free) == 0:
         return Refused(Reason.IN_BAND, stages.in_band_in_words(way))
+    if held is Reason.AT_FLOOR and case.peak_ahead:
+        return Refused(Reason.PLANNED_PEAK, f"{case.peak_ahead.words}; {stages.bound_in_words(way)}")
     if held is not Reason.LIMIT_BELOW:
         return Refused(held, stages.bound_in_words(way))
     causes = (guards.throttled, guards.killed, guards.at_limit)

@@ -45,9 +45,12 @@ class Need(NamedTuple):
     killed_at: int  # the highest limit that a kill is known of; 0 without one
     days: int  # with samples
     is_peer: bool
+    twin: bool = False  # it counts while the container has no history of its own
 
     @property
     def whose(self) -> str:
+        if self.twin:
+            return f"its twin {self.consumer.ref}"
         return f"its peer {self.consumer.ref}" if self.is_peer else str(self.consumer.ref)
 
 

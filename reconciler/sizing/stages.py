@@ -31,6 +31,9 @@ def _need_stages(way: Way) -> list[Stage]:
     if need.kills:
         words = f"{killed_in_words(need)}: 20 % above that, at least 100Mi"
         told.append(Stage("oom", need.wanted, words))
+    if case.planned:
+        known = "; ".join(filter(None, (case.planned.words, case.planned.unknown)))
+        told.append(Stage("planned peak", case.planned.value or None, known))
     return told
 
 
@@ -137,6 +140,8 @@ def _measured(way: Way) -> str:
     level = figure(case.resource, need.level)
     pods = count(need.usage.replicas or need.usage.pods, "pod")
     words = f"{_name(case, need)} over {count(need.days, 'day')} is {level} with {pods}"
+    if need.twin:
+        return f"{words}, of {need.whose}: there is too little history of its own"
     whose = _whose_need_counts(case)
     return f"{words}, of {need.whose}, the largest need of {whose}" if whose else words
 

@@ -11,7 +11,7 @@ from reconciler.sizing.case import Case
 from reconciler.sizing.estimate import Need
 from reconciler.sizing.guards.censored import at_limit, killed, restarts, throttled
 from reconciler.sizing.guards.evidence import coverage, guessed, partial, stale, thin, weekend
-from reconciler.sizing.guards.standing import shared_reason
+from reconciler.sizing.guards.standing import applies, shared_reason
 from reconciler.sizing.target import Way
 
 _Guard = Callable[[Case, Need], Refused | None]
@@ -22,14 +22,18 @@ _LOWERING: tuple[_Guard, ...] = (
 
 def lowering(way: Way) -> Refused | None:
     """Nothing is lowered against a policy, nor on thin or censored evidence of anyone whose need counts."""
-    refused = _only_raised(way.case) or _pair(way.case) or _unmeasured(way.case)
+    refused = _only_raised(way.case) or _pair(way.case) or _unmeasured(way.case) or _planned(way.case)
     if refused:
         return refused
-    answers = (guard(way.case, need) for guard in _LOWERING for need in way.needs)
+    own = [need for need in way.needs if not need.twin]
+    answers = (guard(way.case, need) for guard in _LOWERING for need in own)
     return next((answer for answer in answers if answer), None)
 
 
 def _only_raised(case: Case) -> Refused | None:
+    said = case.evidence.raise_only
+    if applies(said, case.resource):
+        return Refused(Reason.ONLY_RAISED, f"the annotation {said} lets it only be raised")
     kinds = case.evidence.policy.sizing.raised_only_kinds
     for consumer in case.consumers:
         if any(fnmatchcase(consumer.ref.kind, kind) for kind in kinds):
@@ -49,6 +53,15 @@ def _pair(case: Case) -> Refused | None:
     )
     return Refused(
         Reason.ONLY_RAISED, f"the policy keeps request and limit equal (limit: equal), and of the limit {why}"
+    )
+
+
+def _planned(case: Case) -> Refused | None:
+    if case.planned is None or not case.planned.unknown:
+        return None
+    return Refused(
+        Reason.PLANNED_PEAK,
+        f"{case.planned.words}; {case.planned.unknown}, so nothing is lowered until it is over",
     )
 
 

@@ -15,7 +15,7 @@ _SCALED_BY = {
 
 def outright(evidence: Evidence, slot: Slot) -> Refused | None:
     """People's words and the place in the file come before any number."""
-    if _is_opted_out(evidence.opted_out, slot.field.resource):
+    if applies(evidence.opted_out, slot.field.resource):
         return Refused(Reason.OPTED_OUT, f"the annotation {evidence.opted_out} opts it out")
     mine = [one for one in evidence.fed if not slot.consumers or one.ref in slot.consumers]
     if not evidence.policy.sizing.manage_init and any(one.init and not one.sidecar for one in mine):
@@ -26,8 +26,8 @@ def outright(evidence: Evidence, slot: Slot) -> Refused | None:
     return slot.refused
 
 
-def _is_opted_out(annotation: str, resource: str) -> bool:
-    """`KEY: cpu` and `KEY: memory` opt out of that resource alone; anything else of both."""
+def applies(annotation: str, resource: str) -> bool:
+    """`KEY: cpu` and `KEY: memory` are about that resource alone; anything else about both."""
     said = {word.strip() for word in annotation.rpartition(": ")[2].split(",")}
     return bool(annotation) and (resource in said or not said <= {"cpu", "memory"})
 
