@@ -345,4 +345,5 @@ def _consumer(ref: ContainerRef, meant: Subject | Member, used: Usage | NoUsage)
         init=meant.container.init,
         sidecar=meant.container.sidecar,
         scalers=meant.workload.scalers,
+        runtime=meant.container.runtime,
     )

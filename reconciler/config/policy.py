@@ -74,8 +74,8 @@ _ROUND = "Requests are rounded up to a multiple of this; large ones to a coarser
 _SMALLEST = "Savings worth less than this, over all replicas together, are left alone."
 _MISSING = "A container without a request: add one, or keep it so."
 _FIXED_HEAP = (
-    "A heap or cache of a fixed size, such as -Xmx. floor: the request is never less than it and its room. hold: "
-    "it isn't lowered below that, and not raised for it. ignore: only usage counts."
+    "A heap or cache of a fixed size, such as -Xmx. floor: the request is never less than it and its room. "
+    "hold: it isn't lowered below that, and not raised for it. ignore: only usage counts."
 )
 _PERCENTAGE_HEAP = (
     "A heap that takes a share of the memory, such as MaxRAMPercentage. keep: usage never lowers the memory. "

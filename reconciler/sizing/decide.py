@@ -24,7 +24,7 @@ from reconciler.model import (
     Stage,
 )
 from reconciler.quantity import format_cpu, format_memory
-from reconciler.sizing import guards, limits, stages, worth
+from reconciler.sizing import guards, limits, runtimes, stages, worth
 from reconciler.sizing.band import beyond_band
 from reconciler.sizing.case import Case, open_case, slot_of
 from reconciler.sizing.estimate import Need, needs_of
@@ -119,7 +119,8 @@ def _lower(way: Way) -> Move | Refused:
 
 def _move(way: Way, klass: ChangeClass, alarms: tuple[str, ...]) -> Move | Refused:
     step = step_of(way)
-    return guards.standstill(way, step) or Move(step, klass, alarms)
+    refused = runtimes.limit_refused(way.case, limits.moved(way.case, step.value))
+    return guards.standstill(way, step) or refused or Move(step, klass, alarms)
 
 
 def _alarms(case: Case, need: Need) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.model import Reason, Stage
-from reconciler.sizing import limits
+from reconciler.sizing import limits, runtimes
 from reconciler.sizing import worth as money
 from reconciler.sizing.band import band_of, kept_between
 from reconciler.sizing.case import Case
@@ -41,7 +41,8 @@ def _target_stages(way: Way) -> list[Stage]:
     case, target, level = way.case, way.target, way.case.level
     ceiling = "no ceiling" if level.ceiling is None else f"ceiling {figure(case.resource, level.ceiling)}"
     bounds = f"floor {figure(case.resource, level.floor)}, {ceiling}"
-    told = [
+    told = _runtime_stages(way)
+    told += [
         Stage("bounds", target.bounded, bounds),
         Stage(
             "rounding",
@@ -52,6 +53,12 @@ def _target_stages(way: Way) -> list[Stage]:
     if case.limit is not None:
         told.append(Stage("limit", target.value, _limit_stage(case, way)))
     return told
+
+
+def _runtime_stages(way: Way) -> list[Stage]:
+    words = runtimes.stage_in_words(way.case)
+    floor = runtimes.floor(way.case, way.top.wanted)
+    return [Stage("runtime", floor or None, words)] if words else []
 
 
 def _limit_stage(case: Case, way: Way) -> str:
@@ -124,6 +131,7 @@ def because(way: Way, step: Step, alarms: tuple[str, ...], new: str, limit: int 
         parts.append(f"{_step_stage(way, step).words}, so {new}")
     if limit is not None:
         parts.append(f"the limit goes along to {figure(way.case.resource, limit)}")
+    parts += runtimes.consequences(way.case, step.value, limit)
     return "; ".join(parts)
 
 
@@ -174,6 +182,8 @@ def _gives(way: Way) -> str:
 
 def _bound(way: Way) -> str:
     case, target = way.case, way.target
+    if target.held is Reason.HEAP_FLOOR:
+        return runtimes.floor_in_words(case)
     if target.held is Reason.AT_FLOOR:
         return f"the floor is {figure(case.resource, case.level.floor)}"
     if target.held is Reason.AT_CEILING:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from reconciler.model import Reason
 from reconciler.quantity import LARGEST
-from reconciler.sizing import limits, rounding
+from reconciler.sizing import limits, rounding, runtimes
 from reconciler.sizing.case import Case
 from reconciler.sizing.estimate import Need, largest_of
 
@@ -44,12 +44,16 @@ def way_of(case: Case, needs: tuple[Need, ...]) -> Way:
 
 def target_of(case: Case, wanted: int) -> Target:
     level, held, ceiling = case.level, None, _ceiling(case)
-    bounded = wanted
+    bounded, heap = wanted, runtimes.floor(case, wanted)
+    if bounded < heap:
+        bounded, held = heap, Reason.HEAP_FLOOR
     if bounded < level.floor:
         bounded, held = level.floor, Reason.AT_FLOOR
     if bounded > ceiling:
         bounded, held = ceiling, Reason.AT_CEILING
-    rounded = min(rounding.up(bounded, level.round_to), ceiling)
+    # What a heap holds where it is, isn't moved by rounding.
+    stays = held is Reason.HEAP_FLOOR and bounded in (case.limit, case.in_force)
+    rounded = bounded if stays else min(rounding.up(bounded, level.round_to), ceiling)
     value, cap = rounded, limits.cap(case)
     if cap is not None and rounded > cap:
         value = cap
@@ -79,7 +83,8 @@ def _step_up(way: Way, current: int) -> Step:
     if value <= high:
         return Step(value, None)
     stepped = rounding.down_over(high, case.level.round_to, current)
-    floor = min(value, rounding.up(case.level.floor, case.level.round_to))
+    least = max(case.level.floor, runtimes.floor(case, way.top.wanted))
+    floor = min(value, rounding.up(least, case.level.round_to))
     return Step(max(stepped, floor), percent)
 
 

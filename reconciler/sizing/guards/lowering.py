@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 
 from reconciler.model import Reason, Refused
-from reconciler.sizing import limits
+from reconciler.sizing import limits, runtimes
 from reconciler.sizing.case import Case
 from reconciler.sizing.estimate import Need
 from reconciler.sizing.guards.censored import at_limit, killed, restarts, throttled
@@ -22,7 +22,8 @@ _LOWERING: tuple[_Guard, ...] = (
 
 def lowering(way: Way) -> Refused | None:
     """Nothing is lowered against a policy, nor on thin or censored evidence of anyone whose need counts."""
-    refused = _only_raised(way.case) or _pair(way.case) or _unmeasured(way.case) or _planned(way.case)
+    refused = _only_raised(way.case) or _pair(way.case) or runtimes.keeps_share(way.case)
+    refused = refused or _unmeasured(way.case) or _planned(way.case)
     if refused:
         return refused
     own = [need for need in way.needs if not need.twin]
