@@ -92,6 +92,7 @@ def test_the_rows_are_what_was_recorded(world: World, run: Run) -> None:
     assert web.pop("cpu_millicores") == {
         "p50": about(50), "p90": about(50), "p95": about(100), "p99": about(100), "max": 100,
     }  # fmt: skip
+    assert web.pop("busy_hours") == [{"hour": hour, "cpu": 100, "weeks": 2} for hour in range(3)]
     assert web.pop("memory_bytes") == {"p50": about(50 * MIB), "p95": about(100 * MIB), "max": 100 * MIB}
     assert web == {
         "cluster": "", "namespace": "shop", "kind": "Deployment", "workload": "web", "container": "app",

@@ -98,6 +98,7 @@ def usage() -> dict[str, Any]:
         **_IDENTITY, "window_seconds": _COUNT, "step_seconds": _COUNT, "samples": _COUNT, "expected": _COUNT,
         "coverage": _AMOUNT,
         "cpu_millicores": _object(dict.fromkeys(("p50", "p90", "p95", "p99", "max"), _COUNT)),
+        "busy_hours": _rows(_object(dict.fromkeys(("hour", "cpu", "weeks"), _COUNT))),
         "memory_bytes": _object(dict.fromkeys(("p50", "p95", "max"), _COUNT)),
         "rss_bytes_max": maybe, "oom_kills": _COUNT,
         "throttled_share": {"type": ["number", "null"], "minimum": 0, "maximum": 1},

@@ -59,6 +59,7 @@ def usage_row(ref: ContainerRef, used: Usage, window: int) -> dict[str, Any]:
         "expected": used.expected,
         "coverage": _coverage(used),
         "cpu_millicores": dict(zip(("p50", "p90", "p95", "p99", "max"), cpu, strict=True)),
+        "busy_hours": [hour._asdict() for hour in used.busy_hours],
         "memory_bytes": dict(zip(("p50", "p95", "max"), memory, strict=True)),
         "rss_bytes_max": used.rss_max or None,
         "oom_kills": _kills(used),

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from servers.in_process import InProcess
+from servers.lives import Life, series_of, source_over
 
 from reconciler.model import ContainerRef, Sketch, Usage
 from reconciler.usage import sketch
@@ -152,3 +154,26 @@ def test_counts_of_many_samples_do_not_overflow(record: Record) -> None:
     ]
     found = read_back(record(many), 2, 1)
     assert sum(found.cpu_decayed.counts) == 5_000_000 * (WHOLE + WHOLE // 2)
+
+
+# ------------------------------------------------------------------------------------- a server
+
+
+def test_a_server_is_not_asked_again_for_it(tmp_path: Path) -> None:
+    begin, end = MONDAY * DAY, (MONDAY + 5) * DAY
+    lives = [
+        Life("shop", "web-0", ("Deployment", "web"), begin, end - 2 * DAY, every=300, cpu=0.5),
+        Life("shop", "web-1", ("Deployment", "web"), end - 2 * DAY, end, every=300, cpu=0.1),
+    ]
+    server = InProcess(list(series_of(lives)), clock=end, keeps=90 * DAY)
+    source = source_over(server, tmp_path)
+    (plain,) = source.read([REF], begin, end).usage.values()
+    server.asked.clear()
+    (decayed,) = source.read([REF], begin, end, half_life=1).usage.values()
+    assert not server.asked
+    assert isinstance(plain, Usage)
+    assert isinstance(decayed, Usage)
+    assert decayed._replace(cpu_decayed=Sketch((), ())) == plain
+    assert plain.cpu_decayed == Sketch((), ())
+    assert plain.cpu.quantile(500) == pytest.approx(500, rel=0.02)
+    assert decayed.cpu_decayed.quantile(500) == pytest.approx(100, rel=0.02)
