@@ -40,7 +40,7 @@ from reconciler.pricing import Priced, assumed
 from reconciler.proposals.build import Base, Templates, build
 from reconciler.proposals.group import Candidate, Group, group, hold_frozen, hold_savings, keep, once
 from reconciler.proposals.history import History, hold_rejected
-from reconciler.sizing import decide
+from reconciler.sizing import decide_all
 from reconciler.source.apart import Batch, Result, change_apart
 from reconciler.source.discover import opted_out
 from reconciler.source.estate import Estate, Land
@@ -252,7 +252,11 @@ def weigh(job: Job) -> Weighed:
     """The evidence alone, of every container that `only` lets through: what `explain` tells."""
     sites, failed, _ = _discover(job)
     measured = _measure(job, sites)
-    found = tuple(seen for site in sites for _, seen in _evidence(job, site, measured))
+    found = tuple(
+        decided.evidence
+        for site in sites
+        for decided in decide_all([seen for _, seen in _evidence(job, site, measured)])
+    )
     everything = [site.estate.discoveries[site.repository.name].workloads for site in sites]
     known = tuple(container.ref for some in everything for _, container in containers(some))
     return Weighed(found, (*job.failed, *failed, *measured.failures), known)
@@ -266,11 +270,14 @@ def _evidence(job: Job, site: Site, measured: gather.Measured) -> Iterator[tuple
 
 def _decide(job: Job, site: Site, measured: gather.Measured) -> list[tuple[Workload, Decision]]:
     advance = job.progress.step("Deciding", len(site.subjects))
-    decisions: list[tuple[Workload, Decision]] = []
-    for workload, seen in _evidence(job, site, measured):
-        decisions += [(workload, _of(seen.consumers[0].ref, decision)) for decision in decide(seen)]
-        advance(1)
-    return decisions
+    found = list(_evidence(job, site, measured))
+    decided = decide_all([seen for _, seen in found])
+    advance(len(found))
+    return [
+        (workload, _of(one.evidence.consumers[0].ref, row))
+        for (workload, _), one in zip(found, decided, strict=True)
+        for row in one.rows
+    ]
 
 
 def _of(ref: ContainerRef, decision: Decision) -> Decision:

@@ -24,7 +24,7 @@ from reconciler.model import (
     Stage,
 )
 from reconciler.quantity import format_cpu, format_memory
-from reconciler.sizing import guards, limits, runtimes, stages, worth
+from reconciler.sizing import bounds, guards, hpa, limits, runtimes, stages, worth
 from reconciler.sizing.band import beyond_band
 from reconciler.sizing.case import Case, open_case, slot_of
 from reconciler.sizing.estimate import Need, needs_of
@@ -43,6 +43,7 @@ class Move(NamedTuple):
     step: Step
     klass: ChangeClass
     alarms: tuple[str, ...]  # what makes it one of safety
+    limit: int | None  # that has to move along
 
 
 def decide(evidence: Evidence) -> tuple[Decision, ...]:
@@ -71,8 +72,11 @@ def _rows(evidence: Evidence, slot: Slot) -> tuple[Decision, ...]:
     if not needs and isinstance(verdict, Refused):
         verdict = refused or guards.without_usage(case)
     told = stages.of(way, verdict.step if isinstance(verdict, Move) else None)
-    row = _write(way, verdict, told) if isinstance(verdict, Move) else _keep(slot, verdict, told)
-    return (_observed(row), *_stuck_limit(way, row))
+    if isinstance(verdict, Move):
+        row: Decision = _write(way, verdict, told)
+    else:
+        row = _keep(slot, verdict, told if refused else (*told, *hpa.stages(case, None)))
+    return (_observed(row), *(_stuck_limit(way, row) or _unwanted_limit(case, refused)))
 
 
 def _keep(slot: Slot, refused: Refused, told: tuple[Stage, ...] = ()) -> Keep:
@@ -89,7 +93,7 @@ def _weigh(way: Way) -> Move | Refused:
     if side > 0:
         return _raise(way)
     # A cap is no reason to go below what is needed: only a lower need lowers a request.
-    if side < 0 and way.target.held not in (Reason.AT_CEILING, Reason.LIMIT_BELOW):
+    if side < 0 and not way.target.capped:
         return _lower(way)
     return _settled(way)
 
@@ -119,8 +123,9 @@ def _lower(way: Way) -> Move | Refused:
 
 def _move(way: Way, klass: ChangeClass, alarms: tuple[str, ...]) -> Move | Refused:
     step = step_of(way)
-    refused = runtimes.limit_refused(way.case, limits.moved(way.case, step.value))
-    return guards.standstill(way, step) or refused or Move(step, klass, alarms)
+    limit = limits.moved(way.case, way.needs, step.value)
+    refused = runtimes.limit_refused(way.case, limit) or bounds.broken(way.case, step.value, limit)
+    return guards.standstill(way, step) or refused or Move(step, klass, alarms, limit)
 
 
 def _alarms(case: Case, need: Need) -> tuple[str, ...]:
@@ -162,16 +167,24 @@ def _settled(way: Way) -> Refused:
 # ---------------------------------------------------------------------------------------------
 
 
-def _write(way: Way, move: Move, told: tuple[Stage, ...]) -> Change:
+def _write(way: Way, move: Move, told: tuple[Stage, ...]) -> Change | Keep:
     case = way.case
-    limit = limits.moved(case, move.step.value)
+    limit = move.limit
+    joint = hpa.joint(case, move.step.value, limit)
+    if isinstance(joint, Refused):
+        return _keep(case.slot, joint, told)
     request = _text(case, case.slot, move.step.value)
     values = [NewValue(case.slot, request)]
     if limit is not None and case.limit_slot is not None:
         values.append(NewValue(case.limit_slot, _text(case, case.limit_slot, limit)))
-    because = stages.because(way, move.step, move.alarms, request, limit)
+    values += joint.values
+    because = "; ".join(
+        filter(None, (stages.because(way, move.step, move.alarms, request, limit), joint.words))
+    )
     what_for = worth.worth_of(way, move.step.value, limit)
-    return Change(tuple(values), move.klass, because, case.evidence, told, worth=what_for)
+    told = (*told, *hpa.stages(case, joint))
+    change = Change(tuple(values), move.klass, because, case.evidence, told, worth=what_for)
+    return hpa.together(case, change)
 
 
 def _text(case: Case, slot: Slot, value: int) -> str:
@@ -194,7 +207,7 @@ def _observed(row: Decision) -> Decision:
 def _stuck_limit(way: Way, row: Decision) -> tuple[Keep, ...]:
     """A row for a limit that the policy would have raised, had its line let it."""
     case, slot = way.case, way.case.limit_slot
-    if slot is None or slot.refused is None or case.level.limit == "keep" or not case.limit:
+    if slot is None or slot.refused is None or limits.rule(case) == "keep" or not case.limit:
         return ()
     if way.target.held is not Reason.LIMIT_BELOW:
         return ()
@@ -203,3 +216,9 @@ def _stuck_limit(way: Way, row: Decision) -> tuple[Keep, ...]:
         return ()
     need = figure(case.resource, way.target.rounded)
     return (Keep(slot, slot.refused.reason, f"had to rise to {need}, but {slot.refused.detail}"),)
+
+
+def _unwanted_limit(case: Case, refused: Refused | None) -> tuple[Keep, ...]:
+    """A row for a limit that the policy wants none of."""
+    why = limits.unwanted(case) if refused is None else None
+    return () if why is None or case.limit_slot is None else (_keep(case.limit_slot, why),)

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from reconciler.model import Evidence, NoUsage, Reason, Refused, Scaler, Slot, Usage
+from reconciler.model import Evidence, NoUsage, Reason, Refused, Slot
+from reconciler.sizing import hpa
 from reconciler.sizing.case import Case
 from reconciler.sizing.words import figure
-
-_SCALED_BY = {
-    "HorizontalPodAutoscaler": Reason.SCALED_BY_HPA,
-    "VerticalPodAutoscaler": Reason.SCALED_BY_VPA,
-    "ScaledObject": Reason.SCALED_BY_KEDA,
-}
 
 
 def outright(evidence: Evidence, slot: Slot) -> Refused | None:
@@ -36,7 +31,7 @@ def standing(case: Case) -> Refused | None:
     """What stands in the way for as long as the manifests and the policy stay as they are."""
     if case.slot.value is None and case.level.missing == "keep":
         return Refused(Reason.UNSET, f"no {case.slot.field} is set, and the policy adds none (missing: keep)")
-    return _upside_down(case) or _scaled(case)
+    return _upside_down(case) or hpa.standing(case)
 
 
 def _upside_down(case: Case) -> Refused | None:
@@ -49,35 +44,6 @@ def _upside_down(case: Case) -> Refused | None:
         f"the request of {request} is above the limit of {limit}, which Kubernetes refuses: "
         "somebody has to say which of them is meant",
     )
-
-
-def _scaled(case: Case) -> Refused | None:
-    for consumer in case.consumers:
-        for scaler in sorted(consumer.scalers):
-            if _scales(scaler, case.resource, consumer.ref.container):
-                return Refused(
-                    _SCALED_BY.get(scaler.kind, Reason.SCALED_BY_HPA),
-                    f"{scaler.kind} {scaler.name} ({scaler.path}:{scaler.line}) acts on the {case.resource} "
-                    f"of {consumer.ref}; another request would change what it does",
-                )
-    return _scaled_unseen(case)
-
-
-def _scaled_unseen(case: Case) -> Refused | None:
-    """By a scaler that only the metrics know of."""
-    fed = {one.ref for one in case.consumers}
-    for one in sorted(case.evidence.consumers, key=lambda one: one.ref):
-        if one.ref in fed and isinstance(one.usage, Usage) and case.resource in one.usage.scaled_on:
-            return Refused(
-                Reason.SCALED_BY_HPA,
-                f"the metrics show a HorizontalPodAutoscaler, which isn't in the repository, that scales "
-                f"{one.ref} on its {case.resource}; another request would change what it does",
-            )
-    return None
-
-
-def _scales(scaler: Scaler, resource: str, container: str) -> bool:
-    return resource in scaler.resources and (not scaler.containers or container in scaler.containers)
 
 
 def without_usage(case: Case) -> Refused:

@@ -29,7 +29,8 @@ _TAG: Final = re.compile(r"(?i).*tag$|^imageversion$")
 _VERSION: Final = re.compile(r"(?i).*version$")
 _IMAGE: Final = re.compile(r"(?i).*image$")
 _COUNT: Final = re.compile(r"(?i).*replicas?(count)?$|.*(count|instances|size|nodes)$")
-_SCALING: Final = re.compile(r"(?i).*(autoscal|hpa|scaling|scaled|keda|utili[sz]ation).*")
+_SCALING: Final = re.compile(r"(?i).*(autoscal|hpa|scaling).*")
+_AIMING: Final = re.compile(r"(?i).*(autoscal|hpa|scaling|scaled|keda|utili[sz]ation).*")
 _QUANTITY: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:m|k|K|M|G|T|Ki|Mi|Gi|Ti)?")
 _NO_AMOUNT: Final = re.compile(
     r"(?i).*(port|count|replicas?|seconds|timeout|period|threshold|user|group|id)s?$"
@@ -134,7 +135,7 @@ class _Finder:
 
     def _is_target(self, keys: Keys, text: str) -> bool:
         """What an autoscaler aims for may be written as a text, as KEDA has it."""
-        return text in self.wanted.counts and any(_SCALING.match(str(one)) for one in keys)
+        return text in self.wanted.counts and any(_AIMING.match(str(one)) for one in keys)
 
     def _is_count(self, keys: Keys, key: str, text: str) -> bool:
         return text in self.wanted.counts and _COUNT.fullmatch(key) is not None
