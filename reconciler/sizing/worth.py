@@ -139,6 +139,8 @@ class _Danger(NamedTuple):
 def _dangers(way: Way, value: int, limit: int | None) -> Iterator[_Danger]:
     case = way.case
     current = case.in_force
+    if all(need.twin for need in way.needs):
+        yield _Danger(Risk.MEDIUM, "nothing is known of its own use")
     if current is not None and value < current:
         yield from _of_use(way, value)
         yield from _of_limit(way, limit)
