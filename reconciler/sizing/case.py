@@ -18,8 +18,8 @@ from reconciler.model import (
     Usage,
 )
 from reconciler.quantity import BadQuantity, read
-
-LIMIT_OF = {Field.CPU_REQUEST: Field.CPU_LIMIT, Field.MEMORY_REQUEST: Field.MEMORY_LIMIT}
+from reconciler.requested import LIMIT_OF, in_force
+from reconciler.sizing.classes import GUARANTEED, Pod, holds_apart, pod_of, quality
 
 
 class Planned(NamedTuple):
@@ -46,6 +46,11 @@ class Case(NamedTuple):
     limit: int | None
     resource: str  # cpu | memory
     planned: Planned | None = None
+    pods: tuple[tuple[Consumer, Pod], ...] = ()  # of everyone on the line, as they are in force
+    guaranteed: bool = False  # and the policy keeps it so
+    holds_apart: bool = False  # request and limit may not become one, or a Burstable pod were Guaranteed
+    default_request: int | None = None  # the namespace's, where neither is set
+    limit_is_default: bool = False
 
     @property
     def peak_ahead(self) -> Planned | None:
@@ -54,8 +59,10 @@ class Case(NamedTuple):
 
     @property
     def in_force(self) -> int | None:
-        """Kubernetes takes the limit for a request that isn't set."""
-        return self.limit if self.stated is None else self.stated
+        """Kubernetes takes the limit for a request that isn't set, and then the namespace's default."""
+        if self.stated is not None:
+            return self.stated
+        return self.default_request if self.limit is None or self.limit_is_default else self.limit
 
     @property
     def measured(self) -> tuple[tuple[Consumer, Usage], ...]:
@@ -112,7 +119,31 @@ def open_case(evidence: Evidence, slot: Slot) -> Case | Refused:
     level = sizing.cpu if slot.field is Field.CPU_REQUEST else sizing.memory
     consumers = _consumers(evidence, slot)
     peers = _peers(evidence, slot, consumers)
-    return Case(evidence, slot, limit_slot, level, consumers, peers, stated, limit, slot.field.resource)
+    case = Case(evidence, slot, limit_slot, level, consumers, peers, stated, limit, slot.field.resource)
+    return _in_its_pods(case)
+
+
+def _in_its_pods(case: Case) -> Case:
+    """With what the namespace gives to a container that sets nothing, and with the class of its pods."""
+    texts = {slot.field: slot.value for slot in case.evidence.slots}
+    pods = []
+    for one in case.consumers:
+        own = one.own or in_force(one.ref, one.init, one.sidecar, texts, one.limit_ranges)
+        pods.append((one, pod_of(one, own)))
+    keeps = case.evidence.policy.sizing.qos_class == "keep"
+    ranges = [one for each in case.consumers for one in each.limit_ranges]
+    mine = [one for one in ranges if one.kind == "Container" and one.resource == case.resource]
+    requests = [one.default_request for one in mine if one.default_request is not None]
+    limits = [one.default_limit for one in mine if one.default_limit is not None]
+    by_default = case.limit is None and bool(limits)
+    return case._replace(
+        pods=tuple(pods),
+        guaranteed=keeps and any(quality(pod) == GUARANTEED for _, pod in pods),
+        holds_apart=keeps and holds_apart(pods, case.slot.field),
+        default_request=min(requests, default=None),
+        limit_is_default=by_default,
+        limit=min(limits) if by_default else case.limit,
+    )
 
 
 def _read(slot: Slot) -> int | Refused | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from reconciler.model import Reason, Refused
 from reconciler.quantity import LARGEST
 from reconciler.sizing import bounds, rounding
+from reconciler.sizing.bounds import Bound
 from reconciler.sizing.case import Case
-from reconciler.sizing.estimate import Need
+from reconciler.sizing.estimate import Need, largest
 from reconciler.sizing.words import figure
 
 
@@ -48,8 +49,38 @@ def may_fall(case: Case) -> bool:
     )
 
 
+def follows(case: Case) -> bool:
+    """Whether a request that falls takes its limit along, by its share."""
+    return may_fall(case) and (paired(case) or rule(case) in ("ratio", "multiple"))
+
+
+def least_pair(case: Case) -> Bound | None:
+    """Beneath which a pair of one memory request and limit doesn't fall: what was used, and its room."""
+    if case.resource != "memory" or not paired(case):
+        return None
+    tops = [largest(usage.memory) for _, usage in case.measured]
+    roomy = max((-(-top * (100 + case.level.headroom_percent) // 100) for top in tops), default=0)
+    words = f"the limit is the request as well, and the peak with its headroom is {figure('memory', roomy)}"
+    return Bound(roomy, Reason.AT_LIMIT, words)
+
+
+def apart(case: Case) -> Bound | None:
+    """Below a limit that stays, where a request that reaches it would make a Burstable pod Guaranteed."""
+    if not case.holds_apart or not case.limit or movable(case):
+        return None
+    words = f"at its limit of {figure(case.resource, case.limit)} the pod would become Guaranteed"
+    below = case.level.round_to if case.limit > case.level.round_to else 1
+    return Bound(case.limit - below, Reason.QOS_CLASS, words)
+
+
 def pair_stays(case: Case) -> Refused | None:
     """Why a pair of request and limit can't come down together."""
+    if case.guaranteed and rule(case) == "keep":
+        return Refused(
+            Reason.QOS_CLASS,
+            "its pod is Guaranteed, so that its request and limit stay equal, and the policy keeps the limit "
+            "as it is (limit: keep)",
+        )
     if not paired(case) or may_fall(case):
         return None
     lowered = case.level.lower_limit or (case.level.lower_limit is None and case.resource == "cpu")
@@ -126,7 +157,7 @@ def _share(case: Case, request: int) -> int:
 
 
 def _least(case: Case, needs: tuple[Need, ...]) -> int:
-    """No limit goes beneath what was used: there it would throttle, or kill. Memory has its room above that."""
+    """No limit goes beneath what was used, where it would throttle or kill; memory has room above that."""
     if case.resource == "cpu":
         return max(need.peak for need in needs)
     roomy = (-(-need.peak * (100 + case.level.headroom_percent) // 100) for need in needs)
@@ -139,6 +170,6 @@ def unwanted(case: Case) -> Refused | None:
         return None
     return Refused(
         Reason.UNWANTED_LIMIT,
-        f"the policy wants no {case.resource} limit (limit: none), and here is one of "
-        f"{figure(case.resource, case.limit or 0)}: remove its line, for values are set here and no lines removed",
+        f"the policy wants no {case.resource} limit (limit: none), and one of "
+        f"{figure(case.resource, case.limit or 0)} is set: remove its line, for lines are never removed here",
     )

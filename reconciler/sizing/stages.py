@@ -188,6 +188,8 @@ def _bound(way: Way) -> str:
         return f"the floor is {figure(case.resource, case.level.floor)}"
     if target.held is Reason.AT_CEILING:
         return f"the ceiling is {figure(case.resource, target.bounded)}"
+    if target.held in (Reason.LIMIT_RANGE, Reason.NODE_SIZE, Reason.QOS_CLASS, Reason.AT_LIMIT):
+        return target.bound
     if target.held is Reason.LIMIT_BELOW and case.limit is not None:
         limit = figure(case.resource, case.limit)
         return f"no higher than its limit of {limit}, which somebody would have to raise"

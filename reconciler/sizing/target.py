@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from reconciler.model import Reason
-from reconciler.quantity import LARGEST
-from reconciler.sizing import limits, rounding, runtimes
+from reconciler.sizing import bounds, limits, rounding, runtimes, whole
+from reconciler.sizing.bounds import Bound
 from reconciler.sizing.case import Case
 from reconciler.sizing.estimate import Need, largest_of
 
@@ -19,6 +19,12 @@ class Target(NamedTuple):
     value: int  # and under the limit
     free: int  # what it were without floor, ceiling and limit
     held: Reason | None  # which of the three stands between need and value
+    bound: str = ""  # in words: who says so
+
+    @property
+    def capped(self) -> bool:
+        """Whether more is needed than may be set."""
+        return self.held is not None and self.value < self.free
 
 
 class Way(NamedTuple):
@@ -43,27 +49,38 @@ def way_of(case: Case, needs: tuple[Need, ...]) -> Way:
 
 
 def target_of(case: Case, wanted: int) -> Target:
-    level, held, ceiling = case.level, None, _ceiling(case)
+    held, words = None, ""
+    low, high = _lowest(case), _highest(case)
     bounded, heap = wanted, runtimes.floor(case, wanted)
     if bounded < heap:
         bounded, held = heap, Reason.HEAP_FLOOR
-    if bounded < level.floor:
-        bounded, held = level.floor, Reason.AT_FLOOR
-    if bounded > ceiling:
-        bounded, held = ceiling, Reason.AT_CEILING
+    if bounded < low.value:
+        bounded, held, words = low
+    if bounded > high.value:
+        bounded, held, words = high
     # What a heap holds where it is, isn't moved by rounding.
     stays = held is Reason.HEAP_FLOOR and bounded in (case.limit, case.in_force)
-    rounded = bounded if stays else min(rounding.up(bounded, level.round_to), ceiling)
+    rounded = bounded if stays else min(_up(case, bounded), high.value)
     value, cap = rounded, limits.cap(case)
     if cap is not None and rounded > cap:
         value = cap
         held = Reason.LIMIT_BELOW if bounded > cap else held
-    return Target(bounded, rounded, value, rounding.up(wanted, level.round_to), held)
+    return Target(bounded, rounded, value, _up(case, wanted), held, words)
 
 
-def _ceiling(case: Case) -> int:
-    """The policy's, else what Kubernetes can write at all."""
-    return LARGEST if case.level.ceiling is None else case.level.ceiling
+def _lowest(case: Case) -> Bound:
+    found = [bounds.lowest(case, limit_falls=limits.follows(case)), limits.least_pair(case)]
+    return max((one for one in found if one is not None), key=lambda bound: bound.value)
+
+
+def _highest(case: Case) -> Bound:
+    """At least what Kubernetes can write at all."""
+    found = [bounds.highest(case), limits.apart(case)]
+    return min((one for one in found if one is not None), key=lambda bound: bound.value)
+
+
+def _up(case: Case, value: int) -> int:
+    return whole.up(value) if whole.owned(case) else rounding.up(value, case.level.round_to)
 
 
 def step_of(way: Way) -> Step:
@@ -82,8 +99,10 @@ def _step_up(way: Way, current: int) -> Step:
     high = base * (100 + percent) // 100
     if value <= high:
         return Step(value, None)
+    if whole.owned(case):
+        return Step(whole.step_up(high, current, value), percent)
     stepped = rounding.down_over(high, case.level.round_to, current)
-    least = max(case.level.floor, runtimes.floor(case, way.top.wanted))
+    least = max(_lowest(case).value, runtimes.floor(case, way.top.wanted))
     floor = min(value, rounding.up(least, case.level.round_to))
     return Step(max(stepped, floor), percent)
 
@@ -93,5 +112,7 @@ def _step_down(way: Way, current: int) -> Step:
     low = -(-current * (100 - percent) // 100)
     if value >= low:
         return Step(value, None)
-    stepped, ceiling = rounding.up_under(low, case.level.round_to, current), _ceiling(case)
+    if whole.owned(case):
+        return Step(whole.step_down(low, current, value), percent)
+    stepped, ceiling = rounding.up_under(low, case.level.round_to, current), _highest(case).value
     return Step(min(stepped, ceiling) if ceiling >= low else stepped, percent)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 
 from reconciler.model import Reason, Refused
-from reconciler.sizing import limits, runtimes
+from reconciler.sizing import devices, limits, runtimes
 from reconciler.sizing.case import Case
 from reconciler.sizing.estimate import Need
 from reconciler.sizing.guards.censored import at_limit, killed, restarts, throttled
@@ -22,13 +22,13 @@ _LOWERING: tuple[_Guard, ...] = (
 
 def lowering(way: Way) -> Refused | None:
     """Nothing is lowered against a policy, nor on thin or censored evidence of anyone whose need counts."""
-    refused = _only_raised(way.case) or _pair(way.case) or runtimes.keeps_share(way.case)
-    refused = refused or _unmeasured(way.case) or _planned(way.case)
+    answers = (standing(way.case) for standing in _STANDING)
+    refused = next((answer for answer in answers if answer), None)
     if refused:
         return refused
     own = [need for need in way.needs if not need.twin]
-    answers = (guard(way.case, need) for guard in _LOWERING for need in own)
-    return next((answer for answer in answers if answer), None)
+    found = (guard(way.case, need) for guard in _LOWERING for need in own)
+    return next((answer for answer in found if answer), None)
 
 
 def _only_raised(case: Case) -> Refused | None:
@@ -42,19 +42,6 @@ def _only_raised(case: Case) -> Refused | None:
                 Reason.ONLY_RAISED, f"requests of a {consumer.ref.kind} are only raised by the policy"
             )
     return None
-
-
-def _pair(case: Case) -> Refused | None:
-    if not limits.paired(case) or limits.may_fall_together(case):
-        return None
-    why = (
-        "memory limits are never lowered"
-        if case.resource == "memory"
-        else "its line can't be lowered together with the request's"
-    )
-    return Refused(
-        Reason.ONLY_RAISED, f"the policy keeps request and limit equal (limit: equal), and of the limit {why}"
-    )
 
 
 def _planned(case: Case) -> Refused | None:
@@ -82,3 +69,8 @@ def _unmeasured(case: Case) -> Refused | None:
             f"it is sized with its peer {consumer.ref}, of which no use is known: {usage.detail}",
         )
     return None
+
+
+_STANDING: tuple[Callable[[Case], Refused | None], ...] = (
+    _only_raised, devices.only_raised, limits.pair_stays, runtimes.keeps_share, _unmeasured, _planned,
+)  # fmt: skip

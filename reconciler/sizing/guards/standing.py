@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.model import Evidence, NoUsage, Reason, Refused, Slot
-from reconciler.sizing import hpa
+from reconciler.sizing import devices, hpa
 from reconciler.sizing.case import Case
 from reconciler.sizing.words import figure
 
@@ -31,7 +31,7 @@ def standing(case: Case) -> Refused | None:
     """What stands in the way for as long as the manifests and the policy stay as they are."""
     if case.slot.value is None and case.level.missing == "keep":
         return Refused(Reason.UNSET, f"no {case.slot.field} is set, and the policy adds none (missing: keep)")
-    return _upside_down(case) or hpa.standing(case)
+    return _upside_down(case) or devices.pod_level(case) or hpa.standing(case)
 
 
 def _upside_down(case: Case) -> Refused | None:

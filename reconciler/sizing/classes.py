@@ -1,0 +1,71 @@
+"""The class of service that Kubernetes gives to a pod: Guaranteed, Burstable or BestEffort."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reconciler.model import Consumer, Field, Sibling
+from reconciler.requested import LIMIT_OF, amount_of, with_amount
+
+GUARANTEED = "Guaranteed"
+BURSTABLE = "Burstable"
+BEST_EFFORT = "BestEffort"
+
+Pod = tuple[Sibling, ...]
+
+
+def quality(pod: Pod) -> str:
+    """Of all containers, init containers included; "" where one of the amounts can't be read."""
+    if any(one.unknown for one in pod):
+        return ""
+    pairs = [_pair(one, request) for one in pod for request in LIMIT_OF]
+    if not any(request or limit for request, limit in pairs):
+        return BEST_EFFORT
+    return GUARANTEED if all(_is_one(*pair) for pair in pairs) else BURSTABLE
+
+
+def _pair(one: Sibling, request: Field) -> tuple[int | None, int | None]:
+    return amount_of(one, request), amount_of(one, LIMIT_OF[request])
+
+
+def _is_one(request: int | None, limit: int | None) -> bool:
+    return bool(limit) and request == limit
+
+
+def pod_of(consumer: Consumer, own: Sibling) -> Pod:
+    """With itself at a place at which it counts in full: a sidecar for all that start, and they for it."""
+    return (own, *consumer.siblings) if own.sidecar or not own.init else (*consumer.siblings, own)
+
+
+def changed(pod: Pod, name: str, request: Field, amount: int, limit: int | None) -> Pod:
+    """The pod with another request of that container, and another limit where it moves along."""
+    return tuple(_changed(one, request, amount, limit) if one.container == name else one for one in pod)
+
+
+def _changed(one: Sibling, request: Field, amount: int, limit: int | None) -> Sibling:
+    found = with_amount(one, request, amount)
+    return found if limit is None else with_amount(found, LIMIT_OF[request], limit)
+
+
+def holds_apart(pods: Sequence[tuple[Consumer, Pod]], request: Field) -> bool:
+    """Whether this pair of request and limit is the one by which a Burstable pod stays one.
+
+    Of all pairs that differ it is one, so that what several containers do at once can't close the last
+    two of them. First those without a limit: nothing ever makes them equal.
+    """
+    return any(
+        _witness(pod) == (consumer.ref.container, request)
+        for consumer, pod in pods
+        if quality(pod) == BURSTABLE
+    )
+
+
+def _witness(pod: Pod) -> tuple[str, Field] | None:
+    apart = [
+        (bool(amount_of(one, LIMIT_OF[request])), one.container, request)
+        for one in pod
+        for request in LIMIT_OF
+        if not _is_one(*_pair(one, request))
+    ]
+    first = min(apart, default=None)
+    return None if first is None else first[1:]
