@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from reconciler.config import PolicyBook
-from reconciler.gather import Known, Lookback, Sources, Subject, evidence, measure
+from reconciler.gather import Lookback, Sources, Subject, evidence, known_of, measure
 from reconciler.model import Container, ContainerRef, Discovery, Field, Place, Policy, Slot, Usage, Workload
 from reconciler.proposals.history import History
 from reconciler.usage.days import DAY, days_since_1970
@@ -74,8 +74,8 @@ def test_evidence_has_what_its_own_policy_asked_for(tmp_path: Path) -> None:
     web, api = workload("web"), workload("api")
     wanted = [subject(web, 8, 2), subject(api, 8, 0)]
     found = measure(wanted, falling(tmp_path, "web", "api"), NOW, silent)
-    known = Known(found.usage, {one.container.ref: one for one in wanted})
     discovery = Discovery("deploy", "c", (web, api))
+    known = known_of(found, wanted, [discovery], {})
     for one, asked in zip(wanted, (True, False), strict=True):
         seen = evidence(one, known, discovery, History({}, {}), NOW)
         usage = seen.consumers[0].usage
