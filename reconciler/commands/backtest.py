@@ -12,6 +12,7 @@ import typer
 from reconciler.backtest.advice import Adviser
 from reconciler.backtest.compare import BASELINES, Comparison, compare, write_recommendations
 from reconciler.backtest.past import Pasts
+from reconciler.backtest.plot import must_be_drawable, write_plot
 from reconciler.backtest.policies import following
 from reconciler.backtest.recorded import Recording
 from reconciler.backtest.replay import Pace
@@ -96,6 +97,15 @@ def backtest(
             help="Write every request in force here, a line each time that one begins or changes.",
         ),
     ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot",
+            metavar="FILE",
+            help="Draw slack against overruns into this file, which ends in .svg, or in .png (needs "
+            "reconciler[png]).",
+        ),
+    ] = None,
     config: Config = None,
     now: Now = None,
     output: Annotated[
@@ -112,6 +122,8 @@ def backtest(
     wanted, days = chosen(pattern, namespace), days_of(window)
     if series is not None and metrics is not None:
         raise Misconfigured("--series", "--series and --metrics both say where the past is: name one.")
+    if plot is not None:
+        must_be_drawable(plot)
     given = replaying(config, metrics, parse_now(now), table=series is not None)
     contenders = _contenders(policy, given.policies)
     with progress_bars() as bars:
@@ -123,6 +135,8 @@ def backtest(
         found = _replayed(known, contenders, Pace(train_days or known.train_days, step_days), given, bars)
     if recommendations is not None:
         write_recommendations(recommendations, found.comparison)
+    if plot is not None:
+        write_plot(plot, found.comparison)
     _tell(found, output)
     raise typer.Exit(Exit.SOME_FAILED if found.failures else Exit.DONE)
 

@@ -18,6 +18,7 @@ class Wanted(StrEnum):
     SCAN = "scan"
     RUN = "run"
     USAGE = "usage"
+    BACKTEST = "backtest"
 
 
 _SCHEMAS = {
@@ -26,11 +27,15 @@ _SCHEMAS = {
     Wanted.SCAN: schemas.scan,
     Wanted.RUN: schemas.run,
     Wanted.USAGE: schemas.usage,
+    Wanted.BACKTEST: schemas.backtest,
 }
 
 
 def schema(
-    wanted: Annotated[Wanted, typer.Argument(metavar="settings|policy|scan|run|usage", help="Which schema.")],
+    wanted: Annotated[
+        Wanted,
+        typer.Argument(metavar="settings|policy|scan|run|usage|backtest", help="Which schema."),
+    ],
 ) -> None:
     """Print a JSON Schema: of settings or policies for your editor, of what is printed for your scripts.
 

@@ -116,6 +116,28 @@ def usage() -> dict[str, Any]:
     )  # fmt: skip
 
 
+def backtest() -> dict[str, Any]:
+    number, maybe = {"type": "number"}, {"type": ["number", "null"]}
+    row = {
+        "policy": _STRING, "slack_of": _OPTIONAL, "cpu_factor": _AMOUNT, "memory_factor": _AMOUNT,
+        "container_days": _COUNT, "cpu_slack": number, "memory_slack": number,
+        "overrun_share": _AMOUNT | {"maximum": 1}, "overrun_size": _AMOUNT,
+        "cpu_minutes_over_a_day": _AMOUNT, "changes_a_week": _AMOUNT, "cpu_changes_a_week": _AMOUNT,
+        "memory_changes_a_week": _AMOUNT, "cost_a_month": maybe, "currency": _OPTIONAL,
+    }  # fmt: skip
+    price = {
+        "cluster": _STRING, "currency": _STRING, "core_hour": _AMOUNT, "gib_hour": _AMOUNT,
+        "source": _STRING,
+    }  # fmt: skip
+    return _document(
+        "reconcile backtest",
+        {
+            "containers": _COUNT, "train_days": _COUNT, "step_days": _COUNT, "prices": _rows(_object(price)),
+            "rows": _rows(_object(row)), "failed": _failed(), "notes": _notes(), "metrics": _metrics(),
+        },
+    )  # fmt: skip
+
+
 def _metrics() -> dict[str, Any]:
     cost = {
         "source": _STRING, "series": _COUNT, "points": _COUNT, "queries": _COUNT, "bytes": _COUNT,
