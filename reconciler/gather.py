@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from reconciler.model import (
@@ -34,6 +35,7 @@ from reconciler.ports import Files, Past, Policies, Progress
 from reconciler.pricing import Prices
 from reconciler.proposals.history import History, events_of, history, merged_elsewhere
 from reconciler.quantity import BadQuantity, read
+from reconciler.source.discover import only_raised, opted_out
 from reconciler.source.mapping import in_force
 from reconciler.usage.port import UsageSource
 
@@ -53,6 +55,8 @@ class Subject(NamedTuple):
     opted_out: str
     peers: tuple[Member, ...] = ()
     unseen: str = ""
+    raise_only: str = ""  # as `opted_out`: the annotation that says so
+    twins: tuple[Member, ...] = ()  # from whom it gets its first request, while it has no history
 
 
 class Sources(NamedTuple):
@@ -64,9 +68,7 @@ class Sources(NamedTuple):
         return self.by_cluster.get(cluster) or self.by_cluster.get("")
 
 
-def subjects(
-    discovery: Discovery, policies: Policies, opted_out: Mapping[Workload, str] | None = None
-) -> tuple[list[Subject], list[Failure]]:
+def subjects(discovery: Discovery, policies: Policies) -> tuple[list[Subject], list[Failure]]:
     """Every container with its policy; one whose policies contradict each other is a failure."""
     found: list[Subject] = []
     failed: list[Failure] = []
@@ -75,7 +77,8 @@ def subjects(
         if isinstance(policy, Failure):
             failed.append(policy)
         else:
-            found.append(Subject(workload, container, policy, (opted_out or {}).get(workload, "")))
+            no, only_up = opted_out(workload, container), only_raised(workload, container)
+            found.append(Subject(workload, container, policy, no, raise_only=only_up))
     return found, failed
 
 
@@ -99,6 +102,14 @@ class Lookback(NamedTuple):
 Asked = tuple[ContainerRef, Lookback]
 
 
+class Span(NamedTuple):
+    """Days of the past that a planned peak asks for."""
+
+    start: int
+    end: int
+    half_life: int
+
+
 class Measured(NamedTuple):
     """What everyone used within the window of each policy that asks, and what that took."""
 
@@ -107,6 +118,7 @@ class Measured(NamedTuple):
     costs: tuple[Cost, ...]
     notes: tuple[Note, ...]
     prices: Prices = Prices()
+    year_before: Mapping[tuple[ContainerRef, Span], Usage | NoUsage] = MappingProxyType({})
 
 
 def measure(wanted: Sequence[Subject], sources: Sources, now: int, progress: Progress) -> Measured:
@@ -117,7 +129,7 @@ def measure(wanted: Sequence[Subject], sources: Sources, now: int, progress: Pro
     notes: dict[Note, None] = {}
     lookbacks = _lookbacks(wanted)
     advance = progress.step("Reading utilization", sum(map(len, lookbacks.values())))
-    for source, refs in _by_source(lookbacks, sources):
+    for source, refs in by_source(lookbacks, sources):
         if source is None:
             silence = NoUsage(
                 Reason.NO_METRICS, "no metrics source is configured for it; --metrics names one"
@@ -142,13 +154,13 @@ def measure(wanted: Sequence[Subject], sources: Sources, now: int, progress: Pro
 def _lookbacks(wanted: Iterable[Subject]) -> dict[ContainerRef, set[Lookback]]:
     found: dict[ContainerRef, set[Lookback]] = {}
     for subject in wanted:
-        peers = (member.container.ref for member in subject.peers)
-        for ref in (*consumers_of(subject.container), *peers):
+        others = (member.container.ref for member in (*subject.peers, *subject.twins))
+        for ref in (*consumers_of(subject.container), *others):
             found.setdefault(ref, set()).add(Lookback.of(subject.policy))
     return found
 
 
-def _by_source(
+def by_source(
     refs: Iterable[ContainerRef], sources: Sources
 ) -> list[tuple[UsageSource | None, list[ContainerRef]]]:
     batches: dict[int, tuple[UsageSource | None, list[ContainerRef]]] = {}
@@ -208,6 +220,7 @@ def evidence(subject: Subject, known: Known, discovery: Discovery, past: History
             if (ref, field.value) in past.merged
         ),
         opted_out=subject.opted_out,
+        raise_only=subject.raise_only,
         price=_price(container.ref, workload, known.prices),
     )
 
@@ -258,7 +271,7 @@ def changed_since(found: Discovery, now: Files, before: Files) -> dict[tuple[Con
                 texts = (past.value if past is not None else slot.value, slot.value)
             else:  # what was rendered then isn't known, but what stood at this place is
                 texts = (_meant(slot, before.value(slot.place)), _meant(slot, now.value(slot.place)))
-            amounts = _amount(slot.field, texts[0]), _amount(slot.field, texts[1])
+            amounts = amount(slot.field, texts[0]), amount(slot.field, texts[1])
             if amounts[0] != amounts[1]:
                 at = now.touched(slot.place.path)
                 changed[container.ref, slot.field.value] = LastChange(at, slot.field, *amounts)
@@ -269,7 +282,7 @@ def _meant(slot: Slot, text: str | None) -> str | None:
     return in_force(slot, text) if text is not None else None
 
 
-def _amount(field: Field, text: str | None) -> int:
+def amount(field: Field, text: str | None) -> int:
     try:
         return read(field, text) if text is not None else 0
     except BadQuantity:
@@ -317,7 +330,9 @@ def _counted(subject: Subject, fed: Sequence[ContainerRef], known: Known) -> tup
         if subject.unseen and isinstance(used, Usage):
             used = used._replace(incomplete=used.incomplete or subject.unseen)
         price = _price(ref, meant.workload, known.prices)
-        one = _consumer(ref, meant, used)._replace(peer=_peer(member), price=price if price != own else None)
+        one = consumer_of(ref, meant, used)._replace(
+            peer=peer_of(member), price=price if price != own else None
+        )
         found.append(known.pods.around(one, texts) if member is None else one)
     return tuple(found)
 
@@ -328,15 +343,15 @@ def _price(ref: ContainerRef, workload: Workload, prices: Prices) -> Price:
     return prices.of(ref.cluster, workload.node_selector if known else ())
 
 
-def _peer(member: Member | None) -> Peer | None:
+def peer_of(member: Member | None) -> Peer | None:
     if member is None:
         return None
     texts = {slot.field: slot.value for slot in member.container.slots}
-    cpu, memory = (_amount(field, texts.get(field)) for field in (Field.CPU_LIMIT, Field.MEMORY_LIMIT))
+    cpu, memory = (amount(field, texts.get(field)) for field in (Field.CPU_LIMIT, Field.MEMORY_LIMIT))
     return Peer(member.of, cpu, memory)
 
 
-def _consumer(ref: ContainerRef, meant: Subject | Member, used: Usage | NoUsage) -> Consumer:
+def consumer_of(ref: ContainerRef, meant: Subject | Member, used: Usage | NoUsage) -> Consumer:
     seen = used.replicas if isinstance(used, Usage) else 0
     return Consumer(
         ref=ref,

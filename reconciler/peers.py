@@ -8,9 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import islice
+from operator import attrgetter
 from typing import Final, NamedTuple
 
-from reconciler.model import Container, ContainerRef, Failure, PeerRule, UnitSeen, Workload, containers
+from reconciler.model import (
+    Container,
+    ContainerRef,
+    Failure,
+    PeerRule,
+    Policy,
+    UnitSeen,
+    Workload,
+    containers,
+)
 from reconciler.ports import Policies
 
 
@@ -93,7 +104,14 @@ _NOBODY: Final = Circle([], set())
 class Peers:
     """Answers for one container after the other; each rule is looked at once."""
 
-    def __init__(self, homes: Sequence[Home], hidden: Sequence[Hidden] = ()) -> None:
+    def __init__(
+        self,
+        homes: Sequence[Home],
+        hidden: Sequence[Hidden] = (),
+        rule: Callable[[Policy], PeerRule | None] = attrgetter("peers"),
+    ) -> None:
+        """`rule` is what of a policy says who they are."""
+        self._rule = rule
         self._homes = tuple(homes)
         self._hidden = tuple(hidden)
         self._circles: dict[tuple[int, PeerRule], Circles] = {}
@@ -108,23 +126,31 @@ class Peers:
         beside = max((len(refs) - len({*fed} & refs) for refs in everyone), default=0)
         if beside > MOST_PEERS:
             return Found((), f"{beside} peers are more than the {MOST_PEERS} that are looked at together")
+        return Found(self._members(ruled), next(filter(None, (self._unseen_by(*one) for one in ruled)), ""))
+
+    def some(self, fed: Sequence[ContainerRef], own: PeerRule | None, most: int) -> tuple[Member, ...]:
+        """The first in the order of their names, of those that aren't fed themselves."""
+        if len(fed) == 1 and own is None:
+            return ()
+        found = self._members([one for ref in fed for one in self._ruled(ref)])
+        return tuple(islice((one for one in found if one.container.ref not in fed), most))
+
+    def _members(self, ruled: Sequence[tuple[Defined, PeerRule]]) -> tuple[Member, ...]:
         found: dict[tuple[ContainerRef, str, str, str], tuple[Defined, dict[ContainerRef, None]]] = {}
         for defined, rule in ruled:
             for peer in self._circle(defined, rule).members:
                 if peer.container.ref != defined.container.ref:
                     _, of = found.setdefault(_place(peer), (peer, {}))
                     of[defined.container.ref] = None
-        members = [
-            Member(one.workload, one.container, tuple(of))
-            for _, (one, of) in sorted(found.items(), key=lambda item: item[0])
-        ]
-        return Found(tuple(members), next(filter(None, (self._unseen_by(*one) for one in ruled)), ""))
+        ordered = sorted(found.items(), key=lambda item: item[0])
+        return tuple(Member(one.workload, one.container, tuple(of)) for _, (one, of) in ordered)
 
     def _ruled(self, ref: ContainerRef) -> Iterator[tuple[Defined, PeerRule]]:
         for defined in self._by_ref.get(ref, ()):
             policy = self._homes[defined.home].policies.resolve(defined.workload, defined.container)
-            if not isinstance(policy, Failure) and policy.peers is not None:
-                yield defined, policy.peers
+            rule = None if isinstance(policy, Failure) else self._rule(policy)
+            if rule is not None:
+                yield defined, rule
 
     def _circle(self, defined: Defined, rule: PeerRule) -> Circle:
         kin, circles = self._circles_of(defined.home, rule)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from types import MappingProxyType
 from typing import NamedTuple
 
-from reconciler import gather
+from reconciler import elsewhere, gather
 from reconciler.act import carry_out, intended, judged, plan
 from reconciler.errors import Problem
 from reconciler.model import (
@@ -42,7 +43,6 @@ from reconciler.proposals.group import Candidate, Group, group, hold_frozen, hol
 from reconciler.proposals.history import History, hold_rejected
 from reconciler.sizing import decide_all
 from reconciler.source.apart import Batch, Result, change_apart
-from reconciler.source.discover import opted_out
 from reconciler.source.estate import Estate, Land
 from reconciler.source.overlaying import in_overlays
 from reconciler.source.targets import is_meant
@@ -94,7 +94,7 @@ class Settled(NamedTuple):
 
 def reconcile(job: Job) -> Report:
     sites, failed, notes = _discover(job)
-    measured = _measure(job, sites)
+    sites, measured = _measure(job, sites)
     failed += measured.failures
     decided = _routed(sites, [_decide(job, site, measured) for site in sites])
     settled = [_propose(job, site, mine) for site, mine in zip(sites, decided, strict=True)]
@@ -182,12 +182,12 @@ def _site(job: Job, opened: _Opened, estate: Estate) -> tuple[Site, list[Failure
     discovery = estate.discoveries[repository.name]
     past = repository.past()
     chosen = _chosen(job, discovery, past)
-    subjects, failed = _subjects(chosen, policies)
+    subjects, failed = gather.subjects(chosen, policies)
     on_top = {one.container.ref for one in subjects if one.policy.place == "overlay"}
     if on_top:
         estate = in_overlays(estate, on_top)
         chosen = _chosen(job, estate.discoveries[repository.name], past)
-        subjects, failed = _subjects(chosen, policies)
+        subjects, failed = gather.subjects(chosen, policies)
     kept = tuple(one for one in subjects if _is_meant(job, one.workload, one.container.ref))
     site = Site(
         repository,
@@ -206,15 +206,9 @@ def _site(job: Job, opened: _Opened, estate: Estate) -> tuple[Site, list[Failure
 def _with_peers(sites: Sequence[Site], lost: Sequence[Failure]) -> list[Site]:
     """Peers are looked for everywhere, whatever `only` leaves out. `lost` are repositories that failed."""
     everything = [site.estate.discoveries[site.repository.name] for site in sites]
-    homes = [Home(found.workloads, site.policies) for found, site in zip(everything, sites, strict=True)]
     unread = [*lost, *(failure for found in everything for failure in found.failures)]
-    peers = Peers(homes, hidden(unread, [unit for found in everything for unit in found.units]))
+    peers = Peers(_homes(sites), hidden(unread, [unit for found in everything for unit in found.units]))
     return [site._replace(subjects=tuple(gather.with_peers(site.subjects, peers))) for site in sites]
-
-
-def _subjects(chosen: Discovery, policies: Policies) -> tuple[list[gather.Subject], list[Failure]]:
-    said_no = {workload: opted_out(workload) for workload in chosen.workloads}
-    return gather.subjects(chosen, policies, said_no)
 
 
 def _chosen(job: Job, discovery: Discovery, past: Past) -> Discovery:
@@ -231,13 +225,18 @@ def _is_meant(job: Job, workload: Workload, ref: ContainerRef) -> bool:
     return not job.partial or is_meant(job.only, workload, ref)
 
 
-def _measure(job: Job, sites: Sequence[Site]) -> gather.Measured:
-    wanted = [subject for site in sites for subject in site.subjects]
-    found = gather.measure(wanted, job.sources, job.now, job.progress)
-    doubtful = gather.defined_by_several([*wanted, *(peer for one in wanted for peer in one.peers)])
-    usage = {key: doubtful.get(key[0], used) for key, used in found.usage.items()}
-    prices, notes = job.prices({ref.cluster for ref, _ in usage}, job.now)
-    return found._replace(usage=usage, notes=(*found.notes, *notes), prices=prices)
+def _measure(job: Job, sites: Sequence[Site]) -> tuple[list[Site], gather.Measured]:
+    """What everyone used; and the sites, with twins for whoever has no history."""
+    twins = Peers(_homes(sites), rule=attrgetter("twins"))
+    subjects = [site.subjects for site in sites]
+    subjects, found = elsewhere.measured(subjects, twins, job.sources, job.now, job.progress)
+    prices, notes = job.prices({ref.cluster for ref, _ in found.usage}, job.now)
+    told = [site._replace(subjects=mine) for site, mine in zip(sites, subjects, strict=True)]
+    return told, found._replace(notes=(*found.notes, *notes), prices=prices)
+
+
+def _homes(sites: Sequence[Site]) -> list[Home]:
+    return [Home(site.estate.discoveries[site.repository.name].workloads, site.policies) for site in sites]
 
 
 class Weighed(NamedTuple):
@@ -251,7 +250,7 @@ class Weighed(NamedTuple):
 def weigh(job: Job) -> Weighed:
     """The evidence alone, of every container that `only` lets through: what `explain` tells."""
     sites, failed, _ = _discover(job)
-    measured = _measure(job, sites)
+    sites, measured = _measure(job, sites)
     found = tuple(
         decided.evidence
         for site in sites
@@ -265,7 +264,8 @@ def weigh(job: Job) -> Weighed:
 def _evidence(job: Job, site: Site, measured: gather.Measured) -> Iterator[tuple[Workload, Evidence]]:
     known = gather.known_of(measured, site.subjects, site.estate.discoveries.values(), job.nodes)
     for subject in site.subjects:
-        yield subject.workload, gather.evidence(subject, known, site.discovery, site.history, job.now)
+        seen = gather.evidence(subject, known, site.discovery, site.history, job.now)
+        yield subject.workload, elsewhere.beside(subject, seen, measured)
 
 
 def _decide(job: Job, site: Site, measured: gather.Measured) -> list[tuple[Workload, Decision]]:

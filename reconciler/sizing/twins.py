@@ -6,10 +6,10 @@ container has sound evidence of its own.
 
 from __future__ import annotations
 
-from reconciler.model import Consumer, Reason
+from reconciler.model import Consumer, NoUsage, Reason, SizingPolicy, Usage
 from reconciler.sizing.case import Case, with_samples
 from reconciler.sizing.estimate import Need, needs_of
-from reconciler.sizing.guards.evidence import guessed, partial, stale, unsound
+from reconciler.sizing.guards.evidence import MIN_SAMPLES, guessed, partial, stale, unsound
 
 
 def needs_of_twins(case: Case, own: tuple[Need, ...]) -> tuple[Need, ...]:
@@ -23,6 +23,15 @@ def needs_of_twins(case: Case, own: tuple[Need, ...]) -> tuple[Need, ...]:
         if not (unsound(case, need) or guessed(case, need) or partial(case, need) or stale(case, need))
         and _speaks_for(case, need)
     )
+
+
+def is_thin(used: Usage | NoUsage, sizing: SizingPolicy) -> bool:
+    """Whether twins may count at all, before anybody asks for which resource."""
+    if isinstance(used, NoUsage):
+        return used.reason is Reason.NO_METRICS
+    days = sum(1 for day in used.days if day.samples > 0)
+    enough = days >= sizing.min_days and used.samples >= MIN_SAMPLES
+    return not enough or used.coverage_permille < sizing.min_coverage_permille
 
 
 def _is_cold(case: Case, own: tuple[Need, ...]) -> bool:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from importlib.resources import files
 from typing import Final, NamedTuple
 
-from reconciler.model import Discovery, Entry, Failure, Note, Reason, Refused, Whose, Workload
+from reconciler.model import Container, Discovery, Entry, Failure, Note, Reason, Refused, Whose, Workload
 from reconciler.source import facts as records
 from reconciler.source import kustomize, manifests, relate
 from reconciler.source.cache import Cache
@@ -26,12 +26,31 @@ from reconciler.source.layout import Layout, folder, lay_out
 from reconciler.source.snapshot import Snapshot
 
 OPT_OUT: Final = "reconciler.io/ignore"
+ONLY_RAISED: Final = "reconciler.io/raise-only"
 
 
-def opted_out(workload: Workload) -> str:
-    """The annotation by which a workload wants to be left alone, as it stands there; "" when none does."""
-    value = dict(workload.annotations).get(OPT_OUT, "").strip()
-    return "" if value.lower() in ("", "false", "no") else f"{OPT_OUT}: {value}"
+def opted_out(workload: Workload, container: Container | None = None) -> str:
+    """The annotation by which a workload wants to be left alone, as it stands there; "" when none does.
+
+    With a dot and the name of a container behind it, it is about that one alone.
+    """
+    return _said(workload, OPT_OUT, container)
+
+
+def only_raised(workload: Workload, container: Container | None = None) -> str:
+    """The annotation by which a workload wants nothing to be lowered; "" when none does."""
+    return _said(workload, ONLY_RAISED, container)
+
+
+def _said(workload: Workload, key: str, container: Container | None) -> str:
+    if not workload.annotations:
+        return ""
+    annotations = dict(workload.annotations)
+    for name in (f"{key}.{container.ref.container}", key) if container else (key,):
+        value = annotations.get(name, "").strip()
+        if value:  # what is said of the container counts before what is said of all
+            return "" if value.lower() in ("false", "no") else f"{name}: {value}"
+    return ""
 
 
 def discover(
