@@ -14,6 +14,7 @@ from reconciler.commands.common import Config, Exit, progress_bars
 from reconciler.errors import Misconfigured
 from reconciler.model import Container, Discovery, Field, FileChange, NewValue, Proof, Reason
 from reconciler.proposals.body import proof_words
+from reconciler.proposals.group import others_on
 from reconciler.quantity import BadQuantity, read
 from reconciler.report.diffs import shown, unified
 from reconciler.report.text import console, counted, print_diff
@@ -36,7 +37,8 @@ def set_values(
         list[str],
         typer.Argument(
             metavar="FIELD=VALUE...",
-            help="cpu, memory (requests), limits.cpu, limits.memory, or image: a reference, :TAG or @DIGEST.",
+            help="cpu, memory (requests), limits.cpu, limits.memory, image: a reference, :TAG or @DIGEST; "
+            "target.cpu, target.memory: of what scales it, in per cent.",
         ),
     ],
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only print the diff.")] = False,
@@ -97,9 +99,10 @@ def _tell(changed: Mapping[str, FileChange], proofs: Sequence[Proof]) -> None:
 
 def _check_alone(values: Sequence[NewValue]) -> None:
     for value in values:
-        others = len(value.slot.consumers) - 1
+        others = others_on(value.slot)
         if others > 0:
-            share = f"{counted(others, 'other container')} {'share' if others > 1 else 'shares'} this line"
+            what = "other workload" if value.slot.field.is_target else "other container"
+            share = f"{counted(others, what)} {'share' if others > 1 else 'shares'} this line"
             _refuse(value, f"{share}: --shared changes it for all, --overlay sets it on top for this one")
 
 

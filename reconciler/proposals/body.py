@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from reconciler.model import Change, ChangeClass, Consumer, Field, Proof, Usage
+from reconciler.model import Change, ChangeClass, Consumer, Field, Proof, Slot, Usage
 from reconciler.proposals import worth
-from reconciler.proposals.group import Group, fingerprint, first_consumer
+from reconciler.proposals.group import Group, fingerprint, first_consumer, others_on, whom
 from reconciler.proposals.markdown import code, prose, still
 from reconciler.quantity import human_cpu, human_memory, read
 
@@ -55,9 +55,17 @@ def message_body(group: Group) -> str:
     lines = []
     for change in group.changes:
         ref = first_consumer(change)
-        moved = ", ".join(f"{slot.field} {slot.value or 'unset'} -> {new}" for slot, new in change.values)
+        moved = ", ".join(
+            f"{_named(change, slot)} {slot.value or 'unset'} -> {new}" for slot, new in change.values
+        )
         lines += [still(f"{ref}: {moved}"), f"  {still(change.because)}"]
     return "\n".join(lines)
+
+
+def _named(change: Change, slot: Slot) -> str:
+    """The field, with the container where it is another one of the pod."""
+    ref = whom(change, slot)
+    return f"{slot.field} of {ref.container}" if ref != first_consumer(change) else slot.field.value
 
 
 def verdict(changes: Sequence[Change]) -> str:
@@ -84,17 +92,15 @@ def totals(changes: Iterable[Change]) -> tuple[int, int]:
         replicas = sum(consumer.replicas for consumer in change.evidence.fed)
         for slot, new in change.values:
             if slot.field in (Field.CPU_REQUEST, Field.MEMORY_REQUEST):
-                sums[slot.field.resource] += (
-                    read(slot.field, new) - _in_force(change, slot.field)
-                ) * replicas
+                sums[slot.field.resource] += (read(slot.field, new) - _in_force(change, slot)) * replicas
     return sums["cpu"], sums["memory"]
 
 
-def _in_force(change: Change, field: Field) -> int:
+def _in_force(change: Change, of: Slot) -> int:
     """The request the scheduler sees now: without one, the limit counts."""
-    limit = Field.CPU_LIMIT if field is Field.CPU_REQUEST else Field.MEMORY_LIMIT
-    for wanted in (field, limit):
-        for slot in change.evidence.slots:
+    limit = Field.CPU_LIMIT if of.field is Field.CPU_REQUEST else Field.MEMORY_LIMIT
+    for wanted in (of.field, limit):
+        for slot in change.evidence.slots if of in change.evidence.slots else (of,):
             if slot.field is wanted and slot.value is not None:
                 return read(slot.field, slot.value)
     return 0
@@ -113,12 +119,12 @@ def _table(changes: Sequence[Change]) -> str:
 
 
 def _rows(change: Change) -> list[str]:
-    ref = first_consumer(change)
     used = _largest(change.evidence.fed)
     rows = []
     for slot, new in change.values:
-        figures, peaks = ("–", "–") if used is None else _figures(slot.field, used)
-        others = len(slot.consumers) - 1
+        ref, others = whom(change, slot), others_on(slot)
+        measured = used is not None and (slot in change.evidence.slots or change.klass is ChangeClass.IMAGE)
+        figures, peaks = _figures(slot.field, used) if used is not None and measured else ("–", "–")
         shared = f" and {others} more" if others else ""
         rows.append(
             f"| {code(f'{ref.namespace}/{ref.workload}/{ref.container}')}{shared} | {slot.field} "

@@ -116,14 +116,13 @@ def hold_frozen(candidates: Iterable[Candidate], now: int) -> tuple[list[Candida
 def hold_savings(candidates: Iterable[Candidate]) -> tuple[list[Candidate], list[Keep]]:
     """A container raised for safety saves later: neighbouring lines in two requests would conflict."""
     found = list(candidates)
-    raised = {
-        first_consumer(one.change): one.change for one in found if one.change.klass is ChangeClass.SAFETY
-    }
+    safety = (one.change for one in found if one.change.klass is ChangeClass.SAFETY)
+    raised = {ref: change for change in safety for ref in _containers(change)}
     going: list[Candidate] = []
     kept: list[Keep] = []
     for candidate in found:
         change = candidate.change
-        first = raised.get(first_consumer(change))
+        first = next((raised[ref] for ref in sorted(_containers(change)) if ref in raised), None)
         if change.klass is not ChangeClass.SAVINGS or first is None:
             going.append(candidate)
         else:
@@ -185,7 +184,30 @@ def group_name(candidate: Candidate) -> str:
 
 
 def first_consumer(change: Change) -> ContainerRef:
-    return min(consumer for value in change.values for consumer in value.slot.consumers)
+    """Whom a change is about: not those that change with it, nor all whom an autoscaler counts."""
+    others = {value.slot for one in change.evidence.beside for value in one.values}
+    values = [value for value in change.values if not value.slot.field.is_target and value.slot not in others]
+    return min(consumer for value in values or change.values for consumer in value.slot.consumers)
+
+
+def whom(change: Change, slot: Slot) -> ContainerRef:
+    """Whom one of its values is about."""
+    first = first_consumer(change)
+    return first if first in slot.consumers else min(slot.consumers)
+
+
+def others_on(slot: Slot) -> int:
+    """How many more share the line; those of one pod that an autoscaler counts share its target anyway."""
+    if not slot.field.is_target:
+        return len(slot.consumers) - 1
+    return len({consumer[:4] for consumer in slot.consumers}) - 1
+
+
+def _containers(change: Change) -> set[ContainerRef]:
+    """The first that each of its values is about."""
+    beside = (value for one in change.evidence.beside for value in one.values)
+    found = {min(value.slot.consumers) for value in beside if value in change.values}
+    return found | {first_consumer(change)}
 
 
 def segment_of(name: str, base: str) -> str:

@@ -25,7 +25,7 @@ from reconciler.proposals.group import Candidate, keep
 from reconciler.proposals.lifecycle import closed_by_us
 from reconciler.proposals.memo import Memo, find
 from reconciler.proposals.memo import read as read_memo
-from reconciler.quantity import BadQuantity, parse_cpu, parse_memory
+from reconciler.quantity import BadQuantity, read
 
 Target = tuple[ContainerRef, str]  # a container and the field of it
 
@@ -140,11 +140,9 @@ def _values(entry: LedgerEntry) -> Iterable[tuple[Target, int, int]]:
 
 
 def _amounts(field: str, old: str | None, new: str) -> tuple[int, int] | None:
-    read = {"cpu": parse_cpu, "memory": parse_memory}.get(field.rpartition(".")[2])
-    if read is None:
-        return None
+    kind = Field(field)
     try:
-        return (read(old) if old is not None else 0), read(new)
+        return (read(kind, old) if old is not None else 0), read(kind, new)
     except BadQuantity:
         return None
 
@@ -167,7 +165,8 @@ def hold_rejected(
 
 def _refused(change: Change, past: History, band_percent: int) -> Rejection | None:
     for value in change.values:
-        for target in targets(value):
+        # an autoscaler's target only follows the request: a "no" was said to that
+        for target in targets(value) if not value.slot.field.is_target else ():
             found = past.rejected.get(target)
             amounts = _amounts(value.slot.field.value, value.slot.value, value.new)
             if found and amounts and _alike(amounts, found, band_percent):

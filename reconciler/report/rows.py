@@ -19,7 +19,7 @@ from reconciler.model import (
     Slot,
 )
 from reconciler.money import MILLION
-from reconciler.proposals.group import change_id, fingerprint, first_consumer
+from reconciler.proposals.group import change_id, fingerprint, whom
 from reconciler.report.costs import cost_row
 from reconciler.sizing import Explanation
 
@@ -45,13 +45,12 @@ def _proposal_rows(proposal: Proposal) -> list[dict[str, Any]]:
 
 
 def change_rows(change: Change, group: str) -> list[dict[str, Any]]:
-    ref = first_consumer(change)
     name, evidence = change_id(change), fingerprint(change.evidence)
     proofs = [proof_row(proof) for proof in change.proofs]
     return [
         {
             "id": name,
-            **identity(ref),
+            **identity(whom(change, slot)),
             "field": slot.field.value,
             "old": slot.value,
             "new": new,

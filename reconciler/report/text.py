@@ -18,6 +18,7 @@ from rich.text import Text
 from reconciler.model import Action, Change, Do, Failure, Keep, Note, Report
 from reconciler.proposals import worth
 from reconciler.proposals.body import proof_words, verdict
+from reconciler.proposals.group import first_consumer, others_on, whom
 from reconciler.report.costs import print_costs
 from reconciler.report.diffs import shown, shown_lines, unified
 
@@ -92,16 +93,18 @@ def _print_changes(out: Console, changes: Sequence[Change]) -> None:
     ]
     widths = [max(len(shown(cell)) for cell in column) for column in zip(*rows, strict=True)]
     for change in changes:
-        ref = min(ref for value in change.values for ref in value.slot.consumers)
+        ref = first_consumer(change)
         out.print(Text(shown(str(ref)), style="bold"), _class_of(change))
         for slot, new in change.values:
             field, now, then = (
                 shown(cell).ljust(width)
                 for cell, width in zip((slot.field, slot.value or "unset", new), widths, strict=True)
             )
-            more = len(slot.consumers) - 1
+            more = others_on(slot)
             others = f" (+{counted(more, 'more container')})" if more else ""
-            where = f"  {slot.place.path}:{slot.line}{others}"
+            own = whom(change, slot)
+            mate = f" of {own.container}" if own != ref else ""
+            where = f"  {slot.place.path}:{slot.line}{others}{mate}"
             out.print(Text.assemble(f"  {field}  {now} → ", (then, "bold"), (shown(where), "cyan")))
         out.print(Padding(Text(shown(change.because), style="dim"), (0, 0, 0, 2), expand=False))
         if change.worth is not None:

@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from typing import Final
 
 from reconciler.errors import Misconfigured
-from reconciler.model import Container, Field, NewValue
-from reconciler.quantity import BadQuantity, flaw
+from reconciler.model import Container, Field, NewValue, Slot
+from reconciler.quantity import BadQuantity, flaw, parse_percent
 
 _FIELDS: Final = {field.value: field for field in Field} | {
     "cpu": Field.CPU_REQUEST,
@@ -33,11 +33,19 @@ def new_values(container: Container, wishes: Sequence[str]) -> tuple[NewValue, .
         field = _field(name)
         if field in found:
             raise Misconfigured("set", f"{field.value} is given twice")
-        slot = container.slot(field)
+        slot = _slot(container, field)
         found[field] = NewValue(slot, _value(field, text, slot.value))
     if not found:
         raise Misconfigured("set", "nothing to set: write FIELD=VALUE, e.g. cpu=250m")
     return tuple(found.values())
+
+
+def _slot(container: Container, field: Field) -> Slot:
+    slots = [slot for slot in container.slots if slot.field is field]
+    if len(slots) != 1:
+        many = "several autoscalers have one" if slots else "no autoscaler here has one"
+        raise Misconfigured("set", f"{field.value}: of {container.ref} {many}")
+    return slots[0]
 
 
 def _field(name: str) -> Field:
@@ -52,6 +60,8 @@ def _field(name: str) -> Field:
 def _value(field: Field, text: str, current: str | None) -> str:
     if field is Field.IMAGE:
         return _image(text, current)
+    if field.is_target:
+        return _percent(field, text)
     try:
         why = flaw(field.resource, text)
     except BadQuantity as error:
@@ -61,6 +71,16 @@ def _value(field: Field, text: str, current: str | None) -> str:
     if text.startswith("-"):
         raise Misconfigured("set", f"{field.value}: {text!r} is below zero")
     return text
+
+
+def _percent(field: Field, text: str) -> str:
+    try:
+        percent = parse_percent(text.removesuffix("%"))
+    except BadQuantity as error:
+        raise Misconfigured("set", f"{field.value}: {error}") from error
+    if not percent:
+        raise Misconfigured("set", f"{field.value}: with a target of 0 there would be no end of pods")
+    return str(percent)
 
 
 def _image(text: str, current: str | None) -> str:
