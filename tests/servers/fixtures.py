@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from servers import authority as authorities
-from servers import git_http, prometheus, proxy, ssh, victoria, worlds
+from servers import git_http, prometheus, proxy, registries, ssh, victoria, worlds
 from servers.repositories import Bare
 
 TOKEN = "s3cret-token-for-tests"
@@ -114,6 +114,15 @@ def victoria_server(
     running, stop = victoria.start(data, tmp_path_factory.mktemp("victoria") / "server")
     yield running
     stop()
+
+
+@pytest.fixture
+def registry_program(request: pytest.FixtureRequest) -> str:
+    """The program of a real registry, which is there."""
+    found = registries.find()
+    if found is None:
+        _untested(request.config, "a registry of images: install docker-registry")
+    return str(found)
 
 
 @pytest.fixture(scope="session")

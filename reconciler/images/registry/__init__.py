@@ -1,0 +1,1 @@
+"""Registries of images, asked as the OCI distribution specification has it: tags, manifests, signatures."""
