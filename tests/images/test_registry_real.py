@@ -111,7 +111,7 @@ def _signed(key: Path, certificate: Path, actions: list[str]) -> str:
     chain = "".join(certificate.read_text().splitlines()[1:-1])
     now = int(time.time())
     access = [{"type": "repository", "name": "team/app", "actions": actions}]
-    words = {"iss": "us", "sub": "ci", "aud": "tests", "jti": "1", "access": access}
+    words: dict[str, object] = {"iss": "us", "sub": "ci", "aud": "tests", "jti": "1", "access": access}
     words |= {"exp": now + 300, "nbf": now - 10, "iat": now}
     head = _part({"typ": "JWT", "alg": "RS256", "x5c": [chain]}) + "." + _part(words)
     private = serialization.load_pem_private_key(key.read_bytes(), None)
