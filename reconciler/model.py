@@ -524,7 +524,7 @@ class Mode(StrEnum):
 class LevelPolicy(NamedTuple):
     """How the request of one resource is worked out."""
 
-    estimator: str  # percentile | peak
+    estimator: str  # auto, or the name of one of sizing.estimators
     percentile_permille: int
     headroom_percent: int
     floor: int
@@ -540,6 +540,7 @@ class LevelPolicy(NamedTuple):
     half_life_days: int = 0  # after so many days what was used counts half as much; 0: all days count alike
     fixed_heap: str = "floor"  # floor | hold | ignore: what a heap of a fixed size does to the memory request
     percentage_heap: str = "keep"  # keep | lower: whether usage lowers memory that a heap takes a share of
+    recent_days: int = 0  # whose peak the request is raised to, where a longer memory lowers it; 0: the window
 
 
 class SizingPolicy(NamedTuple):
@@ -833,6 +834,25 @@ class Proof(NamedTuple):
     noise: int  # places that differ between any two renders
 
 
+class Lived(NamedTuple):
+    """What a request would have meant over some days that are past."""
+
+    request: int
+    days_over: int  # of memory: on which the peak passes it
+    seconds_over: int  # of CPU: of samples above it, each day, of all pods together
+    slack_permille: int  # of it that was not used on average; below 0 where more was
+
+
+class Hindsight(NamedTuple):
+    """Had a new request been in force over the days of the window, and had the old one."""
+
+    field: Field
+    days: int  # with samples, of everyone that the line feeds
+    containers: int
+    old: Lived | None  # None where none is in force
+    new: Lived
+
+
 class Change(NamedTuple):
     """New values that stand or fall together."""
 
@@ -843,6 +863,7 @@ class Change(NamedTuple):
     stages: tuple[Stage, ...]
     proofs: tuple[Proof, ...] = ()  # one a unit that renders the values; none for plain manifests
     worth: Worth | None = None  # None where nothing is known of prices
+    hindsight: Hindsight | None = None  # None where nothing was measured of those that the line feeds
 
 
 class Keep(NamedTuple):

@@ -24,7 +24,7 @@ from reconciler.model import (
     Stage,
 )
 from reconciler.quantity import format_cpu, format_memory
-from reconciler.sizing import bounds, guards, hpa, limits, runtimes, stages, worth
+from reconciler.sizing import bounds, guards, hindsight, hpa, limits, runtimes, stages, worth
 from reconciler.sizing.band import beyond_band
 from reconciler.sizing.case import Case, open_case, slot_of
 from reconciler.sizing.estimate import Need, needs_of
@@ -68,6 +68,8 @@ def _rows(evidence: Evidence, slot: Slot) -> tuple[Decision, ...]:
     if not needs and not twins:
         return (_keep(slot, refused or guards.without_usage(case)),)
     way = way_of(case, (*needs, *twins))
+    if beyond_band(case, way.target.value) < 0:  # a longer memory than the one that raises
+        way = way_of(case, (*needs_of(case, lasting=True), *twins), lowering=True)
     verdict = refused or _weigh(way)
     if not needs and isinstance(verdict, Refused):
         verdict = refused or guards.without_usage(case)
@@ -90,7 +92,7 @@ def _keep(slot: Slot, refused: Refused, told: tuple[Stage, ...] = ()) -> Keep:
 
 def _weigh(way: Way) -> Move | Refused:
     side = beyond_band(way.case, way.target.value)
-    if side > 0:
+    if side > 0 and not way.lowering:
         return _raise(way)
     # A cap is no reason to go below what is needed: only a lower need lowers a request.
     if side < 0 and not way.target.capped:
@@ -140,8 +142,7 @@ def _alarms(case: Case, need: Need) -> tuple[str, ...]:
     throttled = guards.throttled(case, need)
     if throttled:
         found.append(stages.throttled_in_words(need))
-    reached = need.peak if case.resource == "memory" else need.level
-    if case.in_force is not None and reached > case.in_force:
+    if case.in_force is not None and need.reached > case.in_force:
         found.append(stages.over_in_words(case, need))
     return tuple(found)
 
@@ -183,7 +184,10 @@ def _write(way: Way, move: Move, told: tuple[Stage, ...]) -> Change | Keep:
     )
     what_for = worth.worth_of(way, move.step.value, limit)
     told = (*told, *hpa.stages(case, joint))
-    change = Change(tuple(values), move.klass, because, case.evidence, told, worth=what_for)
+    lived = hindsight.of(case, move.step.value)
+    change = Change(
+        tuple(values), move.klass, because, case.evidence, told, worth=what_for, hindsight=lived
+    )
     return hpa.together(case, change)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from reconciler.model import Change, Decision, Evidence, Field, Keep, Slot, Stage
+from reconciler.sizing import hindsight
 from reconciler.sizing.decide import decide
 from reconciler.sizing.words import figure
 
@@ -45,7 +46,8 @@ def tell(explanation: Explanation) -> tuple[str, ...]:
 def _outcome(row: Decision) -> tuple[str, ...]:
     if isinstance(row, Keep):
         return (f"  kept: {row.reason}", f"    {row.detail}")
-    return (*(_changed(row, index) for index in range(len(row.values))), f"    {row.because}")
+    lived = [f"    {hindsight.words(row.hindsight)}"] if row.hindsight is not None else []
+    return (*(_changed(row, index) for index in range(len(row.values))), f"    {row.because}", *lived)
 
 
 def _changed(row: Change, index: int) -> str:

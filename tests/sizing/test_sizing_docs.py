@@ -67,4 +67,4 @@ def test_a_stage_without_a_figure_is_told_too() -> None:
 
     assert lines[0] == "requests.cpu: not set"
     assert "  in force    -  no request and no limit is set" in lines
-    assert lines[-2] == "  change (savings): not set → 210m"
+    assert lines[-3] == "  change (savings): not set → 210m"

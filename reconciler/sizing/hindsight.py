@@ -1,0 +1,88 @@
+"""What a request would have meant, had it been in force over the days that the decision has seen.
+
+Counted from the very evidence of the decision: the peaks of days, and the sketches of the window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from reconciler.model import Hindsight, Lived, Sketch, Usage
+from reconciler.sizing.case import Case
+from reconciler.sizing.words import count, permille
+
+_MINUTE: Final = 60
+
+
+def of(case: Case, new: int) -> Hindsight | None:
+    """Of all that the line feeds; their peers have requests of their own."""
+    used = [one.usage for one in case.consumers if isinstance(one.usage, Usage)]
+    days = sum(len(usage.days) for usage in used)
+    if not days:
+        return None
+    old = case.in_force
+    requests = [new] if old is None else [old, new]
+    lived = [_lived(case.resource, used, days, request) for request in requests]
+    return Hindsight(case.slot.field, days, len(used), None if old is None else lived[0], lived[-1])
+
+
+def _lived(resource: str, used: Sequence[Usage], days: int, request: int) -> Lived:
+    if resource == "memory":
+        over, seconds = sum(day.memory_max > request for usage in used for day in usage.days), 0
+        sketches = [usage.memory for usage in used]
+    else:
+        over, seconds = 0, sum(_above(usage.cpu, request) * usage.step for usage in used) // days
+        sketches = [usage.cpu for usage in used]
+    return Lived(request, over, seconds, _slack(sketches, request))
+
+
+def _above(sketch: Sketch, request: int) -> int:
+    """Samples; from the end, where they are."""
+    found = 0
+    for value, often in zip(reversed(sketch.values), reversed(sketch.counts), strict=True):
+        if value <= request:
+            break
+        found += often
+    return found
+
+
+def _slack(sketches: Sequence[Sketch], request: int) -> int:
+    samples = sum(sum(sketch.counts) for sketch in sketches)
+    used = sum(_total(sketch) for sketch in sketches)
+    return 1000 - used * 1000 // (request * samples) if request and samples else 0
+
+
+def _total(sketch: Sketch) -> int:
+    return sum(map(int.__mul__, sketch.values, sketch.counts))
+
+
+# ---------------------------------------------------------------------------------------------
+# In words
+# ---------------------------------------------------------------------------------------------
+
+
+def words(found: Hindsight) -> str:
+    """`had it been in force over these 14 days: above it on 0 of them (now 3), unused 34 % (now 51 %)`"""
+    before = f" (now {over(found, found.old)})" if found.old is not None else ""
+    slack = f" (now {slack_in_words(found.old)})" if found.old is not None else ""
+    days = count(found.days, "day") if found.containers == 1 else f"{found.days} container-days"
+    above = "on {} of them" if found.field.resource == "memory" else "{} minutes a day"
+    return (
+        f"had it been in force over these {days}: above it {above.format(over(found, found.new))}{before}, "
+        f"unused {slack_in_words(found.new)}{slack}"
+    )
+
+
+def over(found: Hindsight, lived: Lived) -> str:
+    """Days of memory, or minutes of CPU."""
+    if found.field.resource == "memory":
+        return str(lived.days_over)
+    minutes = lived.seconds_over // _MINUTE
+    return str(minutes) if minutes or not lived.seconds_over else "less than 1"
+
+
+def slack_in_words(lived: Lived) -> str:
+    """Below 0 where more was used than requested."""
+    sign = "-" if lived.slack_permille < 0 else ""
+    return f"{sign}{permille(abs(lived.slack_permille))}"
