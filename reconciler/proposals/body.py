@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from reconciler.model import Change, ChangeClass, Consumer, Field, Proof, Slot, Usage
 from reconciler.proposals import worth
 from reconciler.proposals.group import Group, fingerprint, first_consumer, others_on, whom
+from reconciler.proposals.hindsight import hindsight
 from reconciler.proposals.markdown import code, prose, still
 from reconciler.quantity import human_cpu, human_memory, read
 
@@ -40,6 +41,7 @@ def body(group: Group, mode_words: str, memo: str) -> str:
         prose(worth.priced(group.changes)),
         _table(group.changes),
         _why(group.changes),
+        hindsight(group.changes),
         _proofs(group.changes),
         _evidence(group.changes),
         f"**What happens next.** {mode_words}",

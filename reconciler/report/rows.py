@@ -11,7 +11,9 @@ from reconciler.model import (
     ContainerRef,
     Evidence,
     Failure,
+    Hindsight,
     Keep,
+    Lived,
     Note,
     Proof,
     Proposal,
@@ -66,9 +68,30 @@ def change_rows(change: Change, group: str) -> list[dict[str, Any]]:
             "evidence": evidence,
             "proof": proofs,
             **_worth(change, slot),
+            "hindsight": _hindsight(change.hindsight, slot),
         }
         for slot, new in change.values
     ]
+
+
+def _hindsight(found: Hindsight | None, slot: Slot) -> dict[str, Any] | None:
+    """Of the request; null for whatever goes along with it."""
+    if found is None or found.field is not slot.field:
+        return None
+    return {
+        "days": found.days,
+        "containers": found.containers,
+        "old": None if found.old is None else _lived(found.old),
+        "new": _lived(found.new),
+    }
+
+
+def _lived(found: Lived) -> dict[str, Any]:
+    return {
+        "days_over": found.days_over,
+        "minutes_over_a_day": found.seconds_over / 60,
+        "slack": found.slack_permille / 1000,
+    }
 
 
 def _worth(change: Change, slot: Slot) -> dict[str, Any]:
@@ -147,6 +170,7 @@ def explanation(found: Explanation, evidence: Evidence) -> dict[str, Any]:
             "class": row.klass.value,
             "because": row.because,
             "new": {value.slot.field.value: value.new for value in row.values},
+            "hindsight": _hindsight(row.hindsight, row.values[0].slot),
         }
     )
     return {

@@ -64,6 +64,11 @@ def run() -> dict[str, Any]:
         "unit": _STRING, "renderer": _STRING, "changed": words, "copies": words, "derived": words,
         "carried": words, "noise": _COUNT,
     }  # fmt: skip
+    lived = {"days_over": _COUNT, "minutes_over_a_day": _AMOUNT, "slack": {"type": "number"}}
+    hindsight = {
+        "days": _COUNT, "containers": _COUNT, "old": {"anyOf": [_object(lived), {"type": "null"}]},
+        "new": _object(lived),
+    }  # fmt: skip
     change = {
         "id": _STRING, **_IDENTITY, "field": _FIELD, "old": _OPTIONAL, "new": _STRING,
         "class": {"enum": [klass.value for klass in ChangeClass]}, "because": _STRING, "repository": _STRING,
@@ -72,6 +77,7 @@ def run() -> dict[str, Any]:
         "proof": _rows(_object(proof)), "savings_monthly": {"type": ["number", "null"]},
         "currency": _OPTIONAL, "prices": _OPTIONAL, "risk_because": _OPTIONAL,
         "risk": {"enum": [None, *(risk.value for risk in Risk)]},
+        "hindsight": {"anyOf": [_object(hindsight), {"type": "null"}]},
     }  # fmt: skip
     kept = {
         **_IDENTITY, "field": _FIELD, "value": _OPTIONAL, "reason": _REASON, "detail": _STRING,
