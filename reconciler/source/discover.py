@@ -94,8 +94,10 @@ class Shelf(NamedTuple):
     notes: tuple[Note, ...]
 
     def scaling(self) -> Iterator[tuple[str, FileFacts]]:
-        """The files with something in them that scales others."""
-        return ((entry.path, facts) for entry, facts in self.found if facts.scalers or facts.stands)
+        """The files with something in them that scales others, or bounds them."""
+        return (
+            (entry.path, facts) for entry, facts in self.found if facts.scalers or facts.stands or facts.rules
+        )
 
     @property
     def is_plain(self) -> bool:

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 from reconciler.model import Key
 from reconciler.source.kustomize import Kustomization
+from reconciler.source.namespaces import FoundRule
+from reconciler.source.namespaces import load as load_rule
 from reconciler.source.scalers import Claim, FoundAim, FoundScaler
 from reconciler.source.started import Given
 
@@ -56,6 +58,14 @@ class Stand(NamedTuple):
     other_name: str
 
 
+class FoundConfig(NamedTuple):
+    """A ConfigMap, as far as a program may be started with what it holds."""
+
+    namespace: str
+    name: str
+    data: dict[str, str]
+
+
 class Trouble(NamedTuple):
     """Something in a file that can't be read, as a failure or as a note."""
 
@@ -72,6 +82,8 @@ class FileFacts(NamedTuple):
     troubles: Sequence[Trouble] = ()
     kustomization: Kustomization | None = None
     deploys: bool = False  # whether something in it says what else is rendered, and how
+    rules: Sequence[FoundRule] = ()
+    configs: Sequence[FoundConfig] = ()
 
 
 NOTHING = FileFacts()
@@ -87,9 +99,9 @@ def load(row: Row) -> FileFacts:
     """What `dump` made."""
     if not row:
         return NOTHING
-    workloads, scalers, stands, troubles, kustomization, deploys = row
+    workloads, scalers, stands, troubles, kustomization, deploys, rules, configs = row
     found = [FoundWorkload._make(each) for each in workloads]
-    if not (scalers or stands or troubles or kustomization or deploys):
+    if not (scalers or stands or troubles or kustomization or deploys or rules or configs):
         return FileFacts(found)
     return FileFacts(
         found,
@@ -98,6 +110,8 @@ def load(row: Row) -> FileFacts:
         [Trouble(*trouble) for trouble in troubles],
         Kustomization(*map(tuple, kustomization)) if kustomization else None,
         deploys,
+        [load_rule(rule) for rule in rules],
+        [FoundConfig(*config) for config in configs],
     )
 
 

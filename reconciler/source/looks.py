@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
 
 from reconciler.model import Container, Refused, Workload
-from reconciler.source import aiming, kustomizing, scalers
+from reconciler.source import aiming, kustomizing, namespaces, scalers
 from reconciler.source.compose import Where
 from reconciler.source.facts import FileFacts, Stand
 from reconciler.source.relate import Claims
@@ -31,7 +31,7 @@ from reconciler.source.yamledit.values import read_part
 Traced = helm.Traced | kustomizing.Traced
 
 _SCALING: Final = re.compile(
-    rf"\bkind\b[\"']?\s*:\s*[\"']?(?:{'|'.join((*scalers.KINDS, 'Rollout'))}|\w*List)\b"
+    rf"\bkind\b[\"']?\s*:\s*[\"']?(?:{'|'.join((*scalers.KINDS, *namespaces.KINDS, 'Rollout'))}|\w*List)\b"
 )
 
 
@@ -138,6 +138,10 @@ def _claims(unit: Unit, text: str, extras: Sequence[Extra]) -> Iterator[Claims]:
                 yield Claims(where, unit.path, FileFacts(scalers=(scaler,)), targets=(targets,))
             elif identity.kind == "Rollout" and isinstance(get(value, ("spec", "workloadRef")), dict):
                 yield Claims(where, unit.path, FileFacts(stands=(_stand(identity, value),)))
+            elif identity.kind in namespaces.KINDS and identity.version == "v1":
+                rule = namespaces.read(identity.kind, identity.name, identity.namespace, unit.line, value)
+                if rule is not None:
+                    yield Claims(where, unit.path, FileFacts(rules=(rule,)))
 
 
 def _stand(identity: Identity, value: dict[str, Any]) -> Stand:

@@ -9,9 +9,10 @@ import re
 from typing import Final
 
 from reconciler.model import Refused
-from reconciler.source import scalers
+from reconciler.source import namespaces, scalers
 from reconciler.source.facts import NOTHING, FileFacts, FoundWorkload, Stand, Trouble
 from reconciler.source.kustomize import read as read_kustomization
+from reconciler.source.namespaces import FoundRule
 from reconciler.source.objects import KINDS, KNATIVE, ManifestObject, UnreadableError, word
 from reconciler.source.scalers import FoundAim, FoundScaler
 from reconciler.source.view import TooMuchError, View
@@ -24,7 +25,7 @@ _KIND: Final = rb"\bkind\b[\"']?\s*:\s*(?:[!&][^\s,]*\s+)*"
 _WANTED: Final = re.compile(
     _KIND
     + rb"(?:\*|[\"']?(?:"
-    + "|".join((*(KINDS.keys() - {"Service"}), *scalers.KINDS)).encode()
+    + "|".join((*(KINDS.keys() - {"Service"}), *scalers.KINDS, *namespaces.KINDS)).encode()
     + rb"|[A-Za-z]*List)\b)"
 )
 # Kinds that say what else is rendered: of Argo CD, Flux and the App Platform.
@@ -102,9 +103,11 @@ class _Finder:
         self._scalers: list[FoundScaler] = []
         self._stands: list[Stand] = []
         self._troubles: list[Trouble] = []
+        self._rules: list[FoundRule] = []
 
     def facts(self) -> FileFacts:
-        return FileFacts(self._workloads, self._scalers, self._stands, _capped(self._troubles))
+        found = FileFacts(self._workloads, self._scalers, self._stands, _capped(self._troubles))
+        return found._replace(rules=self._rules)
 
     def look_at(self, document: Document) -> None:
         if document.error:
@@ -142,6 +145,8 @@ class _Finder:
             self._look_at_workload(found)
         elif scalers.KINDS.get(found.kind) == found.group:
             self._look_at_scaler(found)
+        elif found.kind in namespaces.KINDS and not found.group:
+            self._look_at_rule(found)
 
     def _look_at_workload(self, found: ManifestObject) -> None:
         if self._is_stand(found) or not found.has_pods() or self._says_twice(found):
@@ -171,6 +176,12 @@ class _Finder:
         other = (word(found.view.get(reference, "kind")), word(found.view.get(reference, "name")))
         self._stands.append(Stand(found.loose("namespace"), found.kind, found.loose("name"), *other))
         return True
+
+    def _look_at_rule(self, found: ManifestObject) -> None:
+        name, namespace = found.loose("name"), found.loose("namespace")
+        rule = namespaces.read(found.kind, name, namespace, found.line, found.view.plain(found.node))
+        if rule is not None:
+            self._rules.append(rule)
 
     def _look_at_scaler(self, found: ManifestObject) -> None:
         name, namespace = found.loose("name"), found.loose("namespace")

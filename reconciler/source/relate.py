@@ -8,10 +8,11 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from reconciler.model import AS_IT_STANDS, Container, Note, Reason, Refused, Scaler, Workload
-from reconciler.source import scalers
+from reconciler.source import namespaces, scalers
 from reconciler.source.aims import Targets, standing, with_targets
 from reconciler.source.compose import RENDERED, Where
 from reconciler.source.facts import FileFacts
+from reconciler.source.namespaces import Placed
 from reconciler.source.objects import KINDS
 from reconciler.source.scalers import FoundScaler
 from reconciler.source.telling import some
@@ -95,10 +96,12 @@ class Claims(NamedTuple):
 
 
 def scaled(workloads: Sequence[Workload], claims: Iterable[Claims]) -> list[Workload]:
-    """The workloads with the scalers that aim at them, from wherever these are."""
+    """The workloads with the scalers that aim at them, and the rules of their namespaces."""
+    known = list(claims)
+    found = namespaces.ruled(workloads, _placed(known))
     aims: dict[_Target, list[_Aim]] = {}
     stands: dict[_Target, list[_Target]] = {}
-    for where, path, facts, refused, rendered in claims:
+    for where, path, facts, refused, rendered in known:
         cluster = where.cluster
         written = rendered or [standing(one, where.repository, path, refused) for one in facts.scalers]
         for scaler, targets in zip(facts.scalers, written, strict=True):
@@ -110,8 +113,14 @@ def scaled(workloads: Sequence[Workload], claims: Iterable[Claims]) -> list[Work
             pods = _Target(cluster, stand.other_kind, stand.other_name)
             stands.setdefault(pods, []).append(_Target(cluster, stand.kind, stand.name))
     if not aims:
-        return list(workloads)
-    return [_with_scalers(workload, aims, stands) for workload in workloads]
+        return found
+    return [_with_scalers(workload, aims, stands) for workload in found]
+
+
+def _placed(claims: Iterable[Claims]) -> Iterator[Placed]:
+    for where, path, facts, *_ in claims:
+        for rule in facts.rules:
+            yield Placed(where.cluster, rule.namespace or where.namespace, where.unit, path, rule)
 
 
 def _name(workload: Workload) -> _Name:
