@@ -14,10 +14,12 @@ from reconciler.config import templates
 from reconciler.config.check import made
 from reconciler.config.fields import (
     API_VERSION,
+    Cpu,
     File,
     Flag,
     InnerPath,
     Line,
+    Memory,
     Name,
     RepositoryRef,
     RepositoryUrl,
@@ -76,6 +78,13 @@ def _server(text: str) -> str:
     return text.rstrip("/")
 
 
+class Nodes(Written):
+    """The largest node of a cluster: what it has for pods, which is less than the machine's."""
+
+    cpu: Cpu | None = Field(default=None, description="CPU that its largest node has for pods.")
+    memory: Memory | None = Field(default=None, description="Memory that its largest node has for pods.")
+
+
 class Cluster(Written):
     """A cluster that Argo CD deploys to."""
 
@@ -96,6 +105,9 @@ class Cluster(Written):
         default=(), description="Further API versions that charts may ask for."
     )
     labels: Mapping[Line, str] = Field(default={}, description="Labels for Argo CD's cluster generator.")
+    nodes: Nodes = Field(
+        default_factory=Nodes, description="What the largest node has; no pod comes to ask for more."
+    )
 
 
 class ArgoCD(WithToken):

@@ -16,7 +16,7 @@ from reconciler.config import (
 from reconciler.errors import Misconfigured
 from reconciler.git.clone import Clone, open_clone
 from reconciler.git.urls import normalise_url
-from reconciler.model import ContainerRef, Note
+from reconciler.model import ContainerRef, NodeSize, Note
 from reconciler.ports import Files, Policies, Progress, Repository
 from reconciler.run import Job
 from reconciler.wiring.metrics import moment, open_metrics, sources_of
@@ -65,6 +65,11 @@ def job(asked: Asked, progress: Progress) -> Job:
         write=asked.write,
         progress=progress,
         failed=opened.failed,
+        nodes={
+            one.name: NodeSize(one.nodes.cpu, one.nodes.memory)
+            for one in settings.clusters
+            if one.nodes.cpu or one.nodes.memory
+        },
         notes=(*settings.notes, *([] if settings.metrics else [_NO_METRICS])),
     )
 
