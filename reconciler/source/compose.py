@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -73,8 +73,15 @@ def _is_within(where: str, path: str) -> bool:
     return path in ("", ".") or where == path or where.startswith(f"{path}/")
 
 
+InNamespace = Callable[[Where, str], Configs]  # the ConfigMaps that are known where a workload is applied
+
+
+def _no_configs(where: Where, namespace: str) -> Configs:
+    return runtimes.no_configs
+
+
 def compose(
-    facts: FileFacts, path: str, where: Where, refused: Refused | None, configs: Configs = runtimes.no_configs
+    facts: FileFacts, path: str, where: Where, refused: Refused | None, configs: InNamespace = _no_configs
 ) -> Iterator[Workload]:
     """The workloads of a file."""
     # `new` does what a record's own constructor does, without a call around it
@@ -87,7 +94,7 @@ def compose(
         whose = (tuple(labels.items()), tuple(notes.items()))
         inside = tuple([_container(each, who, at, refused) for each in containers])
         if any(each[-1] for each in containers):
-            inside = tuple(_started(containers, inside, configs))
+            inside = tuple(_started(containers, inside, configs(where, namespace)))
         pod_level, selector = pods
         rest = ((), inside, (), (), tuple(pod_level), tuple(map(tuple, selector)))
         yield new(Workload, (unit, *who, repository, path, line, replicas, *whose, *rest))

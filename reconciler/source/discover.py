@@ -21,6 +21,7 @@ from reconciler.source.cache import Cache
 from reconciler.source.charts import CHART
 from reconciler.source.compose import Places, compose
 from reconciler.source.compose import UnitSetting as UnitSetting
+from reconciler.source.configs import ConfigMaps
 from reconciler.source.facts import FileFacts, Trouble
 from reconciler.source.layout import Layout, folder, lay_out
 from reconciler.source.snapshot import Snapshot
@@ -119,10 +120,11 @@ def read_all(snapshot: Snapshot, cache: Cache | None = None) -> Shelf:
 
 def as_they_stand(shelf: Shelf, places: Places) -> Iterator[Workload]:
     """The workloads of all manifests, where the settings say that their folders are applied."""
+    configs = ConfigMaps((places.where(entry.path), facts) for entry, facts in shelf.found if facts.configs)
     for entry, facts in shelf.found:
         if facts.workloads and entry.path not in shelf.inputs.patches:
             where = places.where(entry.path)
-            yield from compose(facts, entry.path, where, shelf.inputs.refusal(entry.path))
+            yield from compose(facts, entry.path, where, shelf.inputs.refusal(entry.path), configs.of)
 
 
 def discovered(shelf: Shelf, workloads: Sequence[Workload]) -> Discovery:

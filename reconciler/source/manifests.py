@@ -9,8 +9,8 @@ import re
 from typing import Final
 
 from reconciler.model import Refused
-from reconciler.source import namespaces, scalers
-from reconciler.source.facts import NOTHING, FileFacts, FoundWorkload, Stand, Trouble
+from reconciler.source import configs, namespaces, scalers
+from reconciler.source.facts import NOTHING, FileFacts, FoundConfig, FoundWorkload, Stand, Trouble
 from reconciler.source.kustomize import read as read_kustomization
 from reconciler.source.namespaces import FoundRule
 from reconciler.source.objects import KINDS, KNATIVE, ManifestObject, UnreadableError, word
@@ -38,12 +38,15 @@ _WANTED_SERVICE: Final = re.compile(_KIND + rb"[\"']?Service\b")
 def read(data: bytes) -> FileFacts:
     """What a file of manifests holds. Never raises: what can't be read is told as trouble."""
     deploys = _DEPLOYS.search(_narrowed(data)) is not None
-    if not _names_a_kind(_narrowed(data)):
+    wanted, configures = _names_a_kind(_narrowed(data)), configs.may_matter(data)
+    if not (wanted or configures):
         return FileFacts(deploys=True) if deploys else NOTHING
     text = decode(data)
+    if isinstance(text, Refused) and not wanted:
+        return FileFacts(deploys=True) if deploys else NOTHING
     if isinstance(text, Refused):
         return FileFacts(troubles=(Trouble(True, "encoding", 0, text.detail),))
-    finder = _Finder(text)
+    finder = _Finder(text, configures)
     for document in parse(text):
         finder.look_at(document)
     return finder.facts()._replace(deploys=deploys)
@@ -97,8 +100,10 @@ def _capped(troubles: list[Trouble]) -> list[Trouble]:
 class _Finder:
     """Gathers what the documents of one file hold."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, configures: bool) -> None:
         self._text = text
+        self._configures = configures
+        self._configs: list[FoundConfig] = []
         self._workloads: list[FoundWorkload] = []
         self._scalers: list[FoundScaler] = []
         self._stands: list[Stand] = []
@@ -107,7 +112,7 @@ class _Finder:
 
     def facts(self) -> FileFacts:
         found = FileFacts(self._workloads, self._scalers, self._stands, _capped(self._troubles))
-        return found._replace(rules=self._rules)
+        return found._replace(rules=self._rules, configs=self._configs)
 
     def look_at(self, document: Document) -> None:
         if document.error:
@@ -147,6 +152,9 @@ class _Finder:
             self._look_at_scaler(found)
         elif found.kind in namespaces.KINDS and not found.group:
             self._look_at_rule(found)
+        elif self._configures and found.kind == "ConfigMap" and found.version == "v1":
+            config = configs.read(found)
+            self._configs += [config] if config is not None else []
 
     def _look_at_workload(self, found: ManifestObject) -> None:
         if self._is_stand(found) or not found.has_pods() or self._says_twice(found):

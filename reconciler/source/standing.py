@@ -7,6 +7,7 @@ from typing import Final
 
 from reconciler.model import Reason, Refused, Workload
 from reconciler.source.compose import Places, UnitSetting, Where, compose
+from reconciler.source.configs import ConfigMaps
 from reconciler.source.discover import Shelf
 from reconciler.source.looks import Look
 from reconciler.source.relate import Claims
@@ -57,9 +58,15 @@ class Standing:
         return _Deployed(self._name, settings, clusters, self._whose)
 
     def workloads(self) -> Iterator[Workload]:
+        configs = ConfigMaps(
+            (where, facts)
+            for entry, facts in self._shelf.found
+            if facts.configs
+            for where, _ in self._whose.get(entry.path, ())
+        )
         for entry, facts in self._shelf.found:
             for where, refused in self._whose.get(entry.path, ()):
-                yield from compose(facts, entry.path, where, refused)
+                yield from compose(facts, entry.path, where, refused, configs.of)
 
     def claims(self) -> Iterator[Claims]:
         for path, facts in self._shelf.scaling():
