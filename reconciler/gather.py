@@ -8,14 +8,17 @@ from typing import NamedTuple
 
 from reconciler.model import (
     AS_IT_STANDS,
+    Change,
     Consumer,
     Container,
     ContainerRef,
     Cost,
+    Decision,
     Discovery,
     Evidence,
     Failure,
     Field,
+    Keep,
     LastChange,
     NodeSize,
     Note,
@@ -33,8 +36,10 @@ from reconciler.peers import Member, Peers
 from reconciler.pods import Pods
 from reconciler.ports import Files, Past, Policies, Progress
 from reconciler.pricing import Prices
+from reconciler.proposals.group import keep
 from reconciler.proposals.history import History, events_of, history, merged_elsewhere
 from reconciler.quantity import BadQuantity, read
+from reconciler.sizing import without_room
 from reconciler.source.discover import only_raised, opted_out
 from reconciler.source.mapping import in_force
 from reconciler.usage.port import UsageSource
@@ -223,6 +228,21 @@ def evidence(subject: Subject, known: Known, discovery: Discovery, past: History
         raise_only=subject.raise_only,
         price=_price(container.ref, workload, known.prices),
     )
+
+
+Row = tuple[Workload, Decision]
+
+
+def fitting(decided: Sequence[Sequence[Row]]) -> list[list[Row]]:
+    """The decisions of all repositories, without changes for which the others leave no room."""
+    changes = [row for rows in decided for _, row in rows if isinstance(row, Change)]
+    refused = {id(changes[at]): why for at, why in without_room(changes).items()}
+
+    def settled(row: Decision) -> Sequence[Decision]:
+        why = refused.get(id(row))
+        return [row] if why is None or isinstance(row, Keep) else keep(row, *why)
+
+    return [[(workload, one) for workload, row in rows for one in settled(row)] for rows in decided]
 
 
 def told(discovery: Discovery, past: Past, now: int) -> History:

@@ -96,7 +96,7 @@ def reconcile(job: Job) -> Report:
     sites, failed, notes = _discover(job)
     sites, measured = _measure(job, sites)
     failed += measured.failures
-    decided = _routed(sites, [_decide(job, site, measured) for site in sites])
+    decided = _routed(sites, gather.fitting([_decide(job, site, measured) for site in sites]))
     settled = [_propose(job, site, mine) for site, mine in zip(sites, decided, strict=True)]
     actions = []
     for one in settled:
