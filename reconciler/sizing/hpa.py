@@ -34,6 +34,7 @@ from reconciler.sizing.words import figure
 LEAST: Final = 10
 # Above it a pod may use five times what its node keeps for it before another pod takes over.
 MOST: Final = 500
+AUTOSCALER: Final = "autoscaler"  # the stage that tells of it
 _TARGETS: Final = {"cpu": Field.CPU_TARGET, "memory": Field.MEMORY_TARGET}
 _SCALED_BY: Final = {
     "HorizontalPodAutoscaler": Reason.SCALED_BY_HPA,
@@ -325,7 +326,7 @@ def _in_words(case: Case, before: Counted, after: Counted) -> str:
 def stages(case: Case, found: Joint | None) -> list[Stage]:
     """What autoscalers have to do with it."""
     if found is not None and found.words:
-        return [Stage("autoscaler", None, found.words)]
+        return [Stage(AUTOSCALER, None, found.words)]
     counted = counted_of(case)
     told = [
         f"{one.whose} scales out at {one.percent} % of {figure(case.resource, one.total)} a pod"
@@ -338,7 +339,7 @@ def stages(case: Case, found: Joint | None) -> list[Stage]:
         if _aims(case, consumer, scaler) and not _shares_of(case, consumer, scaler)
     ]
     words = "; ".join(dict.fromkeys([*told, *free]))
-    return [Stage("autoscaler", None, words)] if words else []
+    return [Stage(AUTOSCALER, None, words)] if words else []
 
 
 def _named(scaler: Scaler) -> str:

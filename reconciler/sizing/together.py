@@ -21,6 +21,7 @@ from reconciler.model import (
     Reason,
 )
 from reconciler.sizing.decide import decide
+from reconciler.sizing.hpa import AUTOSCALER
 
 _SAFETY_FIRST: Final = (ChangeClass.SAFETY, ChangeClass.SAVINGS)
 
@@ -114,10 +115,16 @@ def _others(part: _Part, group: Iterable[_Part]) -> list[Beside]:
         Beside(
             tuple(value for value in change.values if not value.slot.field.is_target),
             change.klass,
-            f"{min(change.values[0].slot.consumers)}: {change.because}",
+            f"{min(change.values[0].slot.consumers)}: {_alone(change)}",
         )
         for _, change in sorted(others.items())
     ]
+
+
+def _alone(change: Change) -> str:
+    """Its reason, without the target that it would have alone."""
+    told = next((stage.words for stage in change.stages if stage.name == AUTOSCALER), "")
+    return change.because.removesuffix(f"; {told}")
 
 
 def _agree(found: Sequence[Evidence], group: Sequence[_Part], joined: Mapping[int, list[Beside]]) -> bool:
