@@ -184,6 +184,13 @@ class RuntimeOption(NamedTuple):
     amount: int  # bytes, permille of the container's memory, or a number; 0 where it can't be known
     from_resources: str = ""  # what it is worked out from when the container starts: limits.memory, ...
 
+    def __str__(self) -> str:
+        """`-Xmx2g (env JAVA_OPTS)`, as it is written."""
+        between = " " if self.name.startswith("--") or " " in self.name else "="
+        if self.name in ("-Xmx", "-Xms") or not self.text:
+            between = ""
+        return f"{self.name}{between}{self.text} ({self.where})"
+
 
 class Container(NamedTuple):
     ref: ContainerRef
@@ -540,7 +547,9 @@ class LevelPolicy(NamedTuple):
     half_life_days: int = 0  # after so many days what was used counts half as much; 0: all days count alike
     fixed_heap: str = "floor"  # floor | hold | ignore: what a heap of a fixed size does to the memory request
     percentage_heap: str = "keep"  # keep | lower: whether usage lowers memory that a heap takes a share of
-    recent_days: int = 0  # whose peak the request is raised to, where a longer memory lowers it; 0: the window
+    recent_days: int = (
+        0  # whose peak the request is raised to, where a longer memory lowers it; 0: the window
+    )
 
 
 class SizingPolicy(NamedTuple):

@@ -77,16 +77,6 @@ def _collects_at_limit(options: Iterable[RuntimeOption]) -> bool:
     return any(one.kind == "no-gc" for one in options)
 
 
-def shown(option: RuntimeOption) -> str:
-    """`-Xmx2g (env JAVA_OPTS)`, as it is written."""
-    name, text = option.name, option.text
-    if name in ("-Xmx", "-Xms") or not text:
-        written = f"{name}{text}"
-    else:
-        written = f"{name} {text}" if name.startswith("--") or " " in name else f"{name}={text}"
-    return f"{written} ({option.where})"
-
-
 # ---------------------------------------------------------------------------------------------
 # Of one request
 # ---------------------------------------------------------------------------------------------
@@ -118,7 +108,7 @@ def keeps_share(case: Case) -> Refused | None:
     one, option = found
     return Refused(
         Reason.PERCENTAGE_HEAP,
-        f"{shown(option)} of {one.ref} lets the heap grow with the memory that it is given, so what is used "
+        f"{option} of {one.ref} lets the heap grow with the memory that it is given, so what is used "
         "doesn't say what is needed (percentageHeap: keep)",
     )
 
@@ -164,7 +154,7 @@ def floor_in_words(case: Case) -> str:
 
 def _sizes(one: Consumer) -> str:
     kinds = (*_FIXED, "soft-limit")
-    return " and ".join(shown(each) for each in one.runtime if each.kind in kinds and not each.from_resources)
+    return " and ".join(str(each) for each in one.runtime if each.kind in kinds and not each.from_resources)
 
 
 def stage_in_words(case: Case) -> str:
@@ -181,7 +171,7 @@ def stage_in_words(case: Case) -> str:
 
 
 def _told(case: Case, option: RuntimeOption) -> str:
-    words = shown(option)
+    words = str(option)
     if option.kind in ("unread", "unread-count"):
         return (
             f"{words} isn't known here"
@@ -224,7 +214,7 @@ def consequences(case: Case, request: int, limit: int | None) -> Iterator[str]:
     told: dict[str, None] = {}
     for one in case.consumers:
         for option in one.runtime:
-            words = shown(option)
+            words = str(option)
             if option.from_resources in moving:
                 told[f"{words} follows {option.from_resources}"] = None
             elif limit is not None and option.kind == "heap-percent" and case.resource == "memory":

@@ -111,8 +111,8 @@ def whole(text: str) -> int | None:
 
 
 def percent(text: str) -> int | None:
-    """`75`, `75.0`, `12.5%`; in permille, rounded down."""
-    found = _fits(_DECIMAL, text.removesuffix("%"))
+    """`75`, `75.0`; in permille, rounded down. A sign behind it is one too many."""
+    found = _fits(_DECIMAL, text)
     if found is None or not (found[1] or found[2]):
         return None
     permille = _scaled(found[1] or "0", found[2], 10)

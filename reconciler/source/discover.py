@@ -15,8 +15,8 @@ from importlib.resources import files
 from typing import Final, NamedTuple
 
 from reconciler.model import Container, Discovery, Entry, Failure, Note, Reason, Refused, Whose, Workload
+from reconciler.source import advice, kustomize, manifests, relate
 from reconciler.source import facts as records
-from reconciler.source import kustomize, manifests, relate
 from reconciler.source.cache import Cache
 from reconciler.source.charts import CHART
 from reconciler.source.compose import Places, compose
@@ -137,7 +137,11 @@ def discovered(shelf: Shelf, workloads: Sequence[Workload]) -> Discovery:
         shelf.snapshot.commit,
         tuple(workloads),
         tuple(_failure(repository, *each) for each in told if each[1].failure),
-        (*shelf.notes, *(_note(repository, *each) for each in told if not each[1].failure)),
+        (
+            *shelf.notes,
+            *(_note(repository, *each) for each in told if not each[1].failure),
+            *advice.on_heaps(workloads),
+        ),
         {entry.path: entry.blob for entry, facts in shelf.found if facts.workloads},
     )
 

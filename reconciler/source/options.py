@@ -116,7 +116,7 @@ def _cockroach(flag: str) -> tuple[Rule, ...]:
 
 
 def _either_share(text: str) -> int | None:
-    return amounts.percent(text) if text.endswith("%") else amounts.share(text)
+    return amounts.percent(text[:-1]) if text.endswith("%") else amounts.share(text)
 
 
 BY_FLAG: Final[Mapping[str, tuple[Rule, ...]]] = {
@@ -254,11 +254,12 @@ RELEVANT: Final = re.compile("|".join((*map(re.escape, (*_NAMED, *_FLAGGED)), *_
 # Pieces of them all, few and quick to look for in a whole text.
 STEMS: Final = (
     "-X", "GOM", "GOGC", "MEMLIMIT", "HEAP", "heap_max", "GCHeap", "PROCESSOR_COUNT", "XMX", "JVM", "JAVA",
-    "_OPT", "_FLAGS", "_ARGS", "ADD_VM_PARAMS", "_MEM", "pagecache", "old-space", "old_space", "MAXMEMORY", "maxmemory",
-    "CACHE_SIZE", "VARNISH", "NUM_THREADS", "TOKIO_WORKER", "WORKERS", "WORKER_PROCESSES", "WORKER_CONC",
-    "WEB_CONC", "CELERY", "PARSING_PROC", "WORKER_AMOUNT", "MAX_CHILDREN", "MAXIMUM_MEMORY", "DAEMON_MEMORY", "SONAR_",
-    "--workers", "--concurrency", "worker_processes", "shared_buffers", "shared-buffers", "buffer-pool", "buffer_pool",
-    "wiredTiger", "--memory-limit", "memory.allowed", "--cache", "max-sql-memory", *_PROGRAMS[:-1],
+    "_OPT", "_FLAGS", "_ARGS", "ADD_VM_PARAMS", "_MEM", "pagecache", "old-space", "old_space", "MAXMEMORY",
+    "maxmemory", "CACHE_SIZE", "VARNISH", "NUM_THREADS", "TOKIO_WORKER", "WORKERS", "WORKER_PROCESSES",
+    "WORKER_CONC", "WEB_CONC", "CELERY", "PARSING_PROC", "WORKER_AMOUNT", "MAX_CHILDREN", "MAXIMUM_MEMORY",
+    "DAEMON_MEMORY", "SONAR_", "--workers", "--concurrency", "worker_processes", "shared_buffers",
+    "shared-buffers", "buffer-pool", "buffer_pool", "wiredTiger", "--memory-limit", "memory.allowed",
+    "--cache", "max-sql-memory", *_PROGRAMS[:-1],
 )  # fmt: skip
 
 
