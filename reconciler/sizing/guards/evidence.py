@@ -91,7 +91,7 @@ def stale(case: Case, need: Need) -> Refused | None:
     days = [day.day for day in need.usage.days if day.samples > 0]
     longest = max((later - day for day, later in pairwise(days)), default=0) * DAY
     silent = case.evidence.now - need.usage.end
-    if silent <= max(allowed, longest + DAY):
+    if silent < max(allowed, longest + DAY) + DAY:  # a day that has begun is no day more
         return None
     return Refused(
         Reason.STALE_METRICS,
