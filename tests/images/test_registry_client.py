@@ -206,9 +206,12 @@ def test_referrers_where_there_are_some(registry: SmallRegistry, client: Client)
     built = single()
     registry.push("team/app", built, "1")
     registry.attached[built.digest] = [built.manifests[-1]]
-    assert client(registry.url).referrers(built.digest) is not None
+    assert [one.digest for one in client(registry.url).attached(built.digest)] == [built.digest]
     registry.referrers = False
-    assert client(registry.url).referrers(built.digest) is None
+    assert client(registry.url).attached(built.digest) == ()
+    named = built.digest.replace(":", "-")
+    registry.push("team/app", multi(), named)
+    assert len(client(registry.url).attached(built.digest)) == 2
 
 
 # ---------------------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ def _all_of_it(registry: Registry, login: LoginOf, key: str = "") -> None:
     config = asking.config(asking.manifest(index.children[0].digest).config)
     assert (config.created, config.labels) == (1770091506, {"org.opencontainers.image.source": "https://x"})
     assert asking.head("2.0.0") is None
-    assert asking.referrers(head.digest) is None
+    assert asking.attached(head.digest) == ()
     wire.close()
 
 

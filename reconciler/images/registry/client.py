@@ -15,8 +15,10 @@ from reconciler.connection import shown
 from reconciler.images.reference import is_digest
 from reconciler.images.registry.documents import (
     ACCEPT,
+    Attached,
     Config,
     Manifest,
+    attached,
     config,
     digest_of,
     http_time,
@@ -126,11 +128,15 @@ class Repository:
         """Something small that a digest names, such as a signature's words."""
         return self._content(f"{self._root}/blobs/{digest}", digest)
 
-    def referrers(self, digest: str) -> Manifest | None:
-        """What was attached to a digest; None where the registry doesn't keep account of it."""
-        url = f"{self._root}/referrers/{digest}"
-        answer = self._get(url, ACCEPT, _MOST_MANIFEST)
-        return manifest(answer.body, "") if answer.status == 200 else None
+    def attached(self, digest: str) -> tuple[Attached, ...]:
+        """What refers to a digest: as the registry has it, else by a tag that is named after it."""
+        for path in (f"referrers/{digest}", f"manifests/{digest.replace(':', '-')}"):
+            answer = self._get(f"{self._root}/{path}", ACCEPT, _MOST_MANIFEST)
+            if answer.status == 200:
+                return attached(answer.body)
+            if answer.status not in (400, 404, 405):
+                self._whole(f"{self._root}/{path}", answer)
+        return ()
 
     # -- one question -----------------------------------------------------------------------------
 

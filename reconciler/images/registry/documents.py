@@ -65,6 +65,13 @@ class Manifest(NamedTuple):
         return not self.config
 
 
+class Attached(NamedTuple):
+    """Something that was attached to an image: a signature, a list of what is in it."""
+
+    digest: str
+    kind: str
+
+
 class Config(NamedTuple):
     """What an image says of itself. Nobody checks it."""
 
@@ -137,6 +144,16 @@ def _child(said: Mapping[str, Any]) -> Child | None:
     if not is_digest(digest) or found.os in ("", "unknown"):
         return None
     return Child(digest, found)
+
+
+def attached(body: bytes) -> tuple[Attached, ...]:
+    """What an index of referrers lists."""
+    parts = [mapping(each) for each in sequence(mapping(_json(body)).get("manifests"))[:_MOST_CHILDREN]]
+    return tuple(
+        Attached(_text(each.get("digest")), _text(each.get("artifactType")) or _text(each.get("mediaType")))
+        for each in parts
+        if is_digest(_text(each.get("digest")))
+    )
 
 
 def config(body: bytes) -> Config | None:
