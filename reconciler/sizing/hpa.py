@@ -6,7 +6,7 @@ at a smaller load. With the target raised in turn, they are added at the same lo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from reconciler.model import (
@@ -174,12 +174,7 @@ def _share(case: Case, one: Sibling) -> Share:
 
 
 def _uncountable(case: Case, counted: Counted) -> Refused | None:
-    """What keeps the autoscaler itself from working, or is not known of it."""
-    if case.resource in counted.consumer.pod_level:
-        words = (
-            f"scales pods that set {case.resource} as a whole, and what it counts then depends on the cluster"
-        )
-        return _because(counted.scaler, words)
+    """What keeps the autoscaler itself from working."""
     bare = [share.container for share in counted.shares if share.request is None]
     if not bare and counted.total:
         return None
@@ -230,7 +225,7 @@ def counted_of(case: Case) -> list[Counted]:
 def joint(case: Case, request: int, limit: int | None) -> Joint | Refused:
     """The targets with which that request leaves the load at which pods are added as it is."""
     wanted: dict[Place, NewValue] = {}
-    told: dict[str, None] = {}
+    told: dict[str, list[Consumer]] = {}
     for counted in counted_of(case):
         after = _after(case, counted, request, limit)
         refused = _absurd(case, counted, after) or _out_of_reach(case, counted, after)
@@ -241,9 +236,9 @@ def joint(case: Case, request: int, limit: int | None) -> Joint | Refused:
             line = f"{counted.target.place.path}:{counted.target.line}"
             both = f"{wanted[counted.target.place].new} % and {new.new} %"
             return _because(counted.scaler, f"has its target in {line}, which would have to be both {both}")
-        told[_in_words(case, counted, after)] = None
+        told.setdefault(_in_words(case, counted, after), []).append(counted.consumer)
     values = tuple(new for new in wanted.values() if new.new != new.slot.value)
-    return Joint(values, "; ".join(told))
+    return Joint(values, "; ".join(_for_each(told)))
 
 
 def _after(case: Case, counted: Counted, request: int, limit: int | None) -> Counted:
@@ -253,7 +248,7 @@ def _after(case: Case, counted: Counted, request: int, limit: int | None) -> Cou
         *(_moved(case, counted.consumer, share) for share in others),
     )
     after = counted._replace(shares=shares)
-    return after._replace(percent=max(1, counted.trigger // after.total))
+    return after._replace(percent=counted.trigger // after.total)
 
 
 def _moved(case: Case, consumer: Consumer, share: Share) -> Share:
@@ -321,6 +316,13 @@ def _in_words(case: Case, before: Counted, after: Counted) -> str:
         return f"{keeps}, and scales out at {now} a pod ({was} before)"
     at = f"the same {was} a pod" if was == now else f"{now} a pod ({was} before)"
     return f"{before.whose}: target {before.percent} % → {after.percent} %, so that it scales out at {at}"
+
+
+def _for_each(told: Mapping[str, Sequence[Consumer]]) -> Iterator[str]:
+    """The sentences; each with whom it is about, where there are several."""
+    for words, consumers in told.items():
+        more = f" and {len(consumers) - 1} more" if len(consumers) > 1 else ""
+        yield f"{words}, of {consumers[0].ref}{more}" if len(told) > 1 else words
 
 
 def stages(case: Case, found: Joint | None) -> list[Stage]:
