@@ -174,6 +174,17 @@ BROKEN: dict[str, tuple[Spoil, str]] = {
     "another maximum": (column("cpu_max", 899_999), "row 1: cpu_max is not the last value"),
     "a day too long": (column("hour_samples", [1] * 25), "hour_samples must hold 24 numbers"),
     "a day without hours": (column("hour_cpu_p95", []), "hour_cpu_p95 must hold 24 numbers"),
+    "days of other lengths": (
+        edit(
+            lambda table: table.set_column(
+                table.column_names.index("hour_cpu_p95"),
+                "hour_cpu_p95",
+                pyarrow.array([[0] * (24 + (0, -1, 1)[row % 3]) for row in range(6)] + [[0] * 24]),
+            )
+        ),
+        "row 2: hour_cpu_p95 must have 24 entries",
+    ),
+    "a busier hour than there was": (column("hour_cpu_p95", [899_999] * 24), "row 1: hour_cpu_p95 passes"),
     "more samples than a day has": (column("samples", 100_000), "row 1: samples is more than"),
     "more expected than a day has": (column("expected_samples", 100_000), "row 1: expected_samples is more"),
     "fewer samples in the sketch": (column("pods", 1), "row 1: samples is more than"),
