@@ -154,4 +154,5 @@ def _without(every: _Counted, worst: _Counted, tops: Ints) -> _Counted:
     left = np.zeros(len(buckets), np.int64)
     np.add.at(left, place, often)
     row, bucket = np.divmod(buckets[left > 0], BUCKETS)
-    return _Counted(row, np.minimum(REPRESENTATIVES[bucket], tops[row]), left[left > 0])
+    value = np.where(bucket == buckets_of(tops)[row], tops[row], REPRESENTATIVES[bucket])
+    return _Counted(row, value, left[left > 0])
