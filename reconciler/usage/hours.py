@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reconciler.model import BusyHour
 from reconciler.usage.days import HOURS
@@ -48,14 +47,14 @@ class BusyHours:
 
     def _ranked(self) -> Iterator[tuple[int, tuple[BusyHour, ...]]]:
         for begin in range(0, len(self._containers), _BLOCK):
-            highest: NDArray[np.int64] = self._highest[begin : begin + _BLOCK].astype(np.int64)
-            ranks = highest * WEEK + np.arange(WEEK)[::-1]
-            hours = np.argpartition(ranks, -MOST, axis=1)[:, -MOST:]
-            hours = np.take_along_axis(
-                hours, np.argsort(-np.take_along_axis(ranks, hours, axis=1), axis=1), axis=1
+            numbers, highest, weeks = (
+                each[begin : begin + _BLOCK] for each in (self._containers, self._highest, self._weeks)
             )
-            cpu = np.take_along_axis(highest, hours, axis=1)
-            weeks = np.take_along_axis(self._weeks[begin : begin + _BLOCK], hours, axis=1)
-            numbers = self._containers[begin : begin + _BLOCK].tolist()
-            for number, *columns in zip(numbers, hours.tolist(), cpu.tolist(), weeks.tolist(), strict=True):
+            ranks = highest.astype(np.int64) * WEEK + np.arange(WEEK)[::-1]
+            best = np.sort(np.partition(ranks, -MOST, axis=1)[:, -MOST:], axis=1)[:, ::-1]
+            cpu, after = np.divmod(best, WEEK)
+            hours = WEEK - 1 - after
+            weeks = np.take_along_axis(weeks, hours, axis=1)
+            each_one = (column.tolist() for column in (numbers, hours, cpu, weeks))
+            for number, *columns in zip(*each_one, strict=True):
                 yield number, tuple(one for one in map(BusyHour, *columns) if one.weeks)
