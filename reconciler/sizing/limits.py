@@ -7,7 +7,8 @@ from reconciler.quantity import LARGEST
 from reconciler.sizing import bounds, rounding
 from reconciler.sizing.bounds import Bound
 from reconciler.sizing.case import Case
-from reconciler.sizing.estimate import Need, largest
+from reconciler.sizing.estimate import Need
+from reconciler.sizing.estimators import largest
 from reconciler.sizing.words import figure
 
 
@@ -56,12 +57,12 @@ def follows(case: Case) -> bool:
 
 def least_pair(case: Case) -> Bound | None:
     """Beneath which a pair of one memory request and limit doesn't fall: what was used, and its room."""
-    if case.resource != "memory" or not paired(case):
+    if case.resource != "memory" or not paired(case) or not may_fall(case):
         return None
     tops = [largest(usage.memory) for _, usage in case.measured]
     roomy = max((-(-top * (100 + case.level.headroom_percent) // 100) for top in tops), default=0)
     words = f"the limit is the request as well, and the peak with its headroom is {figure('memory', roomy)}"
-    return Bound(roomy, Reason.AT_LIMIT, words)
+    return Bound(min(roomy, case.in_force or 0), Reason.AT_LIMIT, words)
 
 
 def apart(case: Case) -> Bound | None:
@@ -173,3 +174,35 @@ def unwanted(case: Case) -> Refused | None:
         f"the policy wants no {case.resource} limit (limit: none), and one of "
         f"{figure(case.resource, case.limit or 0)} is set: remove its line, for lines are never removed here",
     )
+
+
+# ---------------------------------------------------------------------------------------------
+# Words
+# ---------------------------------------------------------------------------------------------
+
+
+def said(case: Case) -> str:
+    """The rule as the policy writes it."""
+    return f"{case.level.limit_percent}%" if case.level.limit == "multiple" else case.level.limit
+
+
+def pair_in_words(case: Case) -> str:
+    if rule(case) == "keep":
+        return "its limit stays (limit: keep), and so does its request"
+    return "request and limit move together" if may_fall(case) else "request and limit only rise, together"
+
+
+def stage_in_words(case: Case, needs: tuple[Need, ...], value: int, *, stuck: bool) -> str:
+    """What the limit does at that request."""
+    before = figure(case.resource, case.limit or 0)
+    which = (
+        f"the namespace's default limit of {before}" if case.limit_is_default else f"the limit of {before}"
+    )
+    new = moved(case, needs, value)
+    if new is None:
+        return f"no further than {which}, which stays" if stuck else f"within {which}"
+    to = "" if new == value else f" to {figure(case.resource, new)}"
+    if new < (case.limit or 0):
+        return f"within {which}, which comes down with it{to} (limit: {said(case)})"
+    side = "above" if value > (case.limit or 0) else "within"
+    return f"{side} {which}, which rises with it{to} (limit: {said(case)})"

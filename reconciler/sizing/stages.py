@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.model import Reason, Stage
-from reconciler.sizing import limits, runtimes
+from reconciler.sizing import bounds, devices, limits, runtimes
 from reconciler.sizing import worth as money
 from reconciler.sizing.band import band_of, kept_between
 from reconciler.sizing.case import Case
@@ -18,7 +18,8 @@ from reconciler.sizing.words import count, figure, permille, span
 
 
 def of(way: Way, step: Step | None) -> tuple[Stage, ...]:
-    told = [*_need_stages(way), *_target_stages(way), *_gate_stages(way), *_time_stages(way)]
+    told = [*_need_stages(way), *_target_stages(way), *_pod_stages(way)]
+    told += [*_gate_stages(way), *_time_stages(way)]
     if step is not None:
         told.append(_step_stage(way, step))
     return tuple(told)
@@ -50,8 +51,13 @@ def _target_stages(way: Way) -> list[Stage]:
             f"up, to a multiple of {figure(case.resource, level.round_to)} or coarser",
         ),
     ]
+    added = limits.moved(case, way.needs, target.value) if case.limit is None else None
+    if added is not None:
+        words = f"a limit of {figure(case.resource, added)} is added (limit: {limits.said(case)})"
+        told.append(Stage("limit", target.value, words))
     if case.limit is not None:
-        told.append(Stage("limit", target.value, _limit_stage(case, way)))
+        words = limits.stage_in_words(case, way.needs, target.value, stuck=target.held is Reason.LIMIT_BELOW)
+        told.append(Stage("limit", target.value, words))
     return told
 
 
@@ -61,13 +67,18 @@ def _runtime_stages(way: Way) -> list[Stage]:
     return [Stage("runtime", floor or None, words)] if words else []
 
 
-def _limit_stage(case: Case, way: Way) -> str:
-    limit = figure(case.resource, case.limit or 0)
-    if way.target.value <= (case.limit or 0) and way.target.held is not Reason.LIMIT_BELOW:
-        return f"within the limit of {limit}"
-    if limits.movable(case):
-        return f"above the limit of {limit}, which rises with it (limit: {case.level.limit})"
-    return f"no further than the limit of {limit}, which stays"
+def _pod_stages(way: Way) -> list[Stage]:
+    """What the pod, its namespace and its nodes have to say; nothing where they say nothing."""
+    case = way.case
+    told = [Stage("namespace", None, words) for words in bounds.in_words(case)]
+    if case.guaranteed:
+        told.append(Stage("class", None, f"Guaranteed, and stays so: {limits.pair_in_words(case)}"))
+    found = devices.accelerators(case)
+    if found:
+        only = case.evidence.policy.sizing.accelerators == "raise"
+        words = "what it requests beside that is only raised" if only else "the rest is sized as any other's"
+        told.append(Stage("devices", None, f"{' and '.join(found)}; {words}"))
+    return told
 
 
 def _gate_stages(way: Way) -> list[Stage]:
@@ -75,7 +86,7 @@ def _gate_stages(way: Way) -> list[Stage]:
     current = case.in_force
     if current is None:
         return [Stage("in force", None, "no request and no limit is set")]
-    source = "the request in the file" if case.stated is not None else "the limit, as no request is set"
+    source = _source(case)
     low, high = kept_between(case)
     band = f"kept between {figure(case.resource, low)} and {figure(case.resource, high)}"
     worth = abs(way.target.value - current) * replicas(way)
@@ -91,6 +102,14 @@ def _gate_stages(way: Way) -> list[Stage]:
             f"savings of less than {least}{money.floor_in_words(way)} are kept",
         ),
     ]
+
+
+def _source(case: Case) -> str:
+    if case.stated is not None:
+        return "the request in the file"
+    if case.limit is None or case.limit_is_default:
+        return "the default of the namespace, as no request is set"
+    return "the limit, as no request is set"
 
 
 def _time_stages(way: Way) -> list[Stage]:
@@ -138,7 +157,7 @@ def because(way: Way, step: Step, alarms: tuple[str, ...], new: str, limit: int 
 def _unset(case: Case) -> list[str]:
     if case.stated is not None:
         return []
-    if case.limit is None:
+    if case.limit is None or case.limit_is_default:
         return ["no request is set"]
     return [f"no request is set, so the limit of {figure(case.resource, case.limit)} counts as one"]
 
@@ -147,7 +166,7 @@ def _measured(way: Way) -> str:
     case, need = way.case, way.top
     level = figure(case.resource, need.level)
     pods = count(need.usage.replicas or need.usage.pods, "pod")
-    words = f"{_name(case, need)} over {count(need.days, 'day')} is {level} with {pods}"
+    words = f"{_name(need)} is {level} with {pods}"
     if need.twin:
         return f"{words}, of {need.whose}: there is too little history of its own"
     whose = _whose_need_counts(case)
@@ -163,13 +182,10 @@ def _whose_need_counts(case: Case) -> str:
     return f"{own} {count(peers, 'peer')}"
 
 
-def _name(case: Case, need: Need) -> str:
+def _name(need: Need) -> str:
     if need.level > need.estimated:
-        return "resident memory"
-    if case.level.estimator == "percentile":
-        whole, tenth = divmod(case.level.percentile_permille, 10)
-        return f"p{whole}.{tenth}" if tenth else f"p{whole}"
-    return case.level.estimator
+        return f"resident memory over {count(need.days, 'day')}"
+    return need.words
 
 
 def _gives(way: Way) -> str:
@@ -210,7 +226,7 @@ def _of_a_peer(need: Need) -> str:
 
 
 def over_in_words(case: Case, need: Need) -> str:
-    what = "peak" if case.resource == "memory" else _name(case, need)
+    what = "peak" if case.resource == "memory" else _name(need)
     whose = f"the {what} of {need.whose}" if need.is_peer else f"its {what}"
     return f"{whose} is above the request of {figure(case.resource, case.in_force or 0)}"
 
@@ -221,6 +237,11 @@ def in_band_in_words(way: Way) -> str:
     band = band_of(case)
     words = f"{permille(band.down)} below and {permille(band.up)} above"
     return f"{_measured(way)}; {_gives(way)}, near enough to the {current} in force ({words} are kept)"
+
+
+def remembered_in_words(way: Way) -> str:
+    """Lately less was needed, but not for long enough."""
+    return f"{_measured(way)}; {_gives(way)}: that is too lately for less than the {_in_force(way.case)}"
 
 
 def bound_in_words(way: Way) -> str:

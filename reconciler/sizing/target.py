@@ -34,6 +34,7 @@ class Way(NamedTuple):
     needs: tuple[Need, ...]
     top: Need
     target: Target
+    lowering: bool = False  # by the longer memory: it lowers, or keeps
 
 
 class Step(NamedTuple):
@@ -43,9 +44,9 @@ class Step(NamedTuple):
     percent: int | None  # the bound that cut it short
 
 
-def way_of(case: Case, needs: tuple[Need, ...]) -> Way:
+def way_of(case: Case, needs: tuple[Need, ...], *, lowering: bool = False) -> Way:
     top = largest_of(needs)
-    return Way(case, needs, top, target_of(case, top.wanted))
+    return Way(case, needs, top, target_of(case, top.wanted), lowering)
 
 
 def target_of(case: Case, wanted: int) -> Target:
@@ -102,7 +103,7 @@ def _step_up(way: Way, current: int) -> Step:
     if whole.owned(case):
         return Step(whole.step_up(high, current, value), percent)
     stepped = rounding.down_over(high, case.level.round_to, current)
-    least = max(_lowest(case).value, runtimes.floor(case, way.top.wanted))
+    least = max(bounds.lowest(case, limit_falls=True).value, runtimes.floor(case, way.top.wanted))
     floor = min(value, rounding.up(least, case.level.round_to))
     return Step(max(stepped, floor), percent)
 
