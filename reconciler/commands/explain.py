@@ -21,14 +21,14 @@ from reconciler.commands.common import (
     progress_bars,
 )
 from reconciler.errors import Misconfigured
-from reconciler.model import Consumer, Evidence, Usage
+from reconciler.model import Consumer, Evidence, Keep, Usage
 from reconciler.proposals.body import evidence_words
 from reconciler.report.diffs import shown
 from reconciler.report.rows import API_VERSION, explanation, failure_row
 from reconciler.report.text import console, print_failures
 from reconciler.run import weigh
 from reconciler.sizing import explain as explained
-from reconciler.sizing import tell
+from reconciler.sizing import remedy, tell
 from reconciler.wiring import Asked, job
 
 
@@ -76,10 +76,14 @@ def _print(seen: Evidence) -> None:
         out.print(Text(f"  evidence: {shown(_used(consumer))}", style="dim"))
     for peer in seen.peers:
         out.print(Text(shown(f"  sized with its peer {peer.ref}: {_used(peer)}"), style="dim"))
+    for twin in seen.twins:
+        out.print(Text(shown(f"  its twin {twin.ref}: {_used(twin)}"), style="dim"))
     out.print(Text(f"  policies: {shown(', '.join(seen.policy.names))}", style="dim"))
     for row in explained(seen):
         for line in tell(row):
             out.print(Text(f"  {shown(line)}"))
+        if isinstance(row.decision, Keep):
+            out.print(Text(shown(f"      what it takes: {remedy(seen, row.decision)}"), style="dim"))
     out.print()
 
 

@@ -207,7 +207,11 @@ def _evidence(changes: Sequence[Change]) -> str:
         digest = code(fingerprint(change.evidence)[:16])
         peers = _peers(change.evidence.peers)
         words = f"evidence {digest}, policies {policies}{'; sized with its peers:' if peers else ''}"
-        told["\n  ".join([f"- {code(str(first_consumer(change)))}: {seen}", words, *peers])] = None
+        lines = [f"- {code(str(first_consumer(change)))}: {seen}", words, *peers]
+        if change.evidence.twins:
+            why = "taken from its twins, as it has too little history of its own:"
+            lines += [f"- {why}", *(f"  {line}" for line in _peers(change.evidence.twins))]
+        told["\n  ".join(lines)] = None
     return "\n".join(["<details><summary>Evidence</summary>", "", *told, "", "</details>"])
 
 

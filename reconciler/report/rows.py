@@ -23,7 +23,7 @@ from reconciler.model import (
 from reconciler.money import MILLION
 from reconciler.proposals.group import change_id, fingerprint, whom
 from reconciler.report.costs import cost_row
-from reconciler.sizing import Explanation
+from reconciler.sizing import Explanation, remedy
 
 API_VERSION = "reconciler/v1"
 
@@ -64,6 +64,7 @@ def change_rows(change: Change, group: str) -> list[dict[str, Any]]:
             "keys": [*slot.place.keys, *slot.place.inner],
             "consumers": [identity(consumer) for consumer in slot.consumers],
             "peers": [identity(peer.ref) for peer in change.evidence.peers],
+            "twins": [identity(twin.ref) for twin in change.evidence.twins],
             "group": group,
             "evidence": evidence,
             "proof": proofs,
@@ -163,7 +164,12 @@ def explanation(found: Explanation, evidence: Evidence) -> dict[str, Any]:
     """One row of `reconcile explain --output json`."""
     row = found.decision
     outcome: dict[str, Any] = (
-        {"decision": "keep", "reason": row.reason.value, "detail": row.detail}
+        {
+            "decision": "keep",
+            "reason": row.reason.value,
+            "detail": row.detail,
+            "takes": remedy(evidence, row),
+        }
         if isinstance(row, Keep)
         else {
             "decision": "change",
@@ -180,5 +186,6 @@ def explanation(found: Explanation, evidence: Evidence) -> dict[str, Any]:
         "stages": [canonical.plain(stage) for stage in found.stages],
         **outcome,
         "peers": [identity(peer.ref) for peer in evidence.peers],
+        "twins": [identity(twin.ref) for twin in evidence.twins],
         "evidence": fingerprint(evidence),
     }

@@ -74,11 +74,25 @@ def _rows(evidence: Evidence, slot: Slot) -> tuple[Decision, ...]:
     if not needs and isinstance(verdict, Refused):
         verdict = refused or guards.without_usage(case)
     told = stages.of(way, verdict.step if isinstance(verdict, Move) else None)
+    if needs and not refused and isinstance(verdict, Refused):
+        told += _held_back(way, verdict)
     if isinstance(verdict, Move):
         row: Decision = _write(way, verdict, told)
     else:
         row = _keep(slot, verdict, told if refused else (*told, *hpa.stages(case, None)))
     return (_observed(row), *(_stuck_limit(way, row) or _unwanted_limit(case, refused)))
+
+
+def _held_back(way: Way, verdict: Refused) -> tuple[Stage, ...]:
+    """What it would be, were it not for a guard."""
+    side, step = beyond_band(way.case, way.target.value), step_of(way)
+    if (
+        not side
+        or step.value == way.case.in_force
+        or verdict.reason in (Reason.AT_CEILING, Reason.LIMIT_BELOW)
+    ):
+        return ()
+    return (Stage("held back", step.value, f"what it would be, were it not kept: {verdict.reason}"),)
 
 
 def _keep(slot: Slot, refused: Refused, told: tuple[Stage, ...] = ()) -> Keep:
@@ -150,6 +164,8 @@ def _alarms(case: Case, need: Need) -> tuple[str, ...]:
 def _settled(way: Way) -> Refused:
     """The request stays; the reason is a bound only where the need alone would have moved it."""
     case, held = way.case, way.target.held
+    if way.lowering and beyond_band(case, way.target.value) > 0:
+        return Refused(Reason.IN_BAND, stages.remembered_in_words(way))
     if held is None or beyond_band(case, way.target.free) == 0:
         return Refused(Reason.IN_BAND, stages.in_band_in_words(way))
     if held is Reason.AT_FLOOR and case.peak_ahead:
@@ -185,9 +201,7 @@ def _write(way: Way, move: Move, told: tuple[Stage, ...]) -> Change | Keep:
     what_for = worth.worth_of(way, move.step.value, limit)
     told = (*told, *hpa.stages(case, joint))
     lived = hindsight.of(case, move.step.value)
-    change = Change(
-        tuple(values), move.klass, because, case.evidence, told, worth=what_for, hindsight=lived
-    )
+    change = Change(tuple(values), move.klass, because, case.evidence, told, worth=what_for, hindsight=lived)
     return hpa.together(case, change)
 
 
