@@ -21,6 +21,7 @@ from sizing_evidence import (
     used,
     with_slot,
 )
+from sizing_pods import keeps, limit_range, node, placed, quota, sibling
 
 from reconciler import sizing
 from reconciler.model import (
@@ -365,6 +366,56 @@ CASES = (
         CPU,
         Reason.SHARED_ANCHOR,
         "&small is used 4 times",
+    ),
+    Case(
+        "a limit that the policy wants none of",
+        evidence(cpu_limit="1", sizing=keeps(cpu={"limit": "none"})),
+        Field.CPU_LIMIT,
+        Reason.UNWANTED_LIMIT,
+        "the policy wants no cpu limit (limit: none), and one of 1000m is set: remove its line",
+    ),
+    Case(
+        "a Guaranteed pod whose limit stays",
+        evidence("500m", "480Mi", "500m", "480Mi", sizing=keeps()),
+        CPU,
+        Reason.QOS_CLASS,
+        "its pod is Guaranteed, so that its request and limit stay equal, and the policy keeps the limit",
+    ),
+    Case(
+        "the namespace allows no more",
+        evidence(cpu="200m", consumers=placed(400, limit_ranges=(limit_range(maximum=200),))),
+        CPU,
+        Reason.LIMIT_RANGE,
+        "the LimitRange limits (shop/namespace.yaml:7) allows at most 200m",
+    ),
+    Case(
+        "the quota is full",
+        evidence(cpu="200m", consumers=placed(400, quotas=(quota(CPU, 4000, 3900),))),
+        CPU,
+        Reason.QUOTA,
+        "it would take 600m more of requests.cpu, and of the 4000m that the ResourceQuota budget "
+        "(shop/namespace.yaml:21) allows in shop 100m are left",
+    ),
+    Case(
+        "no node is larger",
+        evidence(cpu="3500m", consumers=placed(5000, node=node(cpu=4000), siblings=(sibling(cpu=500),))),
+        CPU,
+        Reason.NODE_SIZE,
+        "the largest node has 4000m for pods, and the rest of the pod asks for 500m",
+    ),
+    Case(
+        "a GPU beside it",
+        evidence(cpu="4", consumers=placed(extras=("nvidia.com/gpu",)), sizing=keeps()),
+        CPU,
+        Reason.ACCELERATOR,
+        "it has nvidia.com/gpu, beside which CPU and memory cost little",
+    ),
+    Case(
+        "the pod as a whole sets it",
+        evidence(cpu="4", consumers=placed(pod_level=("cpu",))),
+        CPU,
+        Reason.POD_LEVEL,
+        "the pod of shop/Deployment/web/app sets cpu itself (spec.resources)",
     ),
 )
 
