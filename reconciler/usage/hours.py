@@ -47,14 +47,12 @@ class BusyHours:
 
     def _ranked(self) -> Iterator[tuple[int, tuple[BusyHour, ...]]]:
         for begin in range(0, len(self._containers), _BLOCK):
-            numbers, highest, weeks = (
-                each[begin : begin + _BLOCK] for each in (self._containers, self._highest, self._weeks)
-            )
-            ranks = highest.astype(np.int64) * WEEK + np.arange(WEEK)[::-1]
+            here = slice(begin, begin + _BLOCK)
+            ranks = self._highest[here].astype(np.int64) * WEEK + np.arange(WEEK)[::-1]
             best = np.sort(np.partition(ranks, -MOST, axis=1)[:, -MOST:], axis=1)[:, ::-1]
             cpu, after = np.divmod(best, WEEK)
             hours = WEEK - 1 - after
-            weeks = np.take_along_axis(weeks, hours, axis=1)
-            each_one = (column.tolist() for column in (numbers, hours, cpu, weeks))
-            for number, *columns in zip(*each_one, strict=True):
+            weeks = np.take_along_axis(self._weeks[here], hours, axis=1)
+            found = (column.tolist() for column in (self._containers[here], hours, cpu, weeks))
+            for number, *columns in zip(*found, strict=True):
                 yield number, tuple(one for one in map(BusyHour, *columns) if one.weeks)
