@@ -20,6 +20,7 @@ _LABEL: Final = 12
 _LETTER: Final = 0.54  # of its height, a letter's width on average
 _FAR_OFF: Final = 5.0  # times as bad as the first: shown at the edge, with its number
 _LEAST, _MOST = 3.0, 12.0  # of radii
+_NO_CHANGE: Final = 0.01  # a week
 
 
 class _Axis(NamedTuple):
@@ -188,18 +189,22 @@ def _told(panel: _Panel, row: Row) -> str:
     )
 
 
+def _most_changes(found: Comparison) -> float:
+    rows = (*found.rows, *found.scaled)
+    most = max(of(row.measures) for row in rows for of in (_PANELS[0].changes, _PANELS[1].changes))
+    return max(most, _NO_CHANGE)
+
+
 def _radius(found: Comparison) -> Callable[[float], float]:
     """By area."""
-    rows = (*found.rows, *found.scaled)
-    most = max(of(row.measures) for row in rows for of in (_PANELS[0].changes, _PANELS[1].changes)) or 1.0
+    most = _most_changes(found)
     return lambda changes: max(_LEAST, _MOST * math.sqrt(changes / most))
 
 
 def _sizes(found: Comparison) -> list[Shape]:
     """What the sizes mean, from the right."""
-    rows, size, at = (*found.rows, *found.scaled), _radius(found), _WIDTH - 16.0
-    most = max(of(row.measures) for row in rows for of in (_PANELS[0].changes, _PANELS[1].changes))
-    step = _step(most / 2) if most else 1.0
+    size, at = _radius(found), _WIDTH - 16.0
+    step = _step(_most_changes(found) / 2)
     shapes: list[Shape] = []
     for changes in (step * 2, step, step / 2):
         words = f"{changes:.3g} a week"
