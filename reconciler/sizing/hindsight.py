@@ -23,11 +23,12 @@ def of(case: Case, new: int) -> Hindsight | None:
         return None
     old = case.in_force
     requests = [new] if old is None else [old, new]
-    lived = [_lived(case.resource, used, days, request) for request in requests]
-    return Hindsight(case.slot.field, days, len(used), None if old is None else lived[0], lived[-1])
+    found = [lived(case.resource, used, days, request) for request in requests]
+    return Hindsight(case.slot.field, days, len(used), None if old is None else found[0], found[-1])
 
 
-def _lived(resource: str, used: Sequence[Usage], days: int, request: int) -> Lived:
+def lived(resource: str, used: Sequence[Usage], days: int, request: int) -> Lived:
+    """That request, over so many days altogether."""
     if resource == "memory":
         over, seconds = sum(day.memory_max > request for usage in used for day in usage.days), 0
         sketches = [usage.memory for usage in used]
@@ -50,7 +51,8 @@ def _above(sketch: Sketch, request: int) -> int:
 def _slack(sketches: Sequence[Sketch], request: int) -> int:
     samples = sum(sum(sketch.counts) for sketch in sketches)
     used = sum(_total(sketch) for sketch in sketches)
-    return 1000 - used * 1000 // (request * samples) if request and samples else 0
+    requested = request * samples
+    return (requested - used) * 1000 // requested if requested else 0
 
 
 def _total(sketch: Sketch) -> int:
