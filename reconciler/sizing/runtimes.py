@@ -162,12 +162,18 @@ def stage_in_words(case: Case) -> str:
     told: dict[str, None] = {}
     for one in case.consumers:
         for option in one.runtime:
-            if option.kind in (_OF_MEMORY if case.resource == "memory" else _OF_CPU):
+            if _concerns(option, case.resource):
                 told[_told(case, option)] = None
     if case.resource == "memory" and any(least(one.runtime) for one in case.consumers):
         told[floor_in_words(case)] = None
         told |= dict.fromkeys(_above_limit(case))
     return "; ".join(told)
+
+
+def _concerns(option: RuntimeOption, resource: str) -> bool:
+    if option.kind == "given":
+        return option.from_resources.endswith(f".{resource}")
+    return option.kind in (_OF_MEMORY if resource == "memory" else _OF_CPU)
 
 
 def _told(case: Case, option: RuntimeOption) -> str:
@@ -179,7 +185,7 @@ def _told(case: Case, option: RuntimeOption) -> str:
             else f"{words} can't be read, and counts for nothing"
         )
     if option.from_resources:
-        unset = "" if option.amount else ", which isn't set"
+        unset = "" if option.amount or option.kind == "given" else ", which isn't set"
         return f"{words} follows {option.from_resources}{unset}"
     if option.kind == "heap-percent":
         of = "the limit" if case.limit else "the node's memory, as no limit is set"

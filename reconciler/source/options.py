@@ -141,6 +141,7 @@ BY_FLAG: Final[Mapping[str, tuple[Rule, ...]]] = {
     "--wiredTigerCacheSizeGB": (_cache("--wiredTigerCacheSizeGB", "wired-tiger", amounts.gibibytes),),
     "-m": (_MEMCACHED,),
     "--memory-limit": (_MEMCACHED,),
+    "--cache-size": (_cache("--cache-size", "rethinkdb", amounts.whole_mebibytes, "rethinkdb"),),
     "-memory.allowedBytes": (_VM_BYTES,),
     "--memory.allowedBytes": (_VM_BYTES,),
     "-memory.allowedPercent": (_VM_SHARE,),
@@ -203,11 +204,13 @@ BY_VARIABLE: Final[Mapping[str, Rule]] = {
     **_heaps(
         "ELASTICSEARCH_HEAP_SIZE OPENSEARCH_HEAP_SIZE ES_HEAP_SIZE LS_HEAP_SIZE MAX_HEAP_SIZE "
         "JVM_MAXIMUM_MEMORY SOLR_HEAP SOLR_JAVA_HEAP NIFI_JVM_HEAP_MAX SPARK_DAEMON_MEMORY DRUID_XMX "
+        "SONARQUBE_MAX_HEAP_SIZE "
         "NEO4J_server_memory_heap_max__size NEO4J_dbms_memory_heap_max__size",
         amounts.jvm,
     ),
     **_heaps(
-        "ZK_SERVER_HEAP ZOO_HEAP_SIZE HADOOP_HEAPSIZE HADOOP_HEAPSIZE_MAX HBASE_HEAPSIZE",
+        "ZK_SERVER_HEAP ZOO_HEAP_SIZE HADOOP_HEAPSIZE HADOOP_HEAPSIZE_MAX HBASE_HEAPSIZE "
+        "DREMIO_MAX_MEMORY_SIZE_MB DREMIO_MAX_HEAP_MEMORY_SIZE_MB",
         amounts.jvm_megabytes,
     ),
     "JAVA_MAX_MEM_RATIO": Rule(
@@ -221,6 +224,7 @@ BY_VARIABLE: Final[Mapping[str, Rule]] = {
     "NEO4J_server_memory_pagecache_size": _cache("NEO4J_server_memory_pagecache_size", "pages", amounts.jvm),
     "NEO4J_dbms_memory_pagecache_size": _cache("NEO4J_dbms_memory_pagecache_size", "pages", amounts.jvm),
     "REDIS_MAXMEMORY": _cache("REDIS_MAXMEMORY", "redis", amounts.redis, none=("0",)),
+    "MSSQL_MEMORY_LIMIT_MB": _cache("MSSQL_MEMORY_LIMIT_MB", "mssql", amounts.whole_mebibytes),
     "MEMCACHED_CACHE_SIZE": _cache("MEMCACHED_CACHE_SIZE", "memcached", amounts.whole_mebibytes),
     "VARNISH_SIZE": _cache("VARNISH_SIZE", "varnish", amounts.binary_letter),
     **_of_processors(
@@ -249,7 +253,17 @@ _SONAR: Final = re.compile(r"(SONAR_(?:WEB|CE|SEARCH))_JAVA(?:ADDITIONAL)?OPTS")
 
 _NAMED: Final = sorted({*BY_VARIABLE, "SONAR_"}, key=len, reverse=True)
 _FLAGGED: Final = sorted({flag for flag in BY_FLAG if len(flag) > 2}, key=len, reverse=True)
-_PROGRAMS: Final = (*_SERVERS, "celery", "sidekiq", "memcached", "varnish", "cockroach", "envoy", "-X[mX]")
+_PROGRAMS: Final = (
+    *_SERVERS,
+    "celery",
+    "sidekiq",
+    "memcached",
+    "varnish",
+    "cockroach",
+    "rethinkdb",
+    "envoy",
+    "-X[mX]",
+)
 RELEVANT: Final = re.compile("|".join((*map(re.escape, (*_NAMED, *_FLAGGED)), *_PROGRAMS)))
 # Pieces of them all, few and quick to look for in a whole text.
 STEMS: Final = (
@@ -257,10 +271,13 @@ STEMS: Final = (
     "_OPT", "_FLAGS", "_ARGS", "ADD_VM_PARAMS", "_MEM", "pagecache", "old-space", "old_space", "MAXMEMORY",
     "maxmemory", "CACHE_SIZE", "VARNISH", "NUM_THREADS", "TOKIO_WORKER", "WORKERS", "WORKER_PROCESSES",
     "WORKER_CONC", "WEB_CONC", "CELERY", "PARSING_PROC", "WORKER_AMOUNT", "MAX_CHILDREN", "MAXIMUM_MEMORY",
-    "DAEMON_MEMORY", "SONAR_", "--workers", "--concurrency", "worker_processes", "shared_buffers",
+    "DAEMON_MEMORY", "MEMORY_", "SONAR_", "--workers", "--concurrency", "worker_processes", "shared_buffers",
     "shared-buffers", "buffer-pool", "buffer_pool", "wiredTiger", "--memory-limit", "memory.allowed",
     "--cache", "max-sql-memory", *_PROGRAMS[:-1],
 )  # fmt: skip
+
+
+GIVEN: Final = Rule("", "", "given", None)  # a variable of any name that a resourceFieldRef fills
 
 
 def of_variable(name: str) -> Rule | None:

@@ -13,7 +13,17 @@ from typing import Any, Final, NamedTuple
 from reconciler.model import RuntimeOption
 from reconciler.quantity import BadQuantity, parse_cpu, parse_memory
 from reconciler.source import started
-from reconciler.source.options import BY_VARIABLE, JVM, RELEVANT, STEMS, Rule, attached, of_flag, of_variable
+from reconciler.source.options import (
+    BY_VARIABLE,
+    GIVEN,
+    JVM,
+    RELEVANT,
+    STEMS,
+    Rule,
+    attached,
+    of_flag,
+    of_variable,
+)
 from reconciler.source.started import Amount, Configs, Given, Started, Text, Word, put_together, words_of
 
 Resources = Mapping[str, str | None]  # requests.memory -> 1Gi
@@ -49,7 +59,7 @@ def no_configs(name: str) -> Mapping[str, str] | None:
 
 def may_matter(text: str) -> bool:
     """Whether a text can hold anything of it: wrong only in saying yes."""
-    return "envFrom" in text or any(stem in text for stem in STEMS)
+    return "envFrom" in text or "resourceFieldRef" in text or any(stem in text for stem in STEMS)
 
 
 def read(found: Given, container: str, resources: Mapping[str, Resources], configs: Configs) -> tuple[
@@ -93,6 +103,11 @@ def _in_variable(name: str, where: str, text: Text, programs: frozenset[str]) ->
     if rule is not None and rule.read is not None:
         value = Word(text.text.strip(), text.origin(0, len(text.text) or 1), "")
         yield from _found(_OF_SCRIPTS, "", rule, value.text, value, where)
+        return
+    filled = text.origin(0, len(text.text))
+    if rule is None and len(text.spans) == 1 and filled not in ("", started.UNKNOWN):
+        option = RuntimeOption(name, where, "", "given", 0, filled)
+        yield Found(_OF_SCRIPTS, "", GIVEN._replace(setting=f"given {name}"), option)
         return
     rank = _RANKS.get(name, _OF_SCRIPTS)
     group = rule.process if rule is not None else ""
@@ -163,7 +178,7 @@ def _fitting(rules: Sequence[Rule], value: str) -> Rule:
 
 def _found(rank: int, group: str, rule: Rule, value: str, word: Word, where: str) -> Iterator[Found]:
     assert rule.read is not None
-    if value.lower() in rule.none:
+    if value.lower() in rule.none or not (value or rule.kind == "touched"):
         return
     shown = _shown(value)
     if word.origin == started.UNKNOWN or started.BLANK in value or "$" in value:
@@ -203,8 +218,11 @@ def _counting(found: Iterable[Found]) -> Iterator[RuntimeOption]:
         else:
             held.setdefault((one.group, one.rule.setting), []).append(one)
     winners = {key: _winner(several) for key, several in held.items()}
-    for (group, setting), one in winners.items():
-        if not any((group, other) in winners for other in one.rule.beaten_by) and setting:
+    followed = {one.option.from_resources for one in winners.values() if one.rule.kind != "given"}
+    for (group, _), one in winners.items():
+        beaten = any((group, other) in winners for other in one.rule.beaten_by)
+        # What another option is made of is told with that one.
+        if not beaten and not (one.rule.kind == "given" and one.option.from_resources in followed):
             yield one.option
     yield from unread
 

@@ -102,7 +102,9 @@ def given(container: Mapping[str, Any], relevant: re.Pattern[str]) -> Given | No
     kept = {
         at
         for at, one in enumerate(every)
-        if relevant.search(one.name) or (one.kind == LITERAL and relevant.search(one.text))
+        if one.kind == RESOURCE
+        or relevant.search(one.name)
+        or (one.kind == LITERAL and relevant.search(one.text))
     }
     if not (telling or kept or sources):
         return None
@@ -191,8 +193,8 @@ def put_together(found: Given, amount: Amount, configs: Configs) -> Started:
     """As the kubelet does: a variable sees those of `env` before it, the command sees all of them."""
     whole: dict[str, tuple[str, Text]] = {}
     for prefix, name in found.sources:
-        for key, text in (configs(name) or {}).items():
-            whole[prefix + key] = (f"ConfigMap {name}: {key}", Text(text[:_MOST_CHARACTERS]))
+        for key, value in (configs(name) or {}).items():
+            whole[prefix + key] = (f"ConfigMap {name}: {key}", Text(value[:_MOST_CHARACTERS]))
     before: dict[str, Text] = {}
     left = _MOST_IN_ALL
     for row in found.variables:

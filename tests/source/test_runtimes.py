@@ -306,6 +306,16 @@ def test_a_heap_written_with_the_limit_follows_it() -> None:
     ]
 
 
+def test_a_variable_of_any_name_that_says_what_there_is_follows_it() -> None:
+    (found,) = read(
+        {"env": [resource("MY_MEM_LIMIT", "limits.memory", divisor="1M")]}, {"limits.memory": "1Gi"}
+    )
+
+    assert (found.name, found.kind, found.from_resources) == ("MY_MEM_LIMIT", "given", "limits.memory")
+    (known,) = read({"env": [resource("MSSQL_MEMORY_LIMIT_MB", "limits.memory", divisor="1Mi")]})
+    assert (known.kind, known.amount, known.from_resources) == ("cache", 0, "limits.memory")
+
+
 def test_variables_name_variables_before_them_and_no_others() -> None:
     first = {"name": "HEAP", "value": "700m"}
     java = {"name": "JAVA_OPTS", "value": "-Xmx$(HEAP)"}
