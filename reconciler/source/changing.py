@@ -318,6 +318,8 @@ def _edited(
     known: Look, values: Sequence[NewValue], renderer: Renderer, read: Read, *, lenient: bool
 ) -> _Edited | Refused:
     traced, unit = known.traced, known.unit
+    # one that was not moved to the unit's last file stands there already
+    overlay = any(value.slot.how_traced.startswith(IN_OVERLAY) for value in values)
     values, numbers = aiming.split(known.text, traced.extras if traced is not None else (), values)
     if isinstance(traced, kustomizing.Traced):
         patched = kustomizing.edit(unit, traced, values, renderer, read=read, numbers=numbers)
@@ -326,8 +328,6 @@ def _edited(
         return _Edited({(one.repository, one.change.path): one.change.after for one in patched.files})
     if traced is None:
         return known.refused or Refused(Reason.NOT_TRACED, f"nothing is known of how {unit.name} is rendered")
-    # one that was not moved to the unit's last file stands there already
-    overlay = any(value.slot.how_traced.startswith(IN_OVERLAY) for value in values)
     made = edits.edit(traced, values, renderer, read, numbers, derived=lenient, overlay=overlay)
     if isinstance(made, Refused):
         return made

@@ -142,7 +142,7 @@ def _noted_metrics(body: Mapping[str, object]) -> Sequence[object]:
     notes = _map(_map(body.get("metadata")).get("annotations"))
     text = _text(notes.get(_NOTES))
     try:
-        return _list(json.loads(text)) if text else ()
+        return _list(json.loads(text, parse_int=str, parse_float=str)) if text else ()
     except (ValueError, RecursionError):
         return ()
 

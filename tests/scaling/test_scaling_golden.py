@@ -53,7 +53,7 @@ def test_request_and_target_change_together(
 def world_of(case: dict[str, Any], files: Mapping[str, str], folder: Path) -> World:
     """With numbers that are easy to work out: 15 % of room over p95, a fifth down at a time."""
     (folder / "policies").mkdir()
-    (folder / "policies" / "plain.yaml").write_text(json.dumps(PLAIN))
+    (folder / "policies" / "plain.yaml").write_text(json.dumps({**PLAIN, **case.get("policy", {})}))
     used = list(map(_used, case["used"]))
     return World(folder, files, used, **{"policies": "policies", **case["settings"]})
 
