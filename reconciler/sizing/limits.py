@@ -176,6 +176,16 @@ def unwanted(case: Case) -> Refused | None:
     )
 
 
+def bends(case: Case, needs: tuple[Need, ...], request: int) -> bool:
+    """Whether the rule would make the pair equal, and the pod Guaranteed, so that it isn't followed."""
+    slot = case.limit_slot
+    if not case.holds_apart or slot is None or slot.refused or case.limit == 0:
+        return False
+    if rule(case) == "keep":
+        return request >= (case.limit or request + 1) - case.level.round_to
+    return request == (_added(case, needs, request) if case.limit is None else _wanted(case, needs, request))
+
+
 # ---------------------------------------------------------------------------------------------
 # Words
 # ---------------------------------------------------------------------------------------------

@@ -73,6 +73,9 @@ def _pod_stages(way: Way) -> list[Stage]:
     told = [Stage("namespace", None, words) for words in bounds.in_words(case)]
     if case.guaranteed:
         told.append(Stage("class", None, f"Guaranteed, and stays so: {limits.pair_in_words(case)}"))
+    if limits.bends(case, way.needs, way.target.value):
+        words = "Burstable, and stays so: request and limit are kept apart (qosClass: keep)"
+        told.append(Stage("class", None, words))
     found = devices.accelerators(case)
     if found:
         only = case.evidence.policy.sizing.accelerators == "raise"
@@ -242,6 +245,14 @@ def in_band_in_words(way: Way) -> str:
 def remembered_in_words(way: Way) -> str:
     """Lately less was needed, but not for long enough."""
     return f"{_measured(way)}; {_gives(way)}: that is too lately for less than the {_in_force(way.case)}"
+
+
+def spared_in_words(way: Way) -> str:
+    top = figure(way.case.resource, max(need.peak for need in way.needs))
+    return (
+        f"{_measured(way)}; an init container runs for moments, of which few are seen: "
+        f"nothing lowers it beneath twice its peak of {top}, and {_in_force(way.case)}"
+    )
 
 
 def bound_in_words(way: Way) -> str:
