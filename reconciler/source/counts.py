@@ -12,7 +12,7 @@ from reconciler.source.tracing.rendered import Path, Render
 from reconciler.source.yamledit import Document, decode, parse, where
 
 _REPLICAS: Final = ("spec", "replicas")
-_AUTOSCALER: Final = "HorizontalPodAutoscaler"
+_AUTOSCALERS: Final = ("HorizontalPodAutoscaler", "ScaledObject")
 
 
 class Count(NamedTuple):
@@ -57,7 +57,7 @@ def _standing(estate: Estate) -> Iterator[Count]:
             yield from _replicas(workload, files)
             for scaler in workload.scalers:
                 key = (workload.repository, scaler.path, scaler.line)
-                if scaler.kind == _AUTOSCALER and key not in seen:
+                if scaler.kind in _AUTOSCALERS and key not in seen:
                     seen.add(key)
                     yield from _targets(workload, scaler, files)
 

@@ -9,7 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trees import deployment, found_in, only
 
-from reconciler.source import scalers
+from reconciler.model import FIELDS, NewValue, Reason
+from reconciler.source import facts as records
+from reconciler.source import manifests, scalers
+from reconciler.source.rewrite import rewrite_values
+from reconciler.source.rows import scan_rows
 
 CONTAINERS = "        - {name: app, image: a}\n        - {name: log, image: b}\n"
 WEB = deployment(containers=CONTAINERS)
@@ -162,3 +166,156 @@ def test_no_shape_of_a_scaler_makes_it_raise(kind: str, body: object) -> None:
     if found is not None:
         for scaler in scalers.attach(found, ["app"], "a.yaml"):
             assert set(scaler.resources) <= {"cpu", "memory"}
+
+
+# -- what they aim for ----------------------------------------------------------------------------
+
+
+def _object(version: str, kind: str, spec: object) -> dict[str, object]:
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": "s"}, "spec": spec}
+
+
+def _aimed(version: str, kind: str, spec: dict[str, object]) -> list[tuple[str, str, str | None, object]]:
+    """Of each aim: the resource, whose, the per cent, and where they stand."""
+    body = {
+        "apiVersion": version,
+        "kind": kind,
+        "metadata": {"name": "s"},
+        "spec": {"scaleTargetRef": AIM, **spec},
+    }
+    (found,) = manifests.read(json.dumps(body).encode()).scalers
+    return [(aim.resource, aim.container, aim.percent, aim.keys) for aim in found.aims]
+
+
+def _metric(name: str, **target: object) -> dict[str, object]:
+    return {"type": "Resource", "resource": {"name": name, "target": target}}
+
+
+_WAY = ("spec", "metrics", 0, "resource", "target", "averageUtilization")
+AIMS: dict[str, tuple[str, dict[str, object], list[object]]] = {
+    "v2": (
+        "autoscaling/v2",
+        {"metrics": [_metric("cpu", type="Utilization", averageUtilization=60)]},
+        [("cpu", "*", "60", _WAY)],
+    ),
+    "v2 amount": (
+        "autoscaling/v2",
+        {"metrics": [_metric("memory", type="AverageValue", averageValue="1Gi")]},
+        [("memory", "*", None, ())],
+    ),
+    "the type says which counts": (
+        "autoscaling/v2",
+        {"metrics": [_metric("cpu", type="AverageValue", averageValue="1", averageUtilization=60)]},
+        [("cpu", "*", None, ())],
+    ),
+    "v2beta1": (
+        "autoscaling/v2beta1",
+        {"metrics": [{"type": "Resource", "resource": {"name": "cpu", "targetAverageUtilization": 50}}]},
+        [("cpu", "*", "50", ("spec", "metrics", 0, "resource", "targetAverageUtilization"))],
+    ),
+    "v1": (
+        "autoscaling/v1",
+        {"targetCPUUtilizationPercentage": 70},
+        [("cpu", "*", "70", ("spec", "targetCPUUtilizationPercentage"))],
+    ),
+    "nothing means 80": (
+        "autoscaling/v2",
+        {},
+        [("cpu", "*", "80", ("spec", "targetCPUUtilizationPercentage"))],
+    ),
+    "another resource, another metric": (
+        "autoscaling/v2",
+        {"metrics": [_metric("ephemeral-storage", averageUtilization=3), EXTERNAL, "cpu", None]},
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize(("version", "spec", "aims"), AIMS.values(), ids=AIMS)
+def test_what_a_horizontal_autoscaler_aims_for(version: str, spec: dict[str, object], aims: object) -> None:
+    assert _aimed(version, "HorizontalPodAutoscaler", spec) == aims
+
+
+def test_what_triggers_of_keda_aim_for() -> None:
+    triggers = [
+        {"type": "cron", "metadata": {"value": "60"}},
+        {"type": "cpu", "metricType": "Utilization", "metadata": {"value": "60"}},
+        {"type": "memory", "metadata": {"type": "Utilization", "value": "70", "containerName": "app"}},
+        {"type": "cpu", "metricType": "AverageValue", "metadata": {"value": "1"}},
+        {"type": "cpu", "metadata": {"value": "60"}},  # KEDA refuses it
+    ]
+    assert _aimed("keda.sh/v1alpha1", "ScaledObject", {"triggers": triggers}) == [
+        ("cpu", "*", "60", ("spec", "triggers", 1, "metadata", "value")),
+        ("memory", "app", "70", ("spec", "triggers", 2, "metadata", "value")),
+        ("cpu", "*", None, ()),
+    ]
+
+
+def test_targets_are_slots_of_the_containers_that_count() -> None:
+    metrics = [
+        _metric("cpu", averageUtilization=60),
+        {
+            "type": "ContainerResource",
+            "containerResource": {"name": "memory", "container": "log", "target": {"averageUtilization": 80}},
+        },
+    ]
+    body = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "s"},
+            "spec": {"scaleTargetRef": AIM, "metrics": metrics}}  # fmt: skip
+    found = found_in({"web.yaml": WEB, "scaler.json": json.dumps(body)})
+    app, log = only(found).containers
+    assert [(slot.field.value, slot.value) for slot in app.slots[len(FIELDS) :]] == [("target.cpu", "60")]
+    assert [(slot.field.value, slot.value) for slot in log.slots[len(FIELDS) :]] == [
+        ("target.cpu", "60"),
+        ("target.memory", "80"),
+    ]
+    assert app.slots[-1].consumers == (app.ref, log.ref)
+    assert log.slots[-1].consumers == (log.ref,)
+    rows = [row for row in scan_rows(found, targets=True) if row["field"].startswith("target.")]
+    assert [(row["container"], row["field"], row["path"], row["traced"]) for row in rows] == [
+        ("app", "target.cpu", "scaler.json", True),
+        ("log", "target.cpu", "scaler.json", True),
+        ("log", "target.memory", "scaler.json", True),
+    ]
+    assert len(scan_rows(found)) == 2 * len(FIELDS)
+
+
+@pytest.mark.parametrize("percent", ["080", "60%", "60.5", "-1", "0"])
+def test_a_target_that_is_no_whole_number_is_left_alone(percent: str) -> None:
+    text = (
+        WEB
+        + f"""---
+apiVersion: autoscaling/v1
+kind: HorizontalPodAutoscaler
+metadata: {{name: s}}
+spec: {{scaleTargetRef: {{kind: Deployment, name: web}}, targetCPUUtilizationPercentage: {percent}}}
+"""
+    )
+    slot = only(found_in({"web.yaml": text})).containers[0].slots[-1]
+    assert slot.refused is not None
+    assert slot.refused.reason is Reason.BAD_QUANTITY
+
+
+def test_what_a_cache_keeps_is_what_was_found() -> None:
+    metrics = [_metric("cpu", averageUtilization=60), _metric("memory", averageValue="1")]
+    body = _object("autoscaling/v2", "HorizontalPodAutoscaler", {"scaleTargetRef": AIM, "metrics": metrics})
+    facts = manifests.read(json.dumps(body).encode())
+    again = records.load(json.loads(json.dumps(records.dump(facts))))
+    assert tuple(again.scalers) == tuple(facts.scalers)
+
+
+def test_a_target_is_not_written_into_what_scales_another_one() -> None:
+    hpa = """apiVersion: autoscaling/v1
+kind: HorizontalPodAutoscaler
+metadata: {name: s}
+spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, targetCPUUtilizationPercentage: 60}
+"""
+    slot = only(found_in({"web.yaml": WEB, "hpa.yaml": hpa})).containers[0].slots[-1]
+    value = NewValue(slot, "75")
+    changed, refused = rewrite_values({"hpa.yaml": hpa.encode()}, [value])
+    assert refused is None
+    assert b"Percentage: 75}" in changed["hpa.yaml"].after
+    changed, refused = rewrite_values({"hpa.yaml": hpa.replace("web", "api").encode()}, [value])
+    assert not changed
+    assert refused is not None
+    assert refused.reason is Reason.UNPROVEN
+    assert "scales Deployment/api, not Deployment/web" in refused.detail
