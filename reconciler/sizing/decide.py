@@ -28,6 +28,7 @@ from reconciler.sizing import bounds, guards, hindsight, hpa, limits, runtimes, 
 from reconciler.sizing.band import beyond_band
 from reconciler.sizing.case import Case, open_case, slot_of
 from reconciler.sizing.estimate import Need, needs_of
+from reconciler.sizing.moments import by_peaks, is_spared, runs_for_moments, spared
 from reconciler.sizing.planned import with_planned
 from reconciler.sizing.target import Step, Way, step_of, target_of, way_of
 from reconciler.sizing.twins import needs_of_twins
@@ -62,14 +63,14 @@ def _rows(evidence: Evidence, slot: Slot) -> tuple[Decision, ...]:
     if isinstance(case, Refused):
         return (_keep(slot, outright or case),)
     refused = outright or guards.standing(case)
-    case = with_planned(case)
+    case = with_planned(by_peaks(case))
     needs = needs_of(case)
     twins = needs_of_twins(case, needs)
     if not needs and not twins:
         return (_keep(slot, refused or guards.without_usage(case)),)
     way = way_of(case, (*needs, *twins))
     if beyond_band(case, way.target.value) < 0:  # a longer memory than the one that raises
-        way = way_of(case, (*needs_of(case, lasting=True), *twins), lowering=True)
+        way = way_of(spared(case, needs), (*needs_of(case, lasting=True), *twins), lowering=True)
     verdict = refused or _weigh(way)
     if not needs and isinstance(verdict, Refused):
         verdict = refused or guards.without_usage(case)
@@ -150,7 +151,7 @@ def _alarms(case: Case, need: Need) -> tuple[str, ...]:
         return ()
     if need.kills:
         return (stages.killed_in_words(need),)
-    if need.usage.samples < guards.MIN_SAFETY_SAMPLES:
+    if need.usage.samples < guards.MIN_SAFETY_SAMPLES and not runs_for_moments(need.consumer):
         return ()
     found = []
     throttled = guards.throttled(case, need)
@@ -170,6 +171,8 @@ def _settled(way: Way) -> Refused:
         return Refused(Reason.IN_BAND, stages.in_band_in_words(way))
     if held is Reason.AT_FLOOR and case.peak_ahead:
         return Refused(Reason.PLANNED_PEAK, f"{case.peak_ahead.words}; {stages.bound_in_words(way)}")
+    if held is Reason.AT_FLOOR and is_spared(case, way.needs):
+        return Refused(Reason.INIT_CONTAINER, stages.spared_in_words(way))
     if held is not Reason.LIMIT_BELOW:
         return Refused(held, stages.bound_in_words(way))
     causes = (guards.throttled, guards.killed, guards.at_limit)

@@ -86,7 +86,7 @@ def _planned(case: Case, one: Due) -> Planned:
     seen = _then(case, start, end)
     missing = [consumer for consumer in seen if isinstance(consumer.usage, NoUsage)]
     unknown = "" if seen and not missing else f"nothing is known of the days from {_day(start)} a year before"
-    known = needs_of(case._replace(consumers=tuple(seen), peers=()))
+    known = needs_of(case._replace(consumers=tuple(seen), peers=()), lasting=True)
     wanted = largest_of(known).wanted if known else 0
     if wanted <= stated:
         return Planned(stated, _words(case, one, stated), unknown)

@@ -7,6 +7,7 @@ from itertools import pairwise
 from reconciler.model import Reason, Refused
 from reconciler.sizing.case import Case
 from reconciler.sizing.estimate import Need
+from reconciler.sizing.moments import runs_for_moments
 from reconciler.sizing.words import DAY, count, permille, span
 
 # Below this a percentile says nothing; daily jobs of twenty minutes pass it within two weeks.
@@ -24,10 +25,11 @@ def thin(case: Case, need: Need) -> Refused | None:
             f"and the policy wants {sizing.min_days}"
         )
         return Refused(Reason.THIN_EVIDENCE, detail)
-    if usage.samples < MIN_SAMPLES:
+    least = MIN_SAFETY_SAMPLES if runs_for_moments(need.consumer) else MIN_SAMPLES
+    if usage.samples < least:
         detail = (
             f"only {count(usage.samples, 'sample')} of {need.whose} within the window, "
-            f"and fewer than {MIN_SAMPLES} say little"
+            f"and fewer than {least} say little"
         )
         return Refused(Reason.THIN_EVIDENCE, detail)
     return None
@@ -35,7 +37,7 @@ def thin(case: Case, need: Need) -> Refused | None:
 
 def coverage(case: Case, need: Need) -> Refused | None:
     wanted, found = case.evidence.policy.sizing.min_coverage_permille, need.usage.coverage_permille
-    if found >= wanted:
+    if found >= wanted or runs_for_moments(need.consumer):
         return None
     return Refused(
         Reason.LOW_COVERAGE,
