@@ -38,7 +38,7 @@ def title_subject(group: Group) -> str:
 def body(group: Group, mode_words: str, memo: str) -> str:
     parts = [
         f"**{prose(verdict(group.changes))}**",
-        prose(worth.priced(group.changes)),
+        " ".join(map(prose, worth.priced(group.changes))),
         _table(group.changes),
         _why(group.changes),
         hindsight(group.changes),
@@ -157,14 +157,13 @@ def sparkline(values: Sequence[int], width: int = 28) -> str:
 
 
 def _why(changes: Sequence[Change]) -> str:
-    lines = [
-        f"- {code(str(first_consumer(change)))}: {prose(_reason(change))}" for change in changes[:MOST_ROWS]
-    ]
+    lines = [f"- {code(str(first_consumer(change)))}: {_reason(change)}" for change in changes[:MOST_ROWS]]
     return "\n".join(lines)
 
 
 def _reason(change: Change) -> str:
-    return f"{change.because}. {worth.sentence(change.worth)}" if change.worth else change.because
+    told = prose(change.because)
+    return f"{told}. {prose(worth.sentence(change.worth))}" if change.worth else told
 
 
 def _proofs(changes: Sequence[Change]) -> str:

@@ -49,11 +49,11 @@ def _in_turns(items: Iterable[tuple[T, Sequence[Change]]]) -> tuple[T, ...]:
         value = sum(_value(change) for change in changes if _currency(change) == currency)
         queues[_tier(changes), currency].append((-value, min(map(_name, changes)), item))
     placed = [
-        (tier, at, currency, item)
+        (tier, currency == "", at, currency, item)  # what has no price comes after what has one
         for (tier, currency), queue in queues.items()
         for at, (*_, item) in enumerate(sorted(queue, key=lambda one: one[:2]))
     ]
-    return tuple(item for *_, item in sorted(placed, key=lambda one: one[:3]))
+    return tuple(item for *_, item in sorted(placed, key=lambda one: one[:4]))
 
 
 def _tier(changes: Sequence[Change]) -> _Tier:

@@ -35,11 +35,11 @@ def sentence(worth: Worth) -> str:
     return f"{head}Risk: {worth.risk} ({worth.why})."
 
 
-def priced(changes: Iterable[Change]) -> str:
-    """At whose prices, and when the money is there; `""` where nothing has a price."""
+def priced(changes: Iterable[Change]) -> tuple[str, ...]:
+    """At whose prices, and when the money is there; nothing where nothing has a price."""
     known = [change.worth for change in changes if change.worth is not None]
     if not known:
-        return ""
+        return ()
     sources = " and ".join(dict.fromkeys(worth.source for worth in known))
     saves = any(worth.monthly.millionths < 0 for worth in known)
-    return f"Prices: {sources}. {WHEN_IT_IS_SAVED if saves else WHEN_IT_IS_PAID}"
+    return f"Prices: {sources}.", WHEN_IT_IS_SAVED if saves else WHEN_IT_IS_PAID

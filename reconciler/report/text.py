@@ -206,7 +206,7 @@ def _print_prices(out: Console, changes: Sequence[Change]) -> None:
     """A sum of money is worth what its prices are."""
     told = worth.priced(changes)
     if told:
-        out.print(Text(shown(told), style="dim"))
+        out.print(Text(shown(" ".join(told)), style="dim"))
 
 
 def _verdict(report: Report, left: int) -> str:
