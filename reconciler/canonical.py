@@ -43,6 +43,7 @@ _LATER: Final = frozenset(
         "percentage_heap",
         "planned",
         "pod_level",
+        "recent_days",
         "price",
         "qos_class",
         "quiet_days",

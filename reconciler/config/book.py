@@ -325,4 +325,7 @@ def _level(held: _Held, level: str) -> LevelPolicy:
         whole=level == "cpu" and value("whole"),
         fixed_heap=value("fixedHeap") if level == "memory" else "floor",
         percentage_heap=value("percentageHeap") if level == "memory" else "keep",
+        # Days are weighed only for whom it matters: a reading for all others stays one.
+        half_life_days=value("halfLife") if value("estimator") == "decayed" else 0,
+        recent_days=value("recent"),
     )

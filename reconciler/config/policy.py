@@ -61,12 +61,24 @@ def _bounded(low: int, high: int, words: str) -> AfterValidator:
 
 Globs = Annotated[tuple[Glob, ...], AfterValidator(_some)]
 PathGlobs = Annotated[tuple[Annotated[Glob, AfterValidator(_path_glob)], ...], AfterValidator(_some)]
-Estimator = Literal["percentile", "peak"]
+Estimator = Literal[
+    "auto", "percentile", "long-percentile", "worst-pod", "hour-of-week", "decayed",
+    "peak", "long-peak", "trend", "replayed",
+]  # fmt: skip
 Missing = Literal["add", "keep"]
 Headroom = Annotated[Percent, _bounded(0, 1000, "a headroom from 0% to 1000%")]
 
-_ESTIMATOR = "percentile: what a share of all samples stays under. peak: the highest sample."
-_PERCENTILE = "Which percentile, for estimator percentile: 95, or 99.5."
+_ESTIMATOR = (
+    "auto: long-percentile for CPU, long-peak for memory. percentile: what a share of all samples stays "
+    "under. long-percentile: the same, and never lowered beneath the busiest day's p95. worst-pod: the "
+    "percentile of the busiest pod. hour-of-week: the p95 of the busiest hour of any week. decayed: the "
+    "percentile, older days counting less. peak: the highest sample. long-peak: raised to the recent peak, "
+    "lowered to the window's. trend: the peak, and a leak isn't chased. replayed: what would have cost least "
+    "on the container's own days."
+)
+_PERCENTILE = "Which percentile, for the estimators that take one: 95, or 99.5."
+_HALF_LIFE = "After how long what was used counts half as much, for estimator decayed."
+_RECENT = "Days to whose peak estimator long-peak raises; it lowers to that of the whole window."
 _HEADROOM = "Added to the estimate."
 _FLOOR = "The request is never set lower than this."
 _CEILING = "The request is never set higher than this; null for no bound."
@@ -88,6 +100,10 @@ class CpuLevel(Limits):
 
     estimator: Estimator = Field(default=UNSET, description=_ESTIMATOR)
     percentile: Percentile = Field(default=UNSET, description=_PERCENTILE)
+    half_life: Annotated[Days, _bounded(1, 366, "from 1d to 366d")] = Field(
+        default=UNSET, description=_HALF_LIFE
+    )
+    recent: Annotated[Days, _bounded(1, 366, "from 1d to 366d")] = Field(default=UNSET, description=_RECENT)
     headroom: Headroom = Field(default=UNSET, description=_HEADROOM)
     floor: Annotated[Cpu, _bounded(1, 1 << 62, "at least 1m")] = Field(default=UNSET, description=_FLOOR)
     ceiling: Cpu | None = Field(default=None, description=_CEILING)
@@ -106,6 +122,10 @@ class MemoryLevel(Limits):
 
     estimator: Estimator = Field(default=UNSET, description=_ESTIMATOR)
     percentile: Percentile = Field(default=UNSET, description=_PERCENTILE)
+    half_life: Annotated[Days, _bounded(1, 366, "from 1d to 366d")] = Field(
+        default=UNSET, description=_HALF_LIFE
+    )
+    recent: Annotated[Days, _bounded(1, 366, "from 1d to 366d")] = Field(default=UNSET, description=_RECENT)
     headroom: Headroom = Field(default=UNSET, description=_HEADROOM)
     floor: Annotated[Memory, _bounded(1, 1 << 62, "at least 1 byte")] = Field(
         default=UNSET, description=_FLOOR

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
-from reconciler.model import Consumer, LevelPolicy, Sketch, Usage
+from reconciler.model import Consumer, Usage
 from reconciler.sizing.case import Case
+from reconciler.sizing.estimators import days_of, estimate, largest, named
 
 # An OOM kill proves a need above the limit of that time, by how much nobody knows. These are
 # the two steps the vertical pod autoscaler takes, and the larger one holds.
 OOM_EXTRA = 100 << 20
 OOM_PERCENT = 20
-
-
-def percentile(sketch: Sketch, policy: LevelPolicy) -> int:
-    return sketch.quantile(policy.percentile_permille)
-
-
-def peak(sketch: Sketch, policy: LevelPolicy) -> int:
-    return largest(sketch)
-
-
-def largest(sketch: Sketch) -> int:
-    """The peak; from the end, because the values ascend and there are hundreds."""
-    filled = zip(reversed(sketch.values), reversed(sketch.counts), strict=True)
-    return next((value for value, count in filled if count), 0)
-
-
-ESTIMATORS: dict[str, Callable[[Sketch, LevelPolicy], int]] = {"percentile": percentile, "peak": peak}
 
 
 class Need(NamedTuple):
@@ -37,6 +20,8 @@ class Need(NamedTuple):
     consumer: Consumer
     usage: Usage
     estimated: int  # by the estimator alone
+    words: str  # what that is: `p95 over 14 days`
+    reached: int  # what counts as being short already, when it is above the request
     level: int  # at least what stays resident
     roomy: int  # with headroom
     wanted: int  # at least what OOM kills prove
@@ -54,9 +39,12 @@ class Need(NamedTuple):
         return f"its peer {self.consumer.ref}" if self.is_peer else str(self.consumer.ref)
 
 
-def needs_of(case: Case) -> tuple[Need, ...]:
-    """One for each consumer with metrics, in the order of their names; then one for each peer."""
-    return tuple(_need(case, consumer, usage) for consumer, usage in case.measured)
+def needs_of(case: Case, *, lasting: bool = False) -> tuple[Need, ...]:
+    """One for each consumer with metrics, in the order of their names; then one for each peer.
+
+    `lasting` is what no request is lowered beneath: never less than what it is raised to.
+    """
+    return tuple(_need(case, consumer, usage, lasting) for consumer, usage in case.measured)
 
 
 def largest_of(needs: tuple[Need, ...]) -> Need:
@@ -64,21 +52,28 @@ def largest_of(needs: tuple[Need, ...]) -> Need:
     return max(needs, key=lambda need: need.wanted)
 
 
-def _need(case: Case, consumer: Consumer, usage: Usage) -> Need:
+def _need(case: Case, consumer: Consumer, usage: Usage, lasting: bool) -> Need:
     memory = case.resource == "memory"
-    sketch = usage.memory if memory else usage.cpu
-    top = largest(sketch)
-    estimated = ESTIMATORS[case.level.estimator](sketch, case.level)
-    level = max(estimated, usage.rss_max) if memory else estimated
+    top = largest(usage.memory if memory else usage.cpu)
+    found = estimate(usage, case.level, case.resource, lasting=lasting)
+    # What is resident at most may be as old as the window, where only the last days are asked for.
+    lately = memory and not lasting and _lately(case)
+    level = (
+        max(found.value, usage.rss_max) if memory and not (lately and usage.rss_max <= top) else found.value
+    )
     roomy = -(-level * (100 + case.level.headroom_percent) // 100)
     kills = sum(kill.kills for kill in usage.oom_kills) if memory else 0
     proven = _proven_by_kills(usage, top) if kills else 0
     killed_at = max((kill.limit for kill in usage.oom_kills if kill.kills), default=0) if memory else 0
-    days = sum(1 for day in usage.days if day.samples > 0)
     return Need(
-        consumer, usage, estimated, level, roomy, max(roomy, proven), top, kills, killed_at, days,
-        case.is_peer(consumer),
+        consumer, usage, found.value, found.words, top if memory and not lately else level, level, roomy,
+        max(roomy, proven), top, kills, killed_at, days_of(usage), case.is_peer(consumer),
     )  # fmt: skip
+
+
+def _lately(case: Case) -> bool:
+    """Whether a peak that is over for some time is no reason to raise."""
+    return named(case.level, case.resource) == "long-peak"
 
 
 def _proven_by_kills(usage: Usage, top: int) -> int:

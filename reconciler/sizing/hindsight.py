@@ -22,20 +22,23 @@ def of(case: Case, new: int) -> Hindsight | None:
     if not days:
         return None
     old = case.in_force
-    requests = [new] if old is None else [old, new]
-    found = [lived(case.resource, used, days, request) for request in requests]
-    return Hindsight(case.slot.field, days, len(used), None if old is None else found[0], found[-1])
+    requests = [new] if old is None else [new, old]
+    found = lived(case.resource, used, days, requests)
+    return Hindsight(case.slot.field, days, len(used), None if old is None else found[1], found[0])
 
 
-def lived(resource: str, used: Sequence[Usage], days: int, request: int) -> Lived:
-    """That request, over so many days altogether."""
-    if resource == "memory":
-        over, seconds = sum(day.memory_max > request for usage in used for day in usage.days), 0
-        sketches = [usage.memory for usage in used]
-    else:
-        over, seconds = 0, sum(_above(usage.cpu, request) * usage.step for usage in used) // days
-        sketches = [usage.cpu for usage in used]
-    return Lived(request, over, seconds, _slack(sketches, request))
+def lived(resource: str, used: Sequence[Usage], days: int, requests: Sequence[int]) -> list[Lived]:
+    """Each of these requests, over so many days altogether."""
+    memory = resource == "memory"
+    sketches = [usage.memory if memory else usage.cpu for usage in used]
+    samples = sum(sum(sketch.counts) for sketch in sketches)
+    total = sum(_total(sketch) for sketch in sketches)
+    found = []
+    for request in requests:
+        over = sum(day.memory_max > request for usage in used for day in usage.days) if memory else 0
+        seconds = 0 if memory else sum(_above(usage.cpu, request) * usage.step for usage in used) // days
+        found.append(Lived(request, over, seconds, _slack(total, samples * request)))
+    return found
 
 
 def _above(sketch: Sketch, request: int) -> int:
@@ -48,10 +51,7 @@ def _above(sketch: Sketch, request: int) -> int:
     return found
 
 
-def _slack(sketches: Sequence[Sketch], request: int) -> int:
-    samples = sum(sum(sketch.counts) for sketch in sketches)
-    used = sum(_total(sketch) for sketch in sketches)
-    requested = request * samples
+def _slack(used: int, requested: int) -> int:
     return (requested - used) * 1000 // requested if requested else 0
 
 
