@@ -7,9 +7,11 @@ returns its own.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import accumulate
 from typing import NamedTuple
 
 # ---------------------------------------------------------------------------------------------
@@ -423,13 +425,12 @@ class Sketch(NamedTuple):
 
     def quantile(self, permille: int) -> int:
         """The smallest value that at least `permille` of the samples do not pass; 0 when empty."""
-        wanted = -(-sum(self.counts) * permille // 1000)
-        seen = 0
-        for value, count in zip(self.values, self.counts, strict=True):
-            seen += count
-            if seen >= wanted:
-                return value
-        return 0
+        sums = list(accumulate(self.counts))
+        if not sums:
+            return 0
+        wanted = -(-sums[-1] * permille // 1000)
+        at = bisect_left(sums, wanted)
+        return self.values[at] if at < len(sums) else 0
 
 
 class DayPeaks(NamedTuple):

@@ -11,6 +11,7 @@ Rules:
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from reconciler.model import Field
@@ -103,6 +104,7 @@ def _is_cut(parts: _Parts, shift: int) -> bool:
     return ten < 0 and (parts.number << parts.two) % _ten_to(-ten) != 0
 
 
+@lru_cache(maxsize=1 << 14)  # a decision reads each text several times, and most manifests say the same
 def _parts(text: str, examples: str) -> _Parts:
     found = _FORM.fullmatch(text) if len(text) <= _LONGEST else None
     if found is None or not (found["whole"] or found["part"]):
@@ -234,10 +236,11 @@ def human_cpu(millicores: int) -> str:
     return f"{_tenths(millicores, 1000)} cores"
 
 
+@lru_cache(maxsize=1 << 14)
 def human_memory(size: int) -> str:
     """`412Mi`, `31.2Gi`: one decimal at most, and only from ten of a unit, or a whole one, on."""
     for unit in reversed(_BINARY):
-        one = _size_of(unit)
+        one = 1 << _BINARY[unit]
         if abs(size) >= one * 10 or (size and size % one == 0):
             return f"{_tenths(size, one)}{unit}"
     return str(size)

@@ -5,6 +5,7 @@ Counted from the very evidence of the decision: the peaks of days, and the sketc
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Final
 
@@ -42,13 +43,8 @@ def lived(resource: str, used: Sequence[Usage], days: int, requests: Sequence[in
 
 
 def _above(sketch: Sketch, request: int) -> int:
-    """Samples; from the end, where they are."""
-    found = 0
-    for value, often in zip(reversed(sketch.values), reversed(sketch.counts), strict=True):
-        if value <= request:
-            break
-        found += often
-    return found
+    """Samples."""
+    return sum(sketch.counts[bisect_right(sketch.values, request) :])
 
 
 def _slack(used: int, requested: int) -> int:

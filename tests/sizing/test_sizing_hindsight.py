@@ -98,7 +98,7 @@ def test_it_is_told_by_explain() -> None:
 @given(st.lists(st.integers(1, 2000), min_size=60, max_size=200), st.integers(1, 2500))
 def test_a_larger_request_is_passed_less_and_leaves_more(samples: list[int], request: int) -> None:
     usage = used(cpu=sketch(*samples))
-    one, other = (hindsight.lived("cpu", [usage], 14, each) for each in (request, request + 1))
+    one, other = hindsight.lived("cpu", [usage], 14, (request, request + 1))
     assert one.seconds_over >= other.seconds_over
     assert one.slack_permille <= other.slack_permille
     assert one.seconds_over == sum(sample > request for sample in samples) * 300 // 14
