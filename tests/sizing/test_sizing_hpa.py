@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,7 +31,7 @@ from reconciler.model import (
     Slot,
 )
 from reconciler.quantity import format_cpu, read
-from reconciler.sizing import decide, decide_all, explain, tell
+from reconciler.sizing import decide, decide_all, explain, hpa, tell
 
 WHOLE, OWN = Aim("cpu", "", True), Aim("cpu", "app", True)
 AMOUNT = Aim("cpu", "", False)
@@ -215,6 +217,14 @@ def test_explain_tells_of_the_autoscaler() -> None:
     assert "scales out at 60 % of 215m a pod" in "\n".join(tell(kept))
     (free, _) = explain(evidence(cpu="215m", consumers=(scaled(scaler(AMOUNT), targets=()),)))
     assert "aims for an amount of cpu" in "\n".join(tell(free))
+
+
+def test_the_example_of_the_docs_is_what_explain_says() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "autoscalers.md").read_text("utf-8")
+    (example,) = re.findall(r"```text\n(.*?)\n```", text, re.DOTALL)
+    assert example == "\n".join(tell(explain(evidence(cpu="500m", consumers=(scaled(),)))[0]))
+    assert f"below {hpa.LEAST} %" in text
+    assert f"above {hpa.MOST} %" in text
 
 
 def test_evidence_without_autoscalers_reads_as_it_always_did() -> None:
