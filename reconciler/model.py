@@ -176,7 +176,7 @@ class RuntimeOption(NamedTuple):
     """A size that a program is started with: what its command or its environment says of it.
 
     kind: heap | heap-start | heap-percent | native | direct | touched | soft-limit | no-gc | cache |
-    processors | workers | given, a variable of any name that says what the container is given |
+    cache-percent | processors | workers | given, a variable of any name that says what the container is given |
     unread | unread-count, of what can't be read.
     """
 

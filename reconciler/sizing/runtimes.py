@@ -21,7 +21,8 @@ LEAST_ROOM: Final = 64 << 20
 _QUARTER, _TENTH = 4, 10
 
 _FIXED: Final = ("heap", "heap-start", "cache")
-_OF_MEMORY: Final = (*_FIXED, "heap-percent", "native", "direct", "touched", "soft-limit", "no-gc", "unread")
+_SHARES: Final = ("heap-percent", "cache-percent")
+_OF_MEMORY: Final = (*_FIXED, *_SHARES, "native", "direct", "touched", "soft-limit", "no-gc", "unread")
 _OF_CPU: Final = ("processors", "workers", "unread-count")
 _FAR_ABOVE: Final = 4  # times the request; by less, threads share it well enough
 
@@ -68,7 +69,7 @@ def shares(options: Iterable[RuntimeOption]) -> tuple[RuntimeOption, ...]:
     return tuple(
         one
         for one in every
-        if one.kind == "heap-percent" or (one.kind in greedy and one.from_resources.endswith(".memory"))
+        if one.kind in _SHARES or (one.kind in greedy and one.from_resources.endswith(".memory"))
     )
 
 
@@ -108,8 +109,8 @@ def keeps_share(case: Case) -> Refused | None:
     one, option = found
     return Refused(
         Reason.PERCENTAGE_HEAP,
-        f"{option} of {one.ref} lets the heap grow with the memory that it is given, so what is used "
-        "doesn't say what is needed (percentageHeap: keep)",
+        f"{option} of {one.ref} takes a share of the memory that it is given, so what is used doesn't say "
+        "what is needed (percentageHeap: keep)",
     )
 
 
@@ -187,7 +188,7 @@ def _told(case: Case, option: RuntimeOption) -> str:
     if option.from_resources:
         unset = "" if option.amount or option.kind == "given" else ", which isn't set"
         return f"{words} follows {option.from_resources}{unset}"
-    if option.kind == "heap-percent":
+    if option.kind in _SHARES:
         of = "the limit" if case.limit else "the node's memory, as no limit is set"
         return f"{words} is a share of {of}"
     if _is_copy(case, option):
@@ -223,9 +224,10 @@ def consequences(case: Case, request: int, limit: int | None) -> Iterator[str]:
             words = str(option)
             if option.from_resources in moving:
                 told[f"{words} follows {option.from_resources}"] = None
-            elif limit is not None and option.kind == "heap-percent" and case.resource == "memory":
+            elif limit is not None and option.kind in _SHARES and case.resource == "memory":
                 side = "grows" if limit > (case.limit or 0) else "shrinks"
-                told[f"the heap {side} with the limit, by {words}"] = None
+                what = option.kind.partition("-")[0]
+                told[f"the {what} {side} with the limit, by {words}"] = None
             elif limit is not None and _is_copy(case, option):
                 told[f"{words} is a copy of the old limit, and stays as it is"] = None
     yield from told

@@ -41,6 +41,7 @@ def _flag(text: str) -> int | None:
 
 _HEAP = "heap"
 _PERCENT = "heap-percent"
+_CACHED = "cache-percent"
 
 JVM: Final[tuple[tuple[str, Rule], ...]] = (
     ("-Xmx", Rule("-Xmx", _HEAP, "heap", amounts.jvm)),
@@ -101,7 +102,7 @@ _BUFFERS: Final = _cache("shared_buffers", "postgres", amounts.postgres)
 _INNODB: Final = _cache("--innodb-buffer-pool-size", "innodb", amounts.binary_letter)
 _VM_BYTES: Final = _cache("-memory.allowedBytes", "allowed", amounts.any_unit)
 _VM_SHARE: Final = Rule(
-    "-memory.allowedPercent", "allowed share", _PERCENT, amounts.percent, beaten_by=("allowed",)
+    "-memory.allowedPercent", "allowed share", _CACHED, amounts.percent, beaten_by=("allowed",)
 )
 _MEMCACHED: Final = _cache("memcached -m", "memcached", amounts.whole_mebibytes, "memcached")
 _VARNISH: Final = _cache("varnishd -s malloc", "varnish", amounts.binary_letter, "varnishd", "varnish")
@@ -111,7 +112,7 @@ def _cockroach(flag: str) -> tuple[Rule, ...]:
     names = frozenset(("cockroach",))
     return (
         Rule(flag, flag, "cache", amounts.any_unit, programs=names),
-        Rule(flag, f"{flag} share", _PERCENT, _either_share, programs=names, beaten_by=(flag,)),
+        Rule(flag, f"{flag} share", _CACHED, _either_share, programs=names, beaten_by=(flag,)),
     )
 
 

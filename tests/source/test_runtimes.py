@@ -242,9 +242,9 @@ LINES = [
     ]),
     ("memcached, long", run("memcached", "--memory-limit=128"), [("memcached -m", "cache", 128 * MI)]),
     ("varnish", run("varnishd", "-F", "-s", "malloc,256m"), [("varnishd -s malloc", "cache", 256 * MI)]),
-    ("victoria", args("-memory.allowedPercent=80"), [("-memory.allowedPercent", "heap-percent", 800)]),
+    ("victoria", args("-memory.allowedPercent=80"), [("-memory.allowedPercent", "cache-percent", 800)]),
     ("cockroach", run("cockroach", "start", "--cache=25%", "--max-sql-memory=.25"), [
-        ("--cache", "heap-percent", 250), ("--max-sql-memory", "heap-percent", 250),
+        ("--cache", "cache-percent", 250), ("--max-sql-memory", "cache-percent", 250),
     ]),
     ("cockroach, fixed", run("cockroach", "start", "--cache=1GiB"), [("--cache", "cache", GI)]),
     # -- nothing, or nothing that can be read --
