@@ -66,12 +66,14 @@ def matchers_of(query: str) -> list[tuple[str, MatchOp, str]]:
     return found[0]
 
 
+@settings(deadline=None)
 @given(words)
 @example("\u2028")
 def test_a_text_is_read_as_what_was_written(value: str) -> None:
     assert matchers_of(f"x{{a={text(value)}}}") == [("a", MatchOp.Equal, value)]
 
 
+@settings(deadline=None)
 @given(st.lists(words, min_size=1, max_size=5), words)
 def test_a_pattern_matches_the_texts_it_was_made_of_and_nothing_else(values: list[str], other: str) -> None:
     ((_, op, found),) = matchers_of(f"x{{a=~{pattern(values)}}}")
@@ -80,6 +82,7 @@ def test_a_pattern_matches_the_texts_it_was_made_of_and_nothing_else(values: lis
     assert other in values or not re.fullmatch(found, other)
 
 
+@settings(deadline=None)
 @given(space=words, cluster=words, pod=words)
 def test_every_question_is_about_what_was_meant(space: str, cluster: str, pod: str) -> None:
     for labels in PRESETS.values():
@@ -105,6 +108,7 @@ def every_question(questions: Questions, space: str, pod: str) -> Iterator[str]:
         yield from [found] if isinstance(found, str) else found
 
 
+@settings(deadline=None)
 @given(st.lists(words, min_size=2, max_size=4), st.lists(words, min_size=1, max_size=3))
 def test_several_namespaces_and_pods_are_patterns(spaces: list[str], pods: list[str]) -> None:
     questions = Questions(Scope(""))
@@ -113,6 +117,7 @@ def test_several_namespaces_and_pods_are_patterns(spaces: list[str], pods: list[
     assert all(re.fullmatch(found["pod"], pod) for pod in pods)
 
 
+@settings(deadline=None)
 @given(st.lists(words, min_size=1, max_size=3), words)
 def test_where_lost_workloads_run_is_asked_by_their_names(names: list[str], other: str) -> None:
     found = {
@@ -140,6 +145,7 @@ def test_images_count_where_they_are_told() -> None:
         assert (("image", MatchOp.NotEqual, "") in matchers_of(query)) is found
 
 
+@settings(deadline=None)
 @given(st.integers(1, 3600), st.booleans())
 def test_windows_hold_enough_samples(interval: int, from_before: bool) -> None:
     assert rate_window(interval, from_before) >= max(300, 4 * interval)

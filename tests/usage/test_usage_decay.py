@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from servers.in_process import InProcess
 from servers.lives import Life, series_of, source_over
@@ -47,12 +47,14 @@ def read_back(folder: Path, days: int, half_life: int, end: int = MONDAY) -> Usa
 # ------------------------------------------------------------------------------------- the weights
 
 
+@settings(deadline=None)
 @given(st.integers(0, 400), st.integers(1, 400))
 def test_a_weight_is_the_nearest_whole_number(age: int, half_life: int) -> None:
     exact = WHOLE * 2 ** (-age / half_life)
     assert abs(weight(age, half_life) - exact) <= 0.5001 or (weight(age, half_life) == 1 and exact < 0.5)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 400), st.integers(1, 400))
 def test_older_days_never_weigh_more_and_a_longer_half_life_never_makes_them_lighter(
     age: int, half_life: int
