@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 import promql_parser
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from promql_parser import MatchOp, VectorSelector
 
