@@ -105,7 +105,8 @@ def _step_up(way: Way, current: int) -> Step:
     stepped = rounding.down_over(high, case.level.round_to, current)
     least = max(bounds.lowest(case, limit_falls=True).value, runtimes.floor(case, way.top.wanted))
     floor = min(value, rounding.up(least, case.level.round_to))
-    return Step(max(stepped, floor), percent)
+    found = max(stepped, floor)
+    return Step(found, percent if found < value else None)
 
 
 def _step_down(way: Way, current: int) -> Step:
