@@ -36,6 +36,8 @@ from reconciler.model import (
     Workload,
 )
 from reconciler.peers import MOST_PEERS, Hidden, Home, Peers, hidden
+from reconciler.pods import Pods
+from reconciler.pricing import Prices
 from reconciler.proposals.history import History
 from reconciler.sizing import decide
 from reconciler.usage.days import DAY
@@ -331,7 +333,7 @@ def test_one_on_the_line_may_be_a_peer_on_another() -> None:
     """The request's line feeds both, the limit's only one: there the other is a peer."""
     web, standby = at("web", "web-standby"), at("web-standby")
     found = subject_of(web, standby, peers="{names: [web, web-standby]}")
-    known = Known({}, {})
+    known = Known({}, {}, Pods(()), Prices())
     discovery = Discovery("deploy", "c", (web, standby))
     seen = evidence(found, known, discovery, History({}, {}), NOW)
     assert [one.ref.workload for one in seen.consumers] == ["web", "web-standby"]
@@ -379,7 +381,9 @@ def test_any_number_may_share_a_line() -> None:
     crowd = [at(name, *(other for other in names if other != name)) for name in names]
     found = subject_of(crowd[0], *crowd[1:], peers="{names: ['web-*']}")
     assert found.unseen == ""
-    seen = evidence(found, Known({}, {}), Discovery("deploy", "c", tuple(crowd)), History({}, {}), NOW)
+    seen = evidence(
+        found, Known({}, {}, Pods(()), Prices()), Discovery("deploy", "c", tuple(crowd)), History({}, {}), NOW
+    )
     assert len(seen.consumers) == 100
 
 

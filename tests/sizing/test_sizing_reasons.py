@@ -9,7 +9,10 @@ from typing import NamedTuple
 import pytest
 from sizing_evidence import (
     API,
+    DAY,
     MI,
+    NOW,
+    SIZING,
     WEB,
     changed,
     consumer,
@@ -30,8 +33,10 @@ from reconciler.model import (
     Keep,
     Mode,
     NoUsage,
+    PlannedPeak,
     Reason,
     Refused,
+    Restarts,
     Scaler,
 )
 from reconciler.sizing import decide
@@ -63,6 +68,10 @@ def lowered(**other: object) -> Evidence:
 
 def one(**other: object) -> tuple[object, ...]:
     return (consumer(used(**other)),)  # type: ignore[arg-type]
+
+
+def planned(given: Evidence, peak: PlannedPeak) -> Evidence:
+    return given._replace(policy=given.policy._replace(planned=(peak,)))
 
 
 CASES = (
@@ -409,6 +418,33 @@ CASES = (
         CPU,
         Reason.ACCELERATOR,
         "it has nvidia.com/gpu, beside which CPU and memory cost little",
+    ),
+    Case(
+        "nothing was heard of it for long",
+        lowered(
+            consumers=one(end=NOW - 9 * DAY), sizing=SIZING._replace(stale_after=7 * DAY, window_days=28)
+        ),
+        CPU,
+        Reason.STALE_METRICS,
+        "is 9 days old, and the policy wants one of the last 7 days",
+    ),
+    Case(
+        "it restarts since it was changed",
+        lowered(
+            consumers=one(restart_days=(Restarts(20_000 - 2, 5),)),
+            sizing=SIZING._replace(most_restarts=3),
+            last_changes=(changed(MEMORY, 7),),
+        ),
+        CPU,
+        Reason.RESTARTS,
+        "restarted 5 times on the 6 days after its last change, 7 days ago, and 0 times on the 7 days",
+    ),
+    Case(
+        "a peak is planned",
+        planned(evidence(cpu="2"), PlannedPeak(NOW, NOW + 7 * DAY, "sale", cpu=2000)),
+        CPU,
+        Reason.PLANNED_PEAK,
+        "sale from 2024-10-04 to 2024-10-10: 2000m is said to be needed",
     ),
     Case(
         "the pod as a whole sets it",
