@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import IO, Annotated, Any
 
 import typer
 from rich.text import Text
 
-from reconciler.commands.common import Exit, Output, OutputOption, errors_console, parse_now, print_json
-from reconciler.errors import Misconfigured
-from reconciler.images.choose import Chosen, NoChoice, choose
-from reconciler.images.reference import is_tag
+from reconciler.commands.common import (
+    Config,
+    Exit,
+    Output,
+    OutputOption,
+    errors_console,
+    parse_now,
+    print_json,
+)
+from reconciler.config import Settings, load_settings
+from reconciler.errors import Misconfigured, Problem
+from reconciler.images.choose import Chosen, NoChoice, choose, judge_all
+from reconciler.images.reference import BadReferenceError, image, is_tag
+from reconciler.images.registry.wire import UnreachableError
 from reconciler.images.rules import STRATEGIES, BadRuleError, Compiled, ImageRule, Level, Order, strategy
 from reconciler.report.diffs import shown
 from reconciler.report.rows import API_VERSION
 from reconciler.report.text import console, new_table, print_table
+from reconciler.wiring import found_settings, registries_of
 
-app = typer.Typer(help="Image tags: try a policy on a list of them.", no_args_is_help=True)
+app = typer.Typer(help="Image tags: which follows which, and what a registry has.", no_args_is_help=True)
 _MOST_TEXT = 64 << 20  # more than a million tags
-
-
-@app.callback()
-def _images() -> None:
-    pass
 
 
 @app.command("choose")
@@ -77,6 +84,53 @@ def choose_tag(
         _print_lost(found)
     if isinstance(found, NoChoice):
         raise typer.Exit(Exit.SOME_FAILED)
+
+
+@app.command("list")
+def list_tags(
+    name: Annotated[str, typer.Argument(metavar="IMAGE", help="As a manifest names it.")],
+    named: Annotated[str, typer.Option("--strategy", metavar="NAME", help="As for choose.")] = "auto",
+    range_: Annotated[str | None, typer.Option("--range", metavar="RANGE", help="As for choose.")] = None,
+    filter_: Annotated[str | None, typer.Option("--filter", metavar="RE", help="As for choose.")] = None,
+    extract: Annotated[str | None, typer.Option("--extract", metavar="TEXT", help="As for choose.")] = None,
+    order: Annotated[Order, typer.Option("--order", help="As for choose.")] = Order.ASCENDING,
+    level: Annotated[Level, typer.Option("--level", help="As for choose.")] = Level.MAJOR,
+    pre_releases: Annotated[bool, typer.Option("--pre-releases", help="As for choose.")] = False,
+    config: Config = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """List the tags of an image in its registry, with what a policy thinks of each.
+
+    With a tag, the image's own says which are of its kind; without, every tag is only listed.
+    """
+    rule = _rule(named, ImageRule(range=range_, filter=filter_, extract=extract, order=order, level=level,
+                                  pre_releases=pre_releases))  # fmt: skip
+    try:
+        wanted = image(name)
+    except BadReferenceError as bad:
+        raise Misconfigured("images list", f"{bad}.") from bad
+    asking = registries_of(_settings(config))
+    try:
+        tags = asking.repository(wanted).tags()
+    except UnreachableError as gone:
+        raise Problem("images list", f"{gone.words}.", whose=gone.whose) from gone
+    finally:
+        asking.close()
+    rows = judge_all(rule, wanted.tag, tags) if wanted.tag else [(tag, False, "") for tag in sorted(tags)]
+    if output is Output.JSON:
+        listed = [{"tag": tag, "fits": fits, "why": why} for tag, fits, why in rows]
+        print_json({"apiVersion": API_VERSION, "image": wanted.name, "current": wanted.tag, "tags": listed})
+        return
+    table = new_table("TAG", "FITS", "WHY")
+    for tag, fits, why in rows:
+        table.add_row(shown(tag), "yes" if fits else "", shown(why))
+    print_table(console(), table)
+
+
+def _settings(config: Path | None) -> Settings:
+    """Those that are found; without any, public registries can be asked."""
+    found = found_settings(config, Path.cwd())
+    return load_settings(found) if found is not None else Settings.for_clone(Path.cwd())
 
 
 def _rule(named: str, rule: ImageRule) -> ImageRule:

@@ -16,6 +16,8 @@ from pydantic import BaseModel, ValidationError
 from reconciler.config.metrics import Metrics
 from reconciler.config.metrics import contradictions as beside_each_other
 from reconciler.config.mistakes import nearest
+from reconciler.config.registries import ImageRegistry
+from reconciler.config.registries import contradictions as twice_named
 from reconciler.config.rendering import Registry
 from reconciler.config.settings import ArgoCD, Cluster, Forge, Repository, Settings, Unit
 
@@ -33,6 +35,7 @@ class Entries(NamedTuple):
     argocd: Sequence[ArgoCD | None]
     units: Sequence[Unit | None]
     registries: Sequence[Registry | None]
+    images: Sequence[ImageRegistry | None]
 
 
 def entries_of(settings: Settings) -> Entries:
@@ -44,6 +47,7 @@ def entries_of(settings: Settings) -> Entries:
         settings.argocd,
         settings.units,
         settings.rendering.registries,
+        settings.registries,
     )
 
 
@@ -59,6 +63,7 @@ def sound_entries(data: object, base: Path) -> Entries:
         _sound(ArgoCD, found.get("argocd"), base),
         _sound(Unit, found.get("units"), base),
         _sound(Registry, rendering.get("registries") if isinstance(rendering, dict) else None, base),
+        _sound(ImageRegistry, found.get("registries"), base),
     )
 
 
@@ -91,6 +96,7 @@ def contradictions(found: Entries) -> Iterator[tuple[Loc, str]]:
     yield from _forges(found.forges)
     yield from _references(found)
     yield from _registries(found.registries)
+    yield from twice_named(found.images)
 
 
 def _tokens(found: Entries) -> Iterator[tuple[Loc, str]]:

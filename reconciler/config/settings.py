@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, PrivateAttr, StrictBool, ValidationInfo, field_validator
 
 from reconciler.config import templates
 from reconciler.config.check import made
@@ -30,6 +30,7 @@ from reconciler.config.logins import WithToken
 from reconciler.config.metrics import Metrics
 from reconciler.config.paths import tidied
 from reconciler.config.prices import PriceRules
+from reconciler.config.registries import ImageRegistry
 from reconciler.config.rendering import Rendering
 from reconciler.model import Note
 
@@ -225,6 +226,12 @@ class Settings(Written):
         description="File with what `argocd app list -o json` says. Without: those in the repositories.",
     )
     rendering: Rendering = Field(default=Rendering(), description="How charts and overlays are rendered.")
+    registries: tuple[ImageRegistry, ...] = Field(
+        default=(), description="Registries of images: whom to ask, where, and as whom."
+    )
+    public_registries: StrictBool = Field(
+        default=True, description="Whether well-known public registries may be asked without being named."
+    )
     policies: File | None = Field(
         default=None, description="Folder of policies, or one file. Without: balanced."
     )

@@ -58,17 +58,11 @@ def choose(
     allowed: Collection[str] | None = None,
 ) -> Chosen | NoChoice:
     """`made` is when each tag was, for strategy newest. `allowed` is what others let through."""
-    try:
-        compiled = Compiled(rule)
-    except BadRuleError as bad:
-        return NoChoice(str(bad))
     if rule.strategy is Strategy.DIGEST:
         return _digest(current, tags)
-    judge = _judge_of(compiled, current, made or {})
-    if isinstance(judge, NoChoice):
-        return judge
-    judged = [_allowed(judge(tag), allowed) for tag in sorted({tag for tag in tags if is_tag(tag)})]
-    judged = [_no_other_name(one, current, judge(current)) for one in judged]
+    judged = _judged(rule, current, tags, made or {}, allowed)
+    if isinstance(judged, NoChoice):
+        return judged
     fit = [one for one in judged if one.order is not None]
     if not fit:
         why = f"none of {len(judged)} tags can follow {current}" if judged else "there are no tags"
@@ -77,6 +71,43 @@ def choose(
     best = fit[0]
     others = [one._replace(why=f"{best.tag} is newer") if one.order is not None else one for one in judged]
     return Chosen(best.tag, best.why, _nearest(others, best.tag), tuple(one.tag for one in fit))
+
+
+def judge_all(
+    rule: ImageRule, current: str, tags: Iterable[str], made: Mapping[str, int] | None = None
+) -> list[tuple[str, bool, str]]:
+    """Every tag, whether it could be chosen, and why (not): the best first, then those that came near."""
+    if rule.strategy is Strategy.DIGEST:
+        why = "its digest is followed"
+        return [(tag, tag == current, why if tag == current else "") for tag in sorted(tags)]
+    judged = _judged(rule, current, tags, made or {}, None)
+    if isinstance(judged, NoChoice):
+        return [(tag, False, judged.why) for tag in sorted(tags)]
+    fit = sorted((one for one in judged if one.order is not None), key=lambda one: (one.order, one.tag))
+    near = sorted((one for one in judged if one.order is None and one.rank is not None),
+                  key=lambda one: (one.rank, one.tag))  # fmt: skip
+    rest = sorted((one for one in judged if one.rank is None), key=lambda one: one.tag, reverse=True)
+    told = [one._replace(why="" if one is not fit[-1] else one.why) for one in fit]
+    return [(one.tag, one.order is not None, one.why) for one in reversed([*rest, *near, *told])]
+
+
+def _judged(
+    rule: ImageRule,
+    current: str,
+    tags: Iterable[str],
+    made: Mapping[str, int],
+    allowed: Collection[str] | None,
+) -> list[Judged] | NoChoice:
+    try:
+        compiled = Compiled(rule)
+    except BadRuleError as bad:
+        return NoChoice(str(bad))
+    judge = _judge_of(compiled, current, made)
+    if isinstance(judge, NoChoice):
+        return judge
+    now = judge(current)
+    judged = (_allowed(judge(tag), allowed) for tag in sorted({tag for tag in tags if is_tag(tag)}))
+    return [_no_other_name(one, current, now) for one in judged]
 
 
 def _allowed(one: Judged, allowed: Collection[str] | None) -> Judged:

@@ -4,6 +4,7 @@ from reconciler.wiring.jobs import Asked, job
 from reconciler.wiring.measuring import Sources, usage_sources
 from reconciler.wiring.metrics import state_of
 from reconciler.wiring.places import clone_url, found_settings, operators_policies
+from reconciler.wiring.registries import registries_of
 from reconciler.wiring.replaying import Replaying, replaying
 from reconciler.wiring.repositories import access_of, forge_of, local_repository
 from reconciler.wiring.surveys import FolderSurvey, folder_around, survey_folder
@@ -21,6 +22,7 @@ __all__ = [
     "job",
     "local_repository",
     "operators_policies",
+    "registries_of",
     "replaying",
     "state_of",
     "survey_folder",

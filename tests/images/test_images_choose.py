@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.images.choose import Chosen, NoChoice, choose
+from reconciler.images.choose import Chosen, NoChoice, choose, judge_all
 from reconciler.images.rules import BadRuleError, ImageRule, Level, Order, Strategy, strategy
 
 
@@ -259,3 +259,23 @@ def test_fifty_thousand_tags_are_nothing() -> None:
     assert isinstance(found, Chosen)
     assert found.tag == "1.249.199"
     assert time.process_time() - begun < 5
+
+
+def test_what_is_thought_of_every_tag() -> None:
+    told = judge_all(
+        ImageRule(level=Level.MINOR), "1.2.3", ["1.2.3", "latest", "1.3.0", "2.0.0", "1.2.2", "1.2.4"]
+    )
+    assert told == [
+        ("1.3.0", True, "it is the newest of the kind of 1.2.3"),
+        ("1.2.4", True, ""),
+        ("1.2.3", True, ""),
+        ("2.0.0", False, "it is another major version, and the policy's level is minor"),
+        ("1.2.2", False, "it is lower than 1.2.3"),
+        ("latest", False, "it isn't of the kind of 1.2.3"),
+    ]
+    assert [fits for _, fits, _ in judge_all(ImageRule(filter="("), "1", ["1", "2"])] == [False, False]
+    assert judge_all(ImageRule(strategy=Strategy.DIGEST), "b", ["a", "b"])[1] == (
+        "b",
+        True,
+        "its digest is followed",
+    )

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from servers import registries, small_registry
 
 _DOCS = Path(__file__).parents[2] / "docs" / "images.md"
 
@@ -26,6 +27,46 @@ def test_the_example_in_the_docs_is_what_is_printed() -> None:
     ended = _run(found["tags"].replace("\\n", "\n"), *found["rest"].split())
     assert ended.returncode == 0
     assert [line.rstrip() for line in ended.stdout.strip().splitlines()] == wanted.splitlines()
+
+
+def _list(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "reconciler", "images", "list", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=60, check=False)
+
+
+def test_a_registry_is_listed(registry_program: str, tmp_path: Path) -> None:
+    auth = registries.htpasswd(tmp_path / "auth")
+    registry, stop = registries.start(tmp_path / "registry", auth)
+    try:
+        key = small_registry.basic(registries.USER, registries.PASSWORD)
+        registry.push("team/app", registries.single(), ["1.0.0", "1.1.0", "2.0.0", "latest"], key)
+        (tmp_path / "login").write_text(f"{registries.USER}:{registries.PASSWORD}\n")
+        named = f"{{prefix: '{registry.host}', credentialsFile: login, plainHttp: true}}"
+        settings = f"apiVersion: reconciler/v1\nrepositories: [{{url: deploy}}]\nregistries: [{named}]\n"
+        (tmp_path / "reconcile.yaml").write_text(settings)
+        words = [f"{registry.host}/team/app:1.0.0", "--level", "minor", "-c", "reconcile.yaml"]
+        ended = _list(tmp_path, *words, "-o", "json")
+        assert ended.returncode == 0, ended.stderr
+        told = json.loads(ended.stdout)
+        assert [(one["tag"], one["fits"]) for one in told["tags"]] == [
+            ("1.1.0", True),
+            ("1.0.0", True),
+            ("2.0.0", False),
+            ("latest", False),
+        ]
+        (tmp_path / "login").write_text("other:w0rd\n")
+        ended = _list(tmp_path, *words)
+        assert ended.returncode == 2
+        assert "the login is refused" in ended.stderr
+        assert "w0rd" not in ended.stderr + ended.stdout
+    finally:
+        stop()
+
+
+def test_a_registry_nobody_allows_is_not_asked(tmp_path: Path) -> None:
+    ended = _list(tmp_path, "169.254.169.254/latest/meta-data")
+    assert ended.returncode == 2
+    assert "is no registry that may be asked" in ended.stderr
 
 
 def test_none_is_an_exit_code_and_a_reason() -> None:

@@ -24,6 +24,11 @@ class Asked(NamedTuple):
     path: str
     query: Mapping[str, list[str]]
     headers: Mapping[str, str]
+    body: bytes = b""
+
+    @property
+    def form(self) -> Mapping[str, list[str]]:
+        return parse_qs(self.body.decode())
 
     @property
     def key(self) -> str:
@@ -143,7 +148,8 @@ def running(server: SmallRegistry | TokenServer, host: str = "127.0.0.1") -> Ite
         def _do(self) -> None:
             parts = urlsplit(self.path)
             headers = {name.lower(): value for name, value in self.headers.items()}
-            said = server.answer(Asked(self.command, parts.path, parse_qs(parts.query), headers))
+            body = self.rfile.read(int(headers.get("content-length", "0")))
+            said = server.answer(Asked(self.command, parts.path, parse_qs(parts.query), headers, body))
             self.send_response(said.status)
             for name, value in said.headers.items():
                 self.send_header(name, value)

@@ -30,7 +30,7 @@ _KNOWN: Final = {"registry-1.docker.io": ("auth.docker.io",)}
 
 
 class Login(NamedTuple):
-    """A name and a password; without a name the password is a token for the server of tokens."""
+    """A name and a password; without a name it is a token that opens the server of tokens."""
 
     user: str
     password: Secret
@@ -126,11 +126,9 @@ class Keys:
     def _with_token(self, wanted: Challenge, scope: str, login: Login | None) -> str:
         where = self._realm(wanted.realm)
         words = {"service": wanted.service, "scope": wanted.scope or scope}
-        query = urlencode({name: text for name, text in words.items() if text})
-        url = f"{wanted.realm}{'&' if '?' in wanted.realm else '?'}{query}"
+        asked = {name: text for name, text in words.items() if text}
         private = where.scheme == "https" or where.host in _LOOPBACK
-        headers = {"Authorization": login.basic()} if login is not None and private else {}
-        answer = self._wire.ask("GET", url, {"Accept": "application/json", **headers}, _MOST)
+        answer = self._asked_for(wanted.realm, asked, login if private else None)
         token, seconds = _token(answer)
         if not token:
             whose = Whose.YOURS if answer.status in (401, 403) else Whose.THEIRS
@@ -139,6 +137,17 @@ class Keys:
         with self._turn:
             self._tokens[scope] = (f"Bearer {token}", self._clock() + max(seconds - _SPARE, seconds / 2))
             return f"Bearer {token}"
+
+    def _asked_for(self, realm: str, asked: dict[str, str], login: Login | None) -> Answer:
+        accept = {"Accept": "application/json"}
+        if login is not None and not login.user:
+            form = {"grant_type": "refresh_token", "client_id": "reconciler", **asked}
+            body = urlencode({**form, "refresh_token": login.password.reveal()}).encode()
+            kind = {"Content-Type": "application/x-www-form-urlencoded"}
+            return self._wire.ask("POST", realm, {**accept, **kind}, _MOST, body)
+        key = {"Authorization": login.basic()} if login is not None else {}
+        url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(asked)}"
+        return self._wire.ask("GET", url, {**accept, **key}, _MOST)
 
     def _realm(self, realm: str) -> Origin:
         """The server of tokens, when it is one that this registry may send us to."""

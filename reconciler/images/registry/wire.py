@@ -48,6 +48,14 @@ class Origin(NamedTuple):
     port: int
 
 
+class _Question(NamedTuple):
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    most: int  # bytes of the answer
+    body: bytes | None
+
+
 def origin(url: str) -> Origin:
     """Where an address leads; UnreachableError for one that no request can be sent to."""
     try:
@@ -76,15 +84,17 @@ class Wire:
         self._turn = threading.Lock()
         self._idle: dict[Origin, list[http.client.HTTPConnection]] = {}
 
-    def ask(self, method: str, url: str, headers: Mapping[str, str], most: int) -> Answer:
+    def ask(
+        self, method: str, url: str, headers: Mapping[str, str], most: int, body: bytes | None = None
+    ) -> Answer:
         where = origin(url)
         kept = self._kept(where)
         if kept is not None:
             with suppress(*_STALE):  # the server had closed it meanwhile
-                return self._asked(kept, where, method, url, headers, most)
+                return self._asked(kept, where, _Question(method, url, headers, most, body))
         fresh = self._opened(where, url)
         try:
-            return self._asked(fresh, where, method, url, headers, most)
+            return self._asked(fresh, where, _Question(method, url, headers, most, body))
         except _STALE:
             raise UnreachableError(f"{shown(url)} breaks the connection off") from None
 
@@ -108,15 +118,8 @@ class Wire:
                 return
         connection.close()
 
-    def _asked(
-        self,
-        connection: http.client.HTTPConnection,
-        where: Origin,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        most: int,
-    ) -> Answer:
+    def _asked(self, connection: http.client.HTTPConnection, where: Origin, asked: _Question) -> Answer:
+        url, most = asked.url, asked.most
         late = threading.Event()
 
         def cut() -> None:
@@ -127,7 +130,7 @@ class Wire:
 
         try:
             with alarm(self._seconds, cut):
-                answer, body = _told(connection, method, self._target(where, url), headers, most)
+                answer, body = _told(connection, self._target(where, url), asked)
         except _STALE as error:
             connection.close()
             if late.is_set() or isinstance(error, ConnectionRefusedError):
@@ -189,18 +192,17 @@ class Wire:
 
 
 def _told(
-    connection: http.client.HTTPConnection, method: str, target: str, headers: Mapping[str, str], most: int
+    connection: http.client.HTTPConnection, target: str, asked: _Question
 ) -> tuple[http.client.HTTPResponse, bytes | None]:
-    connection.request(
-        method, target, headers={"User-Agent": "reconciler", "Accept-Encoding": "identity", **headers}
-    )
+    usual = {"User-Agent": "reconciler", "Accept-Encoding": "identity"}
+    connection.request(asked.method, target, body=asked.body, headers={**usual, **asked.headers})
     answer = connection.getresponse()
     body = bytearray()
     while piece := answer.read1(_CHUNK):
         body += piece
-        if len(body) > most:
+        if len(body) > asked.most:
             return answer, None
-    if answer.length and method != "HEAD":
+    if answer.length and asked.method != "HEAD":
         raise ConnectionError("the answer breaks off")
     answer.close()  # read to its end, it leaves its connection to the next
     return answer, bytes(body)
