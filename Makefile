@@ -36,7 +36,7 @@ test: lint ## lint, then every test, with real servers (ARGS goes to pytest)
 	@.ci/tools
 	@$(BIN)/python -m pytest -n auto --dist worksteal -rs $(ARGS)
 
-bench: setup ## every promise about speed, against the obvious alternative
+bench: setup ## every promise about speed, against the obvious alternative; those of sizing with TRACES=FILE
 	@.ci/bench
 
 corpus: setup ## how much of a folder of charts is traced: make corpus CHARTS=DIR (ARGS=--prove-all edits every container)
