@@ -115,8 +115,8 @@ def keeps_share(case: Case) -> Refused | None:
 
 
 def limit_refused(case: Case, new: int | None) -> Refused | None:
-    """Why a memory limit isn't lowered that far."""
-    if case.resource != "memory" or new is None or not case.limit or new >= case.limit:
+    """Why a memory limit isn't lowered that far, nor added where there was none."""
+    if case.resource != "memory" or new is None or (case.limit and new >= case.limit):
         return None
     share = keeps_share(case)
     if share is not None:

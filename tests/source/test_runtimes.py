@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -472,3 +474,26 @@ def test_what_is_passed_over_unread_has_nothing_to_read() -> None:
 
     assert [name for name in names if not runtimes.may_matter(name)] == []
     assert not runtimes.may_matter("image: nginx:1.27\nenv:\n- name: LOG_LEVEL\n  value: info\n")
+
+
+def test_every_option_is_in_the_docs_and_nothing_else() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "runtimes.md").read_text("utf-8")
+    table = text.partition("## Every option")[2]
+    named = {name for name in re.findall(r"`([^`]+)`", table) if not re.fullmatch(r"[0-9.%].*", name)}
+    known = {*options.BY_VARIABLE, *options.BY_FLAG, *(prefix.rstrip("=") for prefix, _ in options.JVM)}
+
+    assert known - named == set()
+    written = {
+        "2g",
+        "auto",
+        "off",
+        "C800000",
+        "limits.memory",
+        "resourceFieldRef",
+        ".25",
+        "-s malloc,256m",
+        "-g",
+    }
+    sonar = {"SONAR_WEB_JAVAOPTS", "SONAR_CE_JAVAOPTS", "SONAR_SEARCH_JAVAOPTS"}
+    units = {"256m", "MiB", "Mi", "-s malloc,256m"}
+    assert named - known - written - sonar - units == set()
