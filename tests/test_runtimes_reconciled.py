@@ -96,6 +96,8 @@ def test_manifests_with_their_config_maps(tmp_path: Path) -> None:
     change = row(report, "heap")
     assert isinstance(change, Change)
     assert "-Xmx1g (env JAVA_OPTS) and the room beside it can fill 1280Mi" in change.because
+    (proposal,) = report.proposals
+    assert "started with `-Xmx1g (env JAVA_OPTS)`;" in proposal.body
     mapped = row(report, "mapped")
     assert isinstance(mapped, Change)
     assert "-Xmx2g (ConfigMap settings: JAVA_OPTS)" in mapped.because

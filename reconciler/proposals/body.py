@@ -18,6 +18,7 @@ from reconciler.quantity import human_cpu, human_memory, read
 # Forges cut off or refuse longer bodies; the least important parts are left out first.
 MOST_ROWS = 60
 MOST_PEERS = 6
+MOST_OPTIONS = 6
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -206,12 +207,24 @@ def _evidence(changes: Sequence[Change]) -> str:
         digest = code(fingerprint(change.evidence)[:16])
         peers = _peers(change.evidence.peers)
         words = f"evidence {digest}, policies {policies}{'; sized with its peers:' if peers else ''}"
-        lines = [f"- {code(str(first_consumer(change)))}: {seen}", words, *peers]
+        lines = [
+            f"- {code(str(first_consumer(change)))}: {seen}",
+            *_started(change.evidence.fed),
+            words,
+            *peers,
+        ]
         if change.evidence.twins:
             why = "taken from its twins, as it has too little history of its own:"
             lines += [f"- {why}", *(f"  {line}" for line in _peers(change.evidence.twins))]
         told["\n  ".join(lines)] = None
     return "\n".join(["<details><summary>Evidence</summary>", "", *told, "", "</details>"])
+
+
+def _started(fed: Sequence[Consumer]) -> list[str]:
+    """The heaps and threads that its programs are started with."""
+    told = [code(str(option)) for option in dict.fromkeys(one for each in fed for one in each.runtime)]
+    more = f" and {len(told) - MOST_OPTIONS} more" if len(told) > MOST_OPTIONS else ""
+    return [f"started with {', '.join(told[:MOST_OPTIONS])}{more};"] if told else []
 
 
 def _peers(peers: Sequence[Consumer]) -> list[str]:
