@@ -7,10 +7,10 @@ is converted: amounts of two currencies are never added or compared.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from reconciler.model import Amount, Price
+from reconciler.model import Amount, Price, Worth
 
 __all__ = [
     "ASSUMED",
@@ -20,9 +20,11 @@ __all__ = [
     "Price",
     "a_month",
     "amount",
+    "clause",
     "currency",
     "millionths",
     "monthly",
+    "sentence",
     "sums",
     "words",
 ]
@@ -133,3 +135,19 @@ def _figure(coins: int, coin: int, name: str) -> str:
 def a_month(amounts: Iterable[Amount]) -> str:
     """`$12.40 a month`; of several currencies `3.00 EUR and $12.40 a month`."""
     return f"{' and '.join(words(one) for one in sums(amounts))} a month"
+
+
+def clause(amounts: Sequence[Amount]) -> str:
+    """`saves $12.40 a month`, `costs 3.00 EUR a month`; of several currencies both. `""` without any."""
+    told = []
+    for verb, sign in (("saves", -1), ("costs", 1)):
+        some = [Amount(abs(one.millionths), one.currency) for one in amounts if sign * one.millionths > 0]
+        told += [f"{verb} {a_month(some)}"] if some else []
+    return " and ".join(told)
+
+
+def sentence(worth: Worth) -> str:
+    """`Saves $12.40 a month. Risk: low (31 % above the peak of 14 days).`"""
+    moved = clause([worth.monthly])
+    head = f"{moved[:1].upper()}{moved[1:]}. " if moved else ""
+    return f"{head}Risk: {worth.risk} ({worth.why})."

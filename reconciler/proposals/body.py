@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from reconciler import money
 from reconciler.model import Change, ChangeClass, Consumer, Field, Proof, Slot, Usage
 from reconciler.proposals import worth
 from reconciler.proposals.group import Group, fingerprint, first_consumer, others_on, whom
@@ -84,7 +85,7 @@ def verdict(changes: Sequence[Change]) -> str:
         if parts:
             told.append(f"{verb} {' and '.join(parts)}")
     amount = ", ".join(told) or "moves no total"
-    moved = worth.clause(worth.monthly(changes))
+    moved = money.clause(worth.monthly(changes))
     return f"{amount[:1].upper()}{amount[1:]} of requests over all replicas{f', {moved}' if moved else ''}"
 
 
@@ -164,7 +165,7 @@ def _why(changes: Sequence[Change]) -> str:
 
 def _reason(change: Change) -> str:
     told = prose(change.because)
-    return f"{told}. {prose(worth.sentence(change.worth))}" if change.worth else told
+    return f"{told}. {prose(money.sentence(change.worth))}" if change.worth else told
 
 
 def _proofs(changes: Sequence[Change]) -> str:

@@ -177,6 +177,7 @@ def explanation(found: Explanation, evidence: Evidence) -> dict[str, Any]:
             "because": row.because,
             "new": {value.slot.field.value: value.new for value in row.values},
             "hindsight": _hindsight(row.hindsight, row.values[0].slot),
+            **_worth(row, row.values[0].slot),
         }
     )
     return {

@@ -15,6 +15,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from reconciler import money
 from reconciler.model import Action, Change, Do, Failure, Keep, Note, Report
 from reconciler.proposals import worth
 from reconciler.proposals.body import proof_words, verdict
@@ -108,7 +109,7 @@ def _print_changes(out: Console, changes: Sequence[Change]) -> None:
             out.print(Text.assemble(f"  {field}  {now} → ", (then, "bold"), (shown(where), "cyan")))
         out.print(Padding(Text(shown(change.because), style="dim"), (0, 0, 0, 2), expand=False))
         if change.worth is not None:
-            told = Text(shown(worth.sentence(change.worth)), style="dim")
+            told = Text(shown(money.sentence(change.worth)), style="dim")
             out.print(Padding(told, (0, 0, 0, 2), expand=False))
     out.print()
     _print_proofs(out, changes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from reconciler import money
 from reconciler.model import Change, Decision, Evidence, Field, Keep, Slot, Stage
 from reconciler.sizing import hindsight
 from reconciler.sizing.decide import decide
@@ -46,8 +47,9 @@ def tell(explanation: Explanation) -> tuple[str, ...]:
 def _outcome(row: Decision) -> tuple[str, ...]:
     if isinstance(row, Keep):
         return (f"  kept: {row.reason}", f"    {row.detail}")
-    lived = [f"    {hindsight.words(row.hindsight)}"] if row.hindsight is not None else []
-    return (*(_changed(row, index) for index in range(len(row.values))), f"    {row.because}", *lived)
+    told = [f"    {money.sentence(row.worth)}"] if row.worth is not None else []
+    told += [f"    {hindsight.words(row.hindsight)}"] if row.hindsight is not None else []
+    return (*(_changed(row, index) for index in range(len(row.values))), f"    {row.because}", *told)
 
 
 def _changed(row: Change, index: int) -> str:
