@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from past import MI, START, past
 
+from reconciler.backtest import krr
 from reconciler.backtest.advice import Requests
 from reconciler.backtest.krr import quantile, rounded_cpu, rounded_memory, simple, simple_limit
 
@@ -44,6 +45,22 @@ def test_fewer_than_100_points_give_no_answer() -> None:
     history = past(memory=[400 * MI] * 6)
     assert simple(history).advise(START + 4, before, ()) == before
     assert simple(history).advise(START + 5, before, ()) == Requests(100, 460 * MI)
+
+
+def test_points_are_those_of_all_pods_together() -> None:
+    """60 of each are enough, as long as there are 100 altogether."""
+    history = past(memory=[400 * MI] * 6)
+    two = replace(history, pod=np.arange(len(history.time)) % 2)
+    assert len(two.time) // 2 < 100
+    assert simple(two).advise(START + 5, Requests(), ()).cpu == 100
+
+
+def test_its_constants_are_the_published_ones() -> None:
+    """Of `strategies/simple.py`, `strategies/simple_limit.py` and `models/config.py`."""
+    assert (krr.CPU_PERCENTILE, krr.LIMIT_STRATEGY_CPU_PERCENTILE) == (0.95, 0.66)
+    assert (krr.MEMORY_BUFFER_PERCENT, krr.POINTS_REQUIRED) == (15, 100)
+    assert krr.HISTORY_DAYS * 24 == 336
+    assert (krr.LEAST_MILLICORES, krr.LEAST_BYTES) == (10, 100 * MI)
 
 
 def test_simple_takes_the_worst_pod_and_simple_limit_all_samples() -> None:

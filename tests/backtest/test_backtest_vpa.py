@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from past import MI, START, past
 
+from reconciler.backtest import vpa
 from reconciler.backtest.advice import Requests
-from reconciler.backtest.histogram import CPU, MEMORY
+from reconciler.backtest.histogram import CPU, EPSILON, MEMORY
 from reconciler.backtest.vpa import LARGEST_AMOUNT, Vpa, confidence, estimate, oom_sample
 from reconciler.model import OomKill
 
@@ -117,3 +119,41 @@ def test_a_cpu_sample_weighs_half_as_much_a_day_later() -> None:
     assert late.cpu is not None
     assert soon.cpu > 1000
     assert late.cpu < 200  # of 6 days the four quiet ones weigh 15/16
+
+
+def test_its_constants_are_the_published_ones() -> None:
+    """Of the recommender's flags and of `model/aggregations_config.go`."""
+    assert (vpa.TARGET, vpa.LOWER, vpa.UPPER, vpa.MARGIN) == (0.9, 0.5, 0.95, 0.15)
+    assert (vpa.POD_LEAST_MILLICORES, vpa.POD_LEAST_BYTES) == (25, 250 * MI)
+    assert (vpa.OOM_EXTRA, vpa.OOM_RATIO) == (100 * MI, 1.2)
+    assert (vpa.HALF_LIFE, vpa.CPU_SAMPLE_WEIGHT, EPSILON) == (86_400, 0.1, 0.0001)
+    assert (CPU.first, CPU.most, MEMORY.first, MEMORY.most) == (0.01, 1000, 1e7, 1e12)
+
+
+def test_a_kill_is_one_sample_among_others() -> None:
+    """Of ten pods that have 400 MiB, one is killed at 400: nine tenths still lie below, and so does P90."""
+    history = past(memory=[400 * MI] * 3)
+    ten = replace(
+        history,
+        time=np.repeat(history.time, 10),
+        pod=np.tile(np.arange(10), len(history.time)),
+        cpu=np.repeat(history.cpu, 10),
+        memory=np.repeat(history.memory, 10),
+    )
+    calm = Vpa(ten).advise(START + 2, Requests(), ())
+    killed = Vpa(ten).advise(START + 2, Requests(), (OomKill(START + 1, 1, 400 * MI),))
+    assert killed.memory == calm.memory
+
+
+def test_a_kill_counts_from_the_request_where_that_was_more_than_the_peak() -> None:
+    history = past(memory=[100 * MI] * 4)
+    killed = Vpa(history).advise(START + 3, Requests(), (OomKill(START + 2, 1, 1000 * MI),))
+    assert killed.memory is not None
+    assert killed.memory >= 1200 * MI * 1.15 * 0.999
+
+
+def test_an_amount_is_cut_off_at_every_step() -> None:
+    """Whole millicores before and after the margin, as its int64 amounts."""
+    weights = weighing(CPU, *[1.0] * 10)
+    level = CPU.percentile(weights, 0.9)
+    assert estimate(CPU, weights, 1000, 0, 8.0).target == int(int(level * 1000) * 1.15)
