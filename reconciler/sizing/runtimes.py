@@ -91,6 +91,8 @@ def floor(case: Case, wanted: int) -> int:
     """
     if case.resource != "memory" or case.level.fixed_heap == "ignore":
         return 0
+    if not any(one.runtime for one in case.consumers):
+        return 0
     fixed = max((least(one.runtime) for one in case.consumers), default=0)
     held = max((soft(one.runtime) for one in case.consumers), default=0)
     if case.level.fixed_heap == "hold":
@@ -166,8 +168,9 @@ def stage_in_words(case: Case) -> str:
             if _concerns(option, case.resource):
                 told[_told(case, option)] = None
     if case.resource == "memory" and any(least(one.runtime) for one in case.consumers):
-        told[floor_in_words(case)] = None
-        told |= dict.fromkeys(_above_limit(case))
+        needed = floor_in_words(case)
+        rest = (words for words in told if words not in needed)  # named there already
+        told = dict.fromkeys((needed, *rest, *_above_limit(case)))
     return "; ".join(told)
 
 

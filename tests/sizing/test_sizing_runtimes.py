@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sizing_evidence import API, DAY, MI, NOW, SIZING, WEB, consumer, evidence, flat, killed, used
 
 from reconciler.model import Change, Evidence, Field, Keep, LastChange, Reason, RuntimeOption
+from reconciler.quantity import human_memory, parse_memory
 from reconciler.sizing import decide, explain, runtimes, tell
 
 GI = 1 << 30
@@ -271,6 +275,17 @@ def test_a_limit_isnt_lowered_below_a_heap() -> None:
     assert runtimes.limit_refused(of(started(XMX, memory_limit="1Gi")), 1500 * MI) is None  # a raise helps
 
 
+def test_a_limit_that_a_heap_doesnt_fit_into_isnt_added_and_stops_no_alarm() -> None:
+    adding = policy(fixed_heap="hold", limit="equal", missing_limit="add")
+    calm = of_memory(started(XMX, memory="1Gi", use=950 * MI, **adding))
+    assert isinstance(calm, Keep)
+    assert calm.reason is Reason.HEAP_ABOVE_LIMIT
+
+    pressed = of_memory(started(XMX, memory="1Gi", use=1500 * MI, **adding))
+    assert isinstance(pressed, Change)
+    assert [value.slot.field for value in pressed.values] == [Field.MEMORY_REQUEST]
+
+
 def test_a_limit_that_a_heap_takes_a_share_of_isnt_lowered() -> None:
     refused = runtimes.limit_refused(of(started(SHARE, memory_limit="8Gi")), 4 * GI)
 
@@ -374,3 +389,32 @@ def test_a_change_waits_for_its_cool_down_as_ever() -> None:
     assert isinstance(row, Keep)
     assert row.reason is Reason.COOL_DOWN
     assert WEB in {one.ref for one in started(XMX).consumers}
+
+
+# --------------------------------------------------------------------------------------- docs
+
+DOCS = (Path(__file__).parents[2] / "docs" / "runtimes.md").read_text("utf-8")
+
+
+def test_the_rooms_in_the_docs_are_those_that_are_worked_out() -> None:
+    rows = re.findall(r"^\| ([0-9]+[MG]i) \| ([0-9.]+[MG]i) \| ([0-9.]+[MG]i) \|$", DOCS, re.MULTILINE)
+    sizes = [parse_memory(size) for size, _, _ in rows]
+
+    assert len(rows) == 6
+    shown = [
+        (human_memory(runtimes.room(size)), human_memory(runtimes.least([heap(size)]))) for size in sizes
+    ]
+    assert [(beside, least) for _, beside, least in rows] == shown
+
+
+def test_the_examples_in_the_docs_are_the_programs_words() -> None:
+    (line,) = re.findall(r"^    runtime +(.*)$", DOCS, re.MULTILINE)
+
+    assert re.sub(r" +", " ", line) in re.sub(r" +", " ", told(started(XMX, memory="4Gi")))
+    for words in re.findall(r"(?<!`)`([^`]*\(env [^`]*)`(?!`)", DOCS):
+        broken = RuntimeOption("-Xmx", "env JAVA_OPTS", "2gb", "unread", 0)
+        copied = RuntimeOption("GOMEMLIMIT", "env GOMEMLIMIT", "1GiB", "soft-limit", GI)
+        many = RuntimeOption("GOMAXPROCS", "env GOMAXPROCS", "8", "processors", 8)
+        found = started(broken, copied, many, cpu="500m", memory_limit="1Gi", memory="1Gi")
+        text = told(found) + told(found, Field.CPU_REQUEST)
+        assert " ".join(words.split()) in text, words
