@@ -124,6 +124,11 @@ _TAIL: Final = """\
 # everything: merge requests are proposed, and never merged, by Reconciler.
 # policies: policies/
 
+# What an hour of a core and of a GiB costs. Without it list prices of public clouds are assumed, and
+# said to be; where OpenCost's series are beside the others, just `prices: opencost`.
+# prices:
+#   - {currency: EUR, cpuHour: 0.0281, gibHour: 0.0038}
+
 # What shares a merge request: application (a folder), namespace, workload or all.
 proposals:
   group: application

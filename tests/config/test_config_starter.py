@@ -41,13 +41,14 @@ def test_a_starter_loads_with_its_suggestions_taken(tmp_path):
     lines = []
     for line in text.splitlines():
         bare = line.removeprefix("# ")
-        taken = bare.startswith(("forges:", "metrics:", "units:", "policies:", "  - ", "    "))
+        taken = bare.startswith(("forges:", "metrics:", "units:", "policies:", "prices:", "  - ", "    "))
         lines.append(bare if taken and not bare.startswith("  - {name: main, kind: recording") else line)
     (tmp_path / "reconcile.yaml").write_text("\n".join(lines))
     found = load_settings(Found(tmp_path / "reconcile.yaml", True))
     assert len(found.forges) == len(found.metrics) == len(found.units) == 1
     assert found.units[0].path == "apps/web"
     assert found.policies == tmp_path / "policies"
+    assert [rule.currency for rule in found.prices] == ["EUR"]
 
 
 @pytest.mark.parametrize(
