@@ -12,6 +12,7 @@ from reconciler.model import (
     NoUsage,
     Peer,
     Place,
+    Price,
     Reason,
     Refused,
     Sketch,
@@ -75,11 +76,12 @@ def test_a_field_that_came_later_changes_no_text_where_it_says_nothing() -> None
     consumer = Consumer(ContainerRef("", "shop", "Deployment", "web", "app"), usage, 1, False, False, ())
     known = set(canonical.plain(consumer)) | set(canonical.plain(usage))
 
-    assert not known & {"peer", "scaled_on"}
+    assert not known & {"peer", "scaled_on", "price"}
     assert {"owner_guessed", "incomplete"} <= known  # those that were always written still are
     for more in (
         consumer._replace(peer=Peer((consumer.ref,), 0, 5)),
         consumer._replace(usage=usage._replace(scaled_on=("cpu",))),
+        consumer._replace(price=Price("EUR", 31_611, 4_237, "a test")),
     ):
         assert canonical.digest(more) != canonical.digest(consumer)
         for one in (consumer, more):
