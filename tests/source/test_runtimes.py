@@ -239,7 +239,7 @@ LINES = [
     ("mongo", run("mongod", "--wiredTigerCacheSizeGB", "0.25"), [
         ("--wiredTigerCacheSizeGB", "cache", 256 * MI),
     ]),
-    ("memcached", args("-m", "64", "-c", "1024", image="docker.io/memcached:1.6"), [
+    ("memcached", args("-m", "64", "-c", "1024", image="registry.example.com/memcached:1.6"), [
         ("memcached -m", "cache", 64 * MI),
     ]),
     ("memcached, long", run("memcached", "--memory-limit=128"), [("memcached -m", "cache", 128 * MI)]),
