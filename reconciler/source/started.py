@@ -190,12 +190,12 @@ def _names(text: str) -> set[str]:
 
 
 def put_together(found: Given, amount: Amount, configs: Configs) -> Started:
-    """As the kubelet does: a variable sees those of `env` before it, the command sees all of them."""
+    """As the kubelet does: a variable of `env` sees those of `envFrom` and those before it, the command all."""
     whole: dict[str, tuple[str, Text]] = {}
     for prefix, name in found.sources:
         for key, value in (configs(name) or {}).items():
             whole[prefix + key] = (f"ConfigMap {name}: {key}", Text(value[:_MOST_CHARACTERS]))
-    before: dict[str, Text] = {}
+    before = {name: text for name, (_, text) in whole.items()}
     left = _MOST_IN_ALL
     for row in found.variables:
         one = Variable(*row)

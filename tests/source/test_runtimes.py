@@ -360,6 +360,13 @@ def test_a_variable_of_its_own_comes_before_one_out_of_a_config_map() -> None:
     assert brief(read(both, None, {"settings": {"JAVA_OPTS": "-Xmx1g"}})) == [("-Xmx", "heap", 300 * MI)]
 
 
+def test_a_variable_names_what_a_config_map_brings() -> None:
+    java = {"name": "JAVA_OPTS", "value": "-Xmx$(HEAP)"}
+    found = {"envFrom": [{"configMapRef": {"name": "settings"}}], "env": [java]}
+
+    assert brief(read(found, None, {"settings": {"HEAP": "700m"}})) == [("-Xmx", "heap", 700 * MI)]
+
+
 def test_a_secret_is_never_known() -> None:
     hidden = {"name": "JAVA_OPTS", "valueFrom": {"secretKeyRef": {"name": "web", "key": "opts"}}}
     size = {"name": "GOMEMLIMIT", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
