@@ -23,6 +23,9 @@ _LATER: Final = frozenset(
     {
         "accelerators",
         "aims",
+        "fewest",
+        "most",
+        "advises_replicas",
         "band_adapts",
         "beside",
         "busy_hours",
@@ -30,6 +33,8 @@ _LATER: Final = frozenset(
         "extras",
         "fixed_heap",
         "half_life_days",
+        "image",
+        "images",
         "last_year",
         "limit_percent",
         "limit_ranges",

@@ -137,6 +137,8 @@ class Scaler(NamedTuple):
     path: str
     line: int
     aims: tuple[Aim, ...] = ()  # on resources, of a horizontal one; () where it says none that can be read
+    fewest: int = 0  # pods that a horizontal one keeps at least; 0 for none, or not known
+    most: int = 0  # and at most
 
 
 class LimitRange(NamedTuple):
@@ -176,8 +178,8 @@ class RuntimeOption(NamedTuple):
     """A size that a program is started with: what its command or its environment says of it.
 
     kind: heap | heap-start | heap-percent | native | direct | touched | soft-limit | no-gc | cache |
-    cache-percent | processors | workers | given, a variable of any name that says what the container is given |
-    unread | unread-count, of what can't be read.
+    cache-percent | processors | workers | given, a variable of any name that says what there is | unread |
+    unread-count, of what can't be read.
     """
 
     name: str  # -Xmx, GOMEMLIMIT, gunicorn --workers
@@ -364,6 +366,17 @@ class Reason(StrEnum):
     REJECTED = "rejected"
     INIT_CONTAINER = "init-container"
     SAFETY_FIRST = "safety-first"
+    # images
+    UP_TO_DATE = "up-to-date"
+    NO_CHOICE = "no-choice"
+    NOT_ANSWERED = "not-answered"
+    TOO_YOUNG = "too-young"
+    UNSIGNED = "unsigned"
+    MISSING_PLATFORM = "missing-platform"
+    SAME_CONTENT = "same-content"
+    HELD = "held"
+    OWNED_BY = "owned-by"
+    PINNED = "pinned"
     SCALED_TOGETHER = "scaled-together"
     # the source text
     UNSET = "unset"
@@ -575,6 +588,7 @@ class SizingPolicy(NamedTuple):
     most_restarts: int = 0  # since the last change, more often than before; 0 for any number
     qos_class: str = "change"  # keep | change: whether changes may turn a Guaranteed pod into a Burstable one
     accelerators: str = "manage"  # raise | manage: what becomes of containers with a GPU or the like
+    advises_replicas: bool = False  # whether the bounds of autoscalers are looked at, and told of
     band_adapts: str = "none"  # none | small | all: whose dead band is another than the one that is said
 
 
@@ -606,6 +620,25 @@ class PeerRule(NamedTuple):
     within: tuple[str, ...] = ()  # only among the workloads that these policies, of a team, are about
 
 
+class ImagePolicy(NamedTuple):
+    """Which tags may follow the one in force, and what must be known of them before."""
+
+    strategy: str = "auto"
+    range: str | None = None
+    filter: str | None = None
+    extract: str | None = None
+    order: str = "asc"
+    level: str = "major"
+    pre_releases: bool = False
+    minimum_age: int = 0  # seconds
+    signed_by: tuple[str, ...] = ()  # names of keys; one of them must have signed it
+    digest: str = "keep"  # keep | pin: whether the digest is written beside the tag
+    pin: str | None = None  # the only tag that there may be
+    ignore: tuple[str, ...] = ()  # patterns of tags that are never taken
+    hold_until: int = 0  # nothing is changed before
+    platforms: tuple[str, ...] = ()  # that must be there, besides those of the image in force
+
+
 class Policy(NamedTuple):
     """Everything that policies say about one container, and which of them said it."""
 
@@ -621,6 +654,7 @@ class Policy(NamedTuple):
     peers: PeerRule | None = None
     planned: tuple[PlannedPeak, ...] = ()
     twins: PeerRule | None = None  # from whom a container without history gets its first request
+    images: ImagePolicy = ImagePolicy()
 
 
 # ---------------------------------------------------------------------------------------------
@@ -789,6 +823,40 @@ class LastChange(NamedTuple):
     new: int
 
 
+class TagSeen(NamedTuple):
+    """What a registry tells of one tag."""
+
+    tag: str
+    digest: str
+    platforms: tuple[tuple[str, str], ...]  # each with the digest of its image; one "" for a plain image
+    since: int | None  # by when it was there at the latest; None: never seen before
+    known_by: str  # last-modified | first-seen; how that is known
+    created: int | None = None  # as the image itself says, which nobody checks
+    signed_by: str = ""  # name of the key; "" where none of the wanted ones signed it
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+class Hold(NamedTuple):
+    """A person's "no" to a tag: it and all below it stay away until something newer is there."""
+
+    tag: str
+    at: int
+    why: str  # in words
+
+
+class ImageFacts(NamedTuple):
+    """What the decision on an image sees of registry and history."""
+
+    current: TagSeen | None  # None where the registry doesn't have the tag in force
+    finalists: tuple[TagSeen, ...]  # of those that the rule lets through, the best first
+    tags: int  # how many there are in all
+    lost: tuple[tuple[str, str], ...] = ()  # the nearest others, each with why it isn't the one
+    none: str = ""  # why nothing can follow; "" where something can
+    unanswered: str = ""  # why the registry gave no answer; "" where it did
+    owner: str = ""  # who else changes this image
+    holds: tuple[Hold, ...] = ()
+
+
 class Evidence(NamedTuple):
     """All that a decision sees. From it alone the same decision follows, on any machine."""
 
@@ -806,6 +874,7 @@ class Evidence(NamedTuple):
     raise_only: str = ""  # the annotation that says so, or ""
     twins: tuple[Consumer, ...] = ()  # the same elsewhere, where there is no history here
     last_year: tuple[YearBefore, ...] = ()  # what was used in the days of planned peaks, a year before
+    image: ImageFacts | None = None  # of a decision on an image; its slot is the only one then
 
     @property
     def fed(self) -> tuple[Consumer, ...]:

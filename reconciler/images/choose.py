@@ -73,6 +73,12 @@ def choose(
     return Chosen(best.tag, best.why, _nearest(others, best.tag), tuple(one.tag for one in fit))
 
 
+def newer(rule: ImageRule, than: str, tag: str) -> bool:
+    """Whether a tag is beyond another one, by the rule's own order. Without an order only another tag is."""
+    found = choose(rule._replace(level=Level.MAJOR, pre_releases=True, range=None), than, [tag])
+    return isinstance(found, Chosen) and found.tag != than
+
+
 def judge_all(
     rule: ImageRule, current: str, tags: Iterable[str], made: Mapping[str, int] | None = None
 ) -> list[tuple[str, bool, str]]:
