@@ -47,7 +47,7 @@ def in_words(way: Way) -> str:
     if price is None:
         return ""
     moved = Amount(abs(_moved(way.case, price, way.target.value)), price.currency)
-    return f", {money.a_month([moved])}"
+    return f", {money.words(moved)} a month"
 
 
 def floor_in_words(way: Way) -> str:
@@ -159,6 +159,8 @@ def _of_use(way: Way, value: int) -> Iterator[_Danger]:
         elif value * 100 < peak * (100 + _NARROW_PERCENT):
             yield _Danger(Risk.MEDIUM, f"{_above(value, peak)} % above the peak of {figure('memory', peak)}")
         return
+    if value >= peak:
+        return  # and so it is above all others, which take longer to be counted out
     half, most = (max(need.usage.cpu.quantile(share) for need in way.needs) for share in (500, 950))
     if value < half:
         yield _Danger(Risk.HIGH, f"half of all samples pass it (p50 is {figure('cpu', half)})")
