@@ -48,6 +48,7 @@ _LATER: Final = frozenset(
         "percentage_heap",
         "planned",
         "pod_level",
+        "raise_extra_percent",
         "recent_days",
         "price",
         "qos_class",

@@ -562,6 +562,7 @@ class LevelPolicy(NamedTuple):
     half_life_days: int = 0  # after so many days what was used counts half as much; 0: all days count alike
     fixed_heap: str = "floor"  # floor | hold | ignore: what a heap of a fixed size does to the memory request
     percentage_heap: str = "keep"  # keep | lower: whether usage lowers memory that a heap takes a share of
+    raise_extra_percent: int = 0  # on top of the headroom, when a request is raised
     recent_days: int = (
         0  # whose peak the request is raised to, where a longer memory lowers it; 0: the window
     )

@@ -41,7 +41,7 @@ from reconciler.pricing import Priced, assumed
 from reconciler.proposals.build import Base, Templates, build
 from reconciler.proposals.group import Candidate, Group, group, hold_frozen, hold_savings, keep, once
 from reconciler.proposals.history import History, hold_rejected
-from reconciler.sizing import decide_all
+from reconciler.sizing import advised, decide_all
 from reconciler.source.apart import Batch, Result, change_apart
 from reconciler.source.estate import Estate, Land
 from reconciler.source.overlaying import in_overlays
@@ -96,7 +96,8 @@ def reconcile(job: Job) -> Report:
     sites, failed, notes = _discover(job)
     sites, measured = _measure(job, sites)
     failed += measured.failures
-    decided = _routed(sites, gather.fitting([_decide(job, site, measured) for site in sites]))
+    found, advice = zip(*(_decide(job, site, measured) for site in sites), strict=True) if sites else ((), ())
+    decided = _routed(sites, gather.fitting(found))
     settled = [_propose(job, site, mine) for site, mine in zip(sites, decided, strict=True)]
     actions = []
     for one in settled:
@@ -111,7 +112,7 @@ def reconcile(job: Job) -> Report:
         proposals=proposals,
         actions=tuple(actions),
         failed=tuple(dict.fromkeys([*job.failed, *failed])),  # one cause is one row
-        notes=(*job.notes, *notes, *measured.notes),
+        notes=(*job.notes, *notes, *measured.notes, *(note for some in advice for note in some)),
         stats=_stats(sites, settled),
         costs=measured.costs,
     )
@@ -268,16 +269,19 @@ def _evidence(job: Job, site: Site, measured: gather.Measured) -> Iterator[tuple
         yield subject.workload, elsewhere.beside(subject, seen, measured)
 
 
-def _decide(job: Job, site: Site, measured: gather.Measured) -> list[tuple[Workload, Decision]]:
+def _decide(
+    job: Job, site: Site, measured: gather.Measured
+) -> tuple[list[tuple[Workload, Decision]], tuple[Note, ...]]:
     advance = job.progress.step("Deciding", len(site.subjects))
     found = list(_evidence(job, site, measured))
     decided = decide_all([seen for _, seen in found])
     advance(len(found))
-    return [
+    rows = [
         (workload, _of(one.evidence.consumers[0].ref, row))
         for (workload, _), one in zip(found, decided, strict=True)
         for row in one.rows
     ]
+    return rows, advised(seen for _, seen in found)
 
 
 def _of(ref: ContainerRef, decision: Decision) -> Decision:

@@ -269,6 +269,7 @@ def _sizing(held: _Held) -> SizingPolicy:
         band_adapts=value("band", "adapt"),
         qos_class=value("qosClass"),
         accelerators=value("accelerators"),
+        advises_replicas=value("replicas") == "advise",
         raised_only_kinds=value("raiseOnlyKinds"),
         manage_init=value("initContainers") == "manage",
         smallest_savings=value("smallestSavings") if value("smallestSavings").millionths else None,
@@ -328,4 +329,5 @@ def _level(held: _Held, level: str) -> LevelPolicy:
         # Days are weighed only for whom it matters: a reading for all others stays one.
         half_life_days=value("halfLife") if value("estimator") == "decayed" else 0,
         recent_days=value("recent"),
+        raise_extra_percent=value("raiseExtra"),
     )

@@ -80,6 +80,7 @@ _PERCENTILE = "Which percentile, for the estimators that take one: 95, or 99.5."
 _HALF_LIFE = "After how long what was used counts half as much, for estimator decayed."
 _RECENT = "Days to whose peak estimator long-peak raises; it lowers to that of the whole window."
 _HEADROOM = "Added to the estimate."
+_RAISE_EXTRA = "On top of the headroom when a request is raised, so that it isn't raised again soon."
 _FLOOR = "The request is never set lower than this."
 _CEILING = "The request is never set higher than this; null for no bound."
 _ROUND = "Requests are rounded up to a multiple of this; large ones to a coarser one."
@@ -105,6 +106,7 @@ class CpuLevel(Limits):
     )
     recent: Annotated[Days, _bounded(1, 366, "from 1d to 366d")] = Field(default=UNSET, description=_RECENT)
     headroom: Headroom = Field(default=UNSET, description=_HEADROOM)
+    raise_extra: Headroom = Field(default=UNSET, description=_RAISE_EXTRA)
     floor: Annotated[Cpu, _bounded(1, 1 << 62, "at least 1m")] = Field(default=UNSET, description=_FLOOR)
     ceiling: Cpu | None = Field(default=None, description=_CEILING)
     round: Annotated[Cpu, _bounded(1, 1 << 62, "at least 1m")] = Field(default=UNSET, description=_ROUND)
@@ -127,6 +129,7 @@ class MemoryLevel(Limits):
     )
     recent: Annotated[Days, _bounded(1, 366, "from 1d to 366d")] = Field(default=UNSET, description=_RECENT)
     headroom: Headroom = Field(default=UNSET, description=_HEADROOM)
+    raise_extra: Headroom = Field(default=UNSET, description=_RAISE_EXTRA)
     floor: Annotated[Memory, _bounded(1, 1 << 62, "at least 1 byte")] = Field(
         default=UNSET, description=_FLOOR
     )
@@ -223,6 +226,9 @@ class Resources(Written):
     accelerators: Literal["raise", "manage"] = Field(
         default=UNSET,
         description="Containers with a GPU or the like: only raise their requests, or treat them as others.",
+    )
+    replicas: Literal["keep", "advise"] = Field(
+        default=UNSET, description="What autoscalers may do to pods: say nothing of it, or advise."
     )
     init_containers: Literal["keep", "manage"] = Field(
         default=UNSET, description="Init containers run for moments, so their use is hardly measured."

@@ -24,13 +24,14 @@ from reconciler.model import (
     Stage,
 )
 from reconciler.quantity import format_cpu, format_memory
-from reconciler.sizing import bounds, guards, hindsight, hpa, limits, runtimes, stages, worth
+from reconciler.sizing import bounds, guards, hindsight, hpa, limits, replicas, runtimes, stages, worth
+from reconciler.sizing.aim import aimed
 from reconciler.sizing.band import beyond_band
 from reconciler.sizing.case import Case, open_case, slot_of
 from reconciler.sizing.estimate import Need, needs_of
-from reconciler.sizing.moments import by_peaks, is_spared, runs_for_moments, spared
+from reconciler.sizing.moments import by_peaks, is_spared, runs_for_moments
 from reconciler.sizing.planned import with_planned
-from reconciler.sizing.target import Step, Way, step_of, target_of, way_of
+from reconciler.sizing.target import Step, Way, step_of, target_of
 from reconciler.sizing.twins import needs_of_twins
 from reconciler.sizing.words import figure
 
@@ -68,13 +69,11 @@ def _rows(evidence: Evidence, slot: Slot) -> tuple[Decision, ...]:
     twins = needs_of_twins(case, needs)
     if not needs and not twins:
         return (_keep(slot, refused or guards.without_usage(case)),)
-    way = way_of(case, (*needs, *twins))
-    if beyond_band(case, way.target.value) < 0:  # a longer memory than the one that raises
-        way = way_of(spared(case, needs), (*needs_of(case, lasting=True), *twins), lowering=True)
+    way = aimed(case, needs, twins)
     verdict = refused or _weigh(way)
     if not needs and isinstance(verdict, Refused):
         verdict = refused or guards.without_usage(case)
-    told = stages.of(way, verdict.step if isinstance(verdict, Move) else None)
+    told = (*stages.of(way, verdict.step if isinstance(verdict, Move) else None), *replicas.stages(way))
     if needs and not refused and isinstance(verdict, Refused):
         told += _held_back(way, verdict)
     if isinstance(verdict, Move):
@@ -89,6 +88,7 @@ def _held_back(way: Way, verdict: Refused) -> tuple[Stage, ...]:
     side, step = beyond_band(way.case, way.target.value), step_of(way)
     if (
         not side
+        or (way.lowering and side > 0)
         or step.value == way.case.in_force
         or verdict.reason in (Reason.AT_CEILING, Reason.LIMIT_BELOW)
     ):
@@ -117,7 +117,7 @@ def _weigh(way: Way) -> Move | Refused:
 
 def _raise(way: Way) -> Move | Refused:
     case = way.case
-    pressing = [need for need in way.needs if beyond_band(case, target_of(case, need.wanted).value) > 0]
+    pressing = [need for need in way.needs if beyond_band(case, target_of(case, need.settled).value) > 0]
     alarmed = tuple(need for need in pressing if _alarms(case, need))
     words = tuple(word for need in alarmed for word in _alarms(case, need))
     if case.peak_ahead and beyond_band(case, target_of(case, 0).value) > 0:
@@ -141,7 +141,10 @@ def _lower(way: Way) -> Move | Refused:
 def _move(way: Way, klass: ChangeClass, alarms: tuple[str, ...]) -> Move | Refused:
     step = step_of(way)
     limit = limits.moved(way.case, way.needs, step.value)
-    refused = runtimes.limit_refused(way.case, limit) or bounds.broken(way.case, step.value, limit)
+    heap = runtimes.limit_refused(way.case, limit)
+    if heap and klass is ChangeClass.SAFETY:  # what hurts doesn't wait for a limit
+        limit, heap = None, None
+    refused = heap or bounds.broken(way.case, step.value, limit)
     return guards.standstill(way, step) or refused or Move(step, klass, alarms, limit)
 
 

@@ -17,7 +17,12 @@ _RESOURCES: Final = ("cpu", "memory")
 ALL: Final = "*"
 _V1_TARGET: Final = "targetCPUUtilizationPercentage"
 _V1_DEFAULT: Final = "80"  # what Kubernetes takes where nothing is said
-_PERCENT: Final = re.compile(r"[1-9][0-9]{0,8}")
+# How few and how many pods a kind says, and what holds where it says nothing.
+_BOUNDS: Final = {
+    "HorizontalPodAutoscaler": (("minReplicas", 1), ("maxReplicas", 0)),
+    "ScaledObject": (("minReplicaCount", 0), ("maxReplicaCount", 100)),
+}
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}")
 _NOTES: Final = "autoscaling.alpha.kubernetes.io/metrics"
 _UNWRITTEN: Final = (
     Reason.UNSET.value,
@@ -64,6 +69,8 @@ class FoundScaler(NamedTuple):
     claims: tuple[Claim, ...]
     aims: tuple[FoundAim, ...] = ()
     document: int = 0
+    fewest: int = 0  # pods; 0 where it says none, or something else
+    most: int = 0
 
 
 def read(kind: str, name: str, namespace: str, line: int, body: object) -> FoundScaler | None:
@@ -83,9 +90,13 @@ def read(kind: str, name: str, namespace: str, line: int, body: object) -> Found
     }[kind](_map(body), spec)
     group = version.rpartition("/")[0]
     aims = {"HorizontalPodAutoscaler": _horizontal_aims, "ScaledObject": _keda_aims}.get(kind, _no_aims)
-    return FoundScaler(
+    found = FoundScaler(
         kind, name, namespace, line, group, target_kind, target, tuple(claims), tuple(aims(_map(body), spec))
     )
+    if kind not in _BOUNDS:
+        return found
+    fewest, most = (_count(spec.get(key), default) for key, default in _BOUNDS[kind])
+    return found._replace(fewest=fewest, most=most)
 
 
 def attach(found: FoundScaler, containers: Sequence[str], path: str) -> Iterator[Scaler]:
@@ -99,7 +110,9 @@ def attach(found: FoundScaler, containers: Sequence[str], path: str) -> Iterator
         everyone = len(names) == len(containers)
         only = () if everyone else tuple(names)
         aims = tuple(_aim(one) for one in found.aims if _is_about(one, names))
-        yield Scaler(found.kind, found.name, resources, only, path, found.line, tuple(dict.fromkeys(aims)))
+        aims = tuple(dict.fromkeys(aims))
+        bounds = (found.fewest, found.most)
+        yield Scaler(found.kind, found.name, resources, only, path, found.line, aims, *bounds)
 
 
 def _is_about(aim: FoundAim, containers: Sequence[str]) -> bool:
@@ -199,7 +212,7 @@ def _keda_aims(body: Mapping[str, object], spec: Mapping[str, object]) -> Iterat
 
 
 def _share(resource: str, container: str, keys: tuple[Key, ...], percent: str) -> FoundAim:
-    if _PERCENT.fullmatch(percent):
+    if _NUMBER.fullmatch(percent):
         return FoundAim(resource, container, keys, percent)
     words = f"its target, {percent[:40]!a}, is no whole number of per cent"
     return FoundAim(resource, container, keys, percent, 0, (Reason.BAD_QUANTITY.value, words))
@@ -230,6 +243,14 @@ def _keda(body: Mapping[str, object], spec: Mapping[str, object]) -> Iterator[Cl
 def _claim(container: str, resource: object) -> Iterator[Claim]:
     if container and resource in _RESOURCES:
         yield Claim(container, (str(resource),))
+
+
+def _count(value: object, default: int) -> int:
+    """A number of pods; 0 for what is none, such as a template."""
+    if value is None:
+        return default
+    text = _text(value)
+    return int(text) if _NUMBER.fullmatch(text) else 0
 
 
 def _map(value: object) -> Mapping[str, object]:
