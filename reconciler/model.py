@@ -563,9 +563,7 @@ class LevelPolicy(NamedTuple):
     fixed_heap: str = "floor"  # floor | hold | ignore: what a heap of a fixed size does to the memory request
     percentage_heap: str = "keep"  # keep | lower: whether usage lowers memory that a heap takes a share of
     raise_extra_percent: int = 0  # on top of the headroom, when a request is raised
-    recent_days: int = (
-        0  # whose peak the request is raised to, where a longer memory lowers it; 0: the window
-    )
+    recent_days: int = 0  # to whose peak a request is raised that a longer memory lowers; 0: the window
 
 
 class SizingPolicy(NamedTuple):

@@ -25,11 +25,13 @@ class Need(NamedTuple):
     level: int  # at least what stays resident
     roomy: int  # with headroom
     wanted: int  # at least what OOM kills prove
+    settled: int  # where it is content: `wanted` without the extra room of a raise
     peak: int
     kills: int
     killed_at: int  # the highest limit that a kill is known of; 0 without one
     days: int  # with samples
     is_peer: bool
+    extra: int = 0  # per cent that a raise has on top of the headroom
     twin: bool = False  # it counts while the container has no history of its own
 
     @property
@@ -67,7 +69,7 @@ def _need(case: Case, consumer: Consumer, usage: Usage, lasting: bool) -> Need:
     killed_at = max((kill.limit for kill in usage.oom_kills if kill.kills), default=0) if memory else 0
     return Need(
         consumer, usage, found.value, found.words, top if memory and not lately else level, level, roomy,
-        max(roomy, proven), top, kills, killed_at, days_of(usage), case.is_peer(consumer),
+        max(roomy, proven), max(roomy, proven), top, kills, killed_at, days_of(usage), case.is_peer(consumer),
     )  # fmt: skip
 
 

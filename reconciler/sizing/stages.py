@@ -28,7 +28,7 @@ def of(way: Way, step: Step | None) -> tuple[Stage, ...]:
 def _need_stages(way: Way) -> list[Stage]:
     case, need = way.case, way.top
     told = [Stage("measured", need.level, _measured(way))]
-    told.append(Stage("headroom", need.roomy, f"{case.level.headroom_percent} % over the measured level"))
+    told.append(Stage("headroom", need.roomy, _headroom_stage(case, need)))
     if need.kills:
         words = f"{killed_in_words(need)}: 20 % above that, at least 100Mi"
         told.append(Stage("oom", need.wanted, words))
@@ -36,6 +36,11 @@ def _need_stages(way: Way) -> list[Stage]:
         known = "; ".join(filter(None, (case.planned.words, case.planned.unknown)))
         told.append(Stage("planned peak", case.planned.value or None, known))
     return told
+
+
+def _headroom_stage(case: Case, need: Need) -> str:
+    words = f"{case.level.headroom_percent + need.extra} % over the measured level"
+    return f"{words}, {need.extra} % of them because it has outgrown its request" if need.extra else words
 
 
 def _target_stages(way: Way) -> list[Stage]:
@@ -196,7 +201,8 @@ def _gives(way: Way) -> str:
     if need.wanted > need.roomy:
         base = "the limit it was killed at" if need.killed_at else "its peak"
         return f"20 % above {base}, at least 100Mi, gives {figure(case.resource, way.target.free)}"
-    return f"{case.level.headroom_percent} % headroom gives {figure(case.resource, way.target.free)}"
+    headroom = case.level.headroom_percent + need.extra
+    return f"{headroom} % headroom gives {figure(case.resource, way.target.free)}"
 
 
 def _bound(way: Way) -> str:
