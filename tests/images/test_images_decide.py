@@ -128,7 +128,8 @@ def _new(evidence: Evidence) -> str | Reason:
         ({"finalists": (_seen("1.2.0", platforms=(("", "x"),)),)}, "reg.io/app:1.2.0"),
         # A tag that moves, followed by its digest.
         ({"value": "reg.io/app:stable", "said": {"strategy": "digest", "digest": "pin"},
-          "current": _seen("stable"), "finalists": (_seen("stable"),)}, f"reg.io/app:stable@{_digest('stable')}"),
+          "current": _seen("stable"), "finalists": (_seen("stable"),)},
+         f"reg.io/app:stable@{_digest('stable')}"),
         ({"value": f"reg.io/app:stable@{_digest('stable')}", "said": {"strategy": "digest", "digest": "pin"},
           "current": _seen("stable"), "finalists": (_seen("stable"),)}, Reason.UP_TO_DATE),
     ],
@@ -173,6 +174,7 @@ _FINALISTS = st.lists(
         platforms=st.sampled_from([_seen("x").platforms, (("linux/amd64", "1"),), (("", "1"),)]),
     ),
     max_size=4,
+    unique_by=lambda one: one.tag,
 )
 _SAID = st.fixed_dictionaries(
     {
