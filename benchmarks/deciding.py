@@ -1,8 +1,9 @@
-"""Deciding 10,000 containers from their sketches, on one core.
+"""Deciding 10,000 containers from their sketches, on one core, by the policy as shipped.
 
-Promised: under 5 seconds of processor time, each decision with its reasons and the words of every
-stage. Measured against what a script would do, without any of that: numpy's percentile and maximum over the
-raw samples of each container (three pods, two weeks, one sample each five minutes).
+Promised: under 5 seconds of processor time, each decision with its reasons, the words of every stage, what
+it is worth and what it would have meant. Measured against what a script would do that has none of that: the
+two numbers of KRR, with numpy, over the raw samples of each container (three pods, two weeks, one sample
+each five minutes).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 
 import numpy as np
 
+from reconciler.config import PolicyBook
 from reconciler.model import (
     Change,
     Consumer,
@@ -19,15 +21,13 @@ from reconciler.model import (
     DayPeaks,
     Evidence,
     Field,
-    LevelPolicy,
-    Mode,
     Place,
     Policy,
-    SizingPolicy,
     Sketch,
     Slot,
     Usage,
 )
+from reconciler.money import ASSUMED
 from reconciler.sizing import decide
 
 CONTAINERS = 10_000
@@ -36,23 +36,20 @@ PROMISED = 5.0
 DAY, MI, NOW = 86_400, 1 << 20, 20_000 * 86_400
 SAMPLES = 3 * 14 * 288
 
-CPU = LevelPolicy("percentile", 950, 15, 10, None, 5, 50, "add", "keep")
-MEMORY = LevelPolicy("peak", 1000, 20, 32 * MI, None, 4 * MI, 64 * MI, "add", "raise")
-SIZING = SizingPolicy(CPU, MEMORY, 14, 7, 800, 5, 10, 100, 20, 7 * DAY, 50, ("StatefulSet",), False)
-POLICY = Policy(("balanced",), Mode.PROPOSE, Mode.OBSERVE, SIZING, "application", (), ())
-
 
 def main() -> int:
     random = np.random.default_rng(1)
     raw = [_samples(random) for _ in range(PATTERNS)]
     usages = [_usage(cpu, memory) for cpu, memory in raw]
-    evidences = [_evidence(number, usages[number % PATTERNS]) for number in range(CONTAINERS)]
+    policy = PolicyBook().named("balanced")
+    assert isinstance(policy, Policy)
+    evidences = [_evidence(number, usages[number % PATTERNS], policy) for number in range(CONTAINERS)]
     seconds, changes = _decide(evidences)
     naive = _naive(raw)
     buckets = sum(len(usage.cpu.values) + len(usage.memory.values) for usage in usages) // PATTERNS
     print(f"{CONTAINERS} containers decided in {seconds:.2f} s ({changes} changes; {buckets} buckets each)")
-    print(f"numpy over their raw samples, the two numbers alone: {naive:.2f} s")
-    print(f"ratio numpy : deciding = {naive / seconds:.2f}")
+    print(f"KRR's two numbers alone, with numpy over their raw samples: {naive:.2f} s")
+    print(f"ratio of the two: {naive / seconds:.2f}")
     if seconds > PROMISED:
         print(f"too slow: promised under {PROMISED} s")
         return 1
@@ -70,7 +67,7 @@ def _naive(raw: list[tuple[np.ndarray, np.ndarray]]) -> float:
     started = time.process_time()
     for number in range(CONTAINERS):
         cpu, memory = raw[number % PATTERNS]
-        _ = float(np.percentile(cpu, 95)) * 1.15, float(memory.max()) * 1.2
+        _ = max(float(np.percentile(pod, 95)) for pod in cpu.reshape(3, -1)), float(memory.max()) * 1.15
     return time.process_time() - started
 
 
@@ -102,7 +99,7 @@ def _usage(cpu: np.ndarray, memory: np.ndarray) -> Usage:
     )  # fmt: skip
 
 
-def _evidence(number: int, usage: Usage) -> Evidence:
+def _evidence(number: int, usage: Usage, policy: Policy) -> Evidence:
     ref = ContainerRef("", f"team-{number % 50}", "Deployment", f"service-{number}", "app")
     texts = {
         Field.CPU_REQUEST: f"{number % 40 * 100 + 50}m",
@@ -114,9 +111,9 @@ def _evidence(number: int, usage: Usage) -> Evidence:
         Slot(Place("deploy", f"{number}.yaml", 0, tuple(field.split("."))), 9, field, text, (ref,))
         for field, text in texts.items()
     )
-    return Evidence(
-        NOW, "deploy", "c" * 40, "b" * 40, slots, (Consumer(ref, usage, 3, False, False, ()),), POLICY, ()
-    )
+    consumers = (Consumer(ref, usage, 3, False, False, ()),)
+    evidence = Evidence(NOW, "deploy", "c" * 40, "b" * 40, slots, consumers, policy, ())
+    return evidence._replace(price=ASSUMED)
 
 
 if __name__ == "__main__":

@@ -59,6 +59,7 @@ def parse_memory(text: str) -> int:
     return _integer(_parts(text, "512Mi, 1.5Gi or 128M"), 0)
 
 
+@lru_cache(maxsize=1 << 14)  # a decision reads each text several times, and most manifests say the same
 def read(field: Field, text: str) -> int:
     """The quantity of that field: millicores or bytes; of a target per cent."""
     if field is Field.IMAGE:
@@ -104,7 +105,6 @@ def _is_cut(parts: _Parts, shift: int) -> bool:
     return ten < 0 and (parts.number << parts.two) % _ten_to(-ten) != 0
 
 
-@lru_cache(maxsize=1 << 14)  # a decision reads each text several times, and most manifests say the same
 def _parts(text: str, examples: str) -> _Parts:
     found = _FORM.fullmatch(text) if len(text) <= _LONGEST else None
     if found is None or not (found["whole"] or found["part"]):
