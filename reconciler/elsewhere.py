@@ -55,18 +55,17 @@ def measured(
     """What everyone used who counts for the subjects of all sites; and these, with their twins."""
     asked = (sources, now, progress)
     found = measure([one for site in sites for one in site], *asked)
-    told = [tuple(with_twins(site, found, twins)) for site in sites]
+    told = [with_twins(site, found, twins) for site in sites]
     wanted = [one for site in told for one in site]
+    # All of them are named, those that say nothing too: only so are clusters told apart.
     found = with_year_before(wanted, _with_missing(wanted, found, *asked), *asked)
-    return told, _undoubted(wanted, found)
+    return [tuple(map(_told_something, site)) for site in told], _undoubted(wanted, found)
 
 
 def with_twins(found: Iterable[Subject], measured: Measured, peers: Peers) -> list[Subject]:
     """Those without history of their own, with their twins; all others as they are."""
     return [
-        one._replace(
-            twins=_telling(one, peers.some(consumers_of(one.container), one.policy.twins, MOST_TWINS))
-        )
+        one._replace(twins=peers.some(consumers_of(one.container), one.policy.twins, MOST_TWINS))
         if _is_cold(one, measured)
         else one
         for one in found
@@ -79,14 +78,15 @@ def _is_cold(subject: Subject, measured: Measured) -> bool:
     return all(used is not None and is_thin(used, subject.policy.sizing) for used in seen)
 
 
-def _telling(subject: Subject, twins: Sequence[Member]) -> tuple[Member, ...]:
-    """Those from whom a request would be taken: all where none is set, else those with the very same."""
+def _told_something(subject: Subject) -> Subject:
+    """With the twins from whom a request would be taken: all where none is set, else those with the same."""
     own = _requests(subject.container)
-    return tuple(
+    telling = (
         twin
-        for twin in twins
+        for twin in subject.twins
         if any(mine in (0, its) for mine, its in zip(own, _requests(twin.container), strict=True))
     )
+    return subject._replace(twins=tuple(telling)) if subject.twins else subject
 
 
 def _requests(container: Container) -> tuple[int, int]:
@@ -143,9 +143,14 @@ def with_year_before(
             failures.update(dict.fromkeys(reading.failures))
             notes.update(dict.fromkeys(reading.notes))
             costs += reading.costs
-    return known._replace(
-        year_before=found, failures=tuple(failures), notes=tuple(notes), costs=summed(costs)
-    )
+    nobodys = {ref: used for (ref, _), used in known.usage.items() if _is_ambiguous(used)}
+    sure = {key: nobodys.get(key[0], used) for key, used in found.items()}
+    return known._replace(year_before=sure, failures=tuple(failures), notes=tuple(notes), costs=summed(costs))
+
+
+def _is_ambiguous(used: Usage | NoUsage) -> bool:
+    """Only who is asked for everyone sees that; for the year before, few are asked for."""
+    return isinstance(used, NoUsage) and used.reason is Reason.AMBIGUOUS_CLUSTER
 
 
 def _spans(wanted: Iterable[Subject], now: int) -> dict[ContainerRef, set[Span]]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from reconciler.model import Consumer, NoUsage, PlannedPeak, Policy
 from reconciler.sizing.case import Case, Planned, with_samples
 from reconciler.sizing.estimate import largest_of, needs_of
-from reconciler.sizing.words import figure
+from reconciler.sizing.words import DAY, count, figure
+
+_FORGOTTEN: Final = "nothing is known"
 
 
 class Due(NamedTuple):
@@ -84,14 +86,24 @@ def _planned(case: Case, one: Due) -> Planned:
         return Planned(stated, _words(case, one, stated), "")
     start, end = one.year_before
     seen = _then(case, start, end)
-    missing = [consumer for consumer in seen if isinstance(consumer.usage, NoUsage)]
-    unknown = "" if seen and not missing else f"nothing is known of the days from {_day(start)} a year before"
+    gaps = [_unknown(consumer, start, end) for consumer in seen] or [_FORGOTTEN]
+    unknown = next((f"{gap} of the days from {_day(start)} a year before" for gap in gaps if gap), "")
     known = needs_of(case._replace(consumers=tuple(seen), peers=()), lasting=True)
     wanted = largest_of(known).wanted if known else 0
     if wanted <= stated:
         return Planned(stated, _words(case, one, stated), unknown)
     words = f"{one}: {figure(case.resource, wanted)} was needed in the same days a year before"
     return Planned(wanted, words, unknown)
+
+
+def _unknown(consumer: Consumer, start: int, end: int) -> str:
+    """What is seen of less than half of the days may have missed the peak."""
+    if isinstance(consumer.usage, NoUsage):
+        return _FORGOTTEN
+    days = sum(1 for day in consumer.usage.days if day.samples > 0)
+    if consumer.usage.incomplete or days * 2 * DAY < end - start:
+        return f"too little is known ({count(days, 'day')})"
+    return ""
 
 
 def _words(case: Case, one: Due, stated: int) -> str:

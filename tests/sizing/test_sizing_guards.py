@@ -385,7 +385,7 @@ def test_last_years_need_is_a_floor() -> None:
 
 def test_where_last_year_is_forgotten_nothing_is_lowered() -> None:
     gone = NoUsage(Reason.NO_METRICS, "nothing was measured of it")
-    for last_year in ((), year_before(gone, LAST_YEAR)):
+    for last_year in ((), year_before(gone, LAST_YEAR)):  # not asked, and not answered
         row = row_of(planning(LAST_YEAR, cpu="1000m", last_year=last_year), CPU)
         assert isinstance(row, Keep)
         assert row.reason is Reason.PLANNED_PEAK
@@ -394,6 +394,20 @@ def test_where_last_year_is_forgotten_nothing_is_lowered() -> None:
         )
         raised = row_of(planning(LAST_YEAR, cpu="100m", last_year=last_year), CPU)
         assert isinstance(raised, Change)
+
+
+@pytest.mark.parametrize(
+    ("then", "found"),
+    [
+        (used(cpu=100, days=3), Reason.PLANNED_PEAK),
+        (used(cpu=100, days=4), None),
+        (used(cpu=100, days=7, incomplete="a file is damaged"), Reason.PLANNED_PEAK),
+    ],
+)
+def test_a_year_before_that_was_hardly_seen_says_too_little(then: Usage, found: Reason | None) -> None:
+    """Of seven days."""
+    given = planning(LAST_YEAR, cpu="1000m", last_year=year_before(then, LAST_YEAR))
+    assert reason(given, CPU) is found
 
 
 @pytest.mark.parametrize(
