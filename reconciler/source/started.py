@@ -190,7 +190,7 @@ def _names(text: str) -> set[str]:
 
 
 def put_together(found: Given, amount: Amount, configs: Configs) -> Started:
-    """As the kubelet does: a variable of `env` sees `envFrom` and those before it, the command all of them."""
+    """As the kubelet does: a variable of `env` sees `envFrom` and those before it, the command sees all."""
     whole: dict[str, tuple[str, Text]] = {}
     for prefix, name in found.sources:
         for key, value in (configs(name) or {}).items():
