@@ -39,7 +39,7 @@ def title_subject(group: Group) -> str:
 
 def body(group: Group, mode_words: str, memo: str) -> str:
     parts = [
-        f"**{prose(verdict(group.changes))}**",
+        f"**{prose(verdict(group.changes) + worth.risked(group.changes))}**",
         " ".join(map(prose, worth.priced(group.changes))),
         _table(group.changes),
         _why(group.changes),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reconciler import money
-from reconciler.model import Amount, Change
+from reconciler.model import Amount, Change, Risk
 
 WHEN_IT_IS_SAVED = (
     "This is what the requests cost, not yet the bill: money is saved once nodes are made smaller or "
@@ -17,6 +17,12 @@ WHEN_IT_IS_PAID = "This is what the requests cost: the bill only grows where it 
 def monthly(changes: Iterable[Change]) -> tuple[Amount, ...]:
     """What all of them move a month, one amount a currency; below zero they save."""
     return money.sums(change.worth.monthly for change in changes if change.worth is not None)
+
+
+def risked(changes: Iterable[Change]) -> str:
+    """`; risk: medium`, the highest of them."""
+    found = [change.worth.risk for change in changes if change.worth is not None]
+    return f"; risk: {max(found, key=[*Risk].index)}" if found else ""
 
 
 def priced(changes: Iterable[Change]) -> tuple[str, ...]:
