@@ -37,6 +37,7 @@ from reconciler.model import (
     Reason,
     Refused,
     Restarts,
+    RuntimeOption,
     Scaler,
 )
 from reconciler.sizing import decide
@@ -68,6 +69,17 @@ def lowered(**other: object) -> Evidence:
 
 def one(**other: object) -> tuple[object, ...]:
     return (consumer(used(**other)),)  # type: ignore[arg-type]
+
+
+SHARE = RuntimeOption("-XX:MaxRAMPercentage", "args", "75", "heap-percent", 750)
+
+
+def heap(name: str, size: int) -> RuntimeOption:
+    return RuntimeOption(name, "env JAVA_OPTS", f"{size // MI}m", "heap", size)
+
+
+def started(*options: RuntimeOption, **other: object) -> tuple[object, ...]:
+    return (consumer(used(**other))._replace(runtime=options),)  # type: ignore[arg-type]
 
 
 def planned(given: Evidence, peak: PlannedPeak) -> Evidence:
@@ -130,6 +142,31 @@ CASES = (
         CPU,
         Reason.AT_CEILING,
         "400m is in force",
+    ),
+    Case(
+        "it may fill a heap of the size of its request",
+        evidence(memory="1280Mi", consumers=started(heap("-Xmx", 1024 * MI))),
+        MEMORY,
+        Reason.HEAP_FLOOR,
+        "-Xmx1024m (env JAVA_OPTS) and the room beside it can fill 1280Mi, and 1280Mi is in force",
+    ),
+    Case(
+        "its heap takes a share of the memory",
+        lowered(memory_limit="2048Mi", consumers=started(SHARE)),
+        MEMORY,
+        Reason.PERCENTAGE_HEAP,
+        "-XX:MaxRAMPercentage=75 (args) of shop/Deployment/web/app takes a share of the memory",
+    ),
+    Case(
+        "a limit would be added that its heap doesn't fit into",
+        evidence(
+            memory="1024Mi",
+            sizing=levels(fixed_heap="hold", limit="equal", missing_limit="add"),
+            consumers=started(heap("-Xmx", 2048 * MI), memory=950 * MI),
+        ),
+        MEMORY,
+        Reason.HEAP_ABOVE_LIMIT,
+        "would be below the 2406.4Mi that -Xmx2048m (env JAVA_OPTS) of shop/Deployment/web/app can fill",
     ),
     Case(
         "its kind is only raised",
