@@ -119,7 +119,7 @@ def _best(evidence: Evidence, now: Image, facts: ImageFacts) -> TagSeen | Refuse
             return (
                 answers[0] if answers else Refused(Reason.UP_TO_DATE, f"{one.tag} is the newest that may be")
             )
-        refused = _against(evidence, one, facts)
+        refused = against(evidence.policy.images, evidence.now, one, facts)
         if refused is None:
             return one
         answers.append(refused)
@@ -137,40 +137,39 @@ def _is_in_force(evidence: Evidence, now: Image, one: TagSeen) -> bool:
     return not pinned or now.digest == one.digest
 
 
-def _against(evidence: Evidence, one: TagSeen, facts: ImageFacts) -> Refused | None:
-    policy = evidence.policy.images
+def against(policy: ImagePolicy, now: int, one: TagSeen, facts: ImageFacts) -> Refused | None:
+    """What stands against one tag; None when it may be taken."""
     pattern = next((each for each in policy.ignore if fnmatchcase(one.tag, each)), None)
     if pattern is not None:
         return Refused(Reason.HELD, f"the policy ignores {pattern}, which {one.tag} is")
     if policy.pin is not None and one.tag != policy.pin:
         return Refused(Reason.PINNED, f"the policy pins it to {policy.pin}")
-    held = next((hold for hold in facts.holds if _holds(evidence, hold, one)), None)
+    held = next((hold for hold in facts.holds if _holds(policy, hold, one)), None)
     if held is not None:
         return Refused(Reason.HELD, f"{one.tag} is held: {held.why}")
     return (
         _incomplete(policy, one, facts.current)
-        or _same(evidence, one, facts.current)
-        or _young(evidence, one)
+        or _same(one, facts.current)
+        or _young(policy, now, one)
         or _unsigned(policy, one)
     )
 
 
-def _holds(evidence: Evidence, hold: Hold, one: TagSeen) -> bool:
+def _holds(policy: ImagePolicy, hold: Hold, one: TagSeen) -> bool:
     """A "no" to one tag is a "no" to all below it."""
-    rule = rule_of(evidence.policy.images)
-    return one.tag == hold.tag or not newer(rule, hold.tag, one.tag)
+    return one.tag == hold.tag or not newer(rule_of(policy), hold.tag, one.tag)
 
 
 def _incomplete(policy: ImagePolicy, one: TagSeen, current: TagSeen | None) -> Refused | None:
     needed = [*policy.platforms, *(name for name, _ in (current.platforms if current else ()) if name)]
     there = {name for name, _ in one.platforms}
-    missing = [name for name in dict.fromkeys(needed) if name not in there and "" not in there]
+    missing = [name for name in dict.fromkeys(needed) if name not in there]
     if not missing:
         return None
     return Refused(Reason.MISSING_PLATFORM, f"{one.tag} has no image for {', '.join(missing)}")
 
 
-def _same(evidence: Evidence, one: TagSeen, current: TagSeen | None) -> Refused | None:
+def _same(one: TagSeen, current: TagSeen | None) -> Refused | None:
     """The same images under another name are no news, unless the digest is to be written."""
     if current is None or one.tag == current.tag or not one.platforms:
         return None
@@ -179,18 +178,18 @@ def _same(evidence: Evidence, one: TagSeen, current: TagSeen | None) -> Refused 
     return Refused(Reason.SAME_CONTENT, f"{one.tag} holds the very images of {current.tag}")
 
 
-def _young(evidence: Evidence, one: TagSeen) -> Refused | None:
+def _young(policy: ImagePolicy, now: int, one: TagSeen) -> Refused | None:
     """The wait is bounded: it begins with the first sight of a tag, at the latest."""
-    wanted = evidence.policy.images.minimum_age
+    wanted = policy.minimum_age
     if not wanted:
         return None
-    known = evidence.now if one.since is None else one.since
-    believed = known if one.created is None else max(known, min(one.created, evidence.now))
-    left = believed + wanted - evidence.now
+    known = now if one.since is None else one.since
+    believed = known if one.created is None else max(known, min(one.created, now))
+    left = believed + wanted - now
     if left <= 0:
         return None
     how = _SEEN.get(one.known_by, "it is known")
-    seen, wants, more = _span(max(0, evidence.now - known)), _span(wanted), _span(left)
+    seen, wants, more = _span(max(0, now - known)), _span(wanted), _span(left)
     return Refused(Reason.TOO_YOUNG, f"{how} since {seen}; the policy wants {wants}, {more} more")
 
 

@@ -107,6 +107,7 @@ def _new(evidence: Evidence) -> str | Reason:
         ({"said": {"signed_by": ("cosign.pub",)}}, Reason.UNSIGNED),
         ({"said": {"platforms": ("linux/s390x",)}}, Reason.MISSING_PLATFORM),
         ({"finalists": (_seen("1.2.0", platforms=(("linux/amd64", "x"),)),)}, Reason.MISSING_PLATFORM),
+        ({"finalists": (_seen("1.2.0", platforms=(("", "x"),)),)}, Reason.MISSING_PLATFORM),
         ({"finalists": (_seen("1.2.0", platforms=_seen("1.0.0").platforms),)}, Reason.SAME_CONTENT),
         ({"said": {"mode": Mode.OBSERVE}}, Reason.OBSERVED),
         # And then what does.
@@ -125,7 +126,7 @@ def _new(evidence: Evidence) -> str | Reason:
         ({"value": "app:1.0.0"}, "app:1.2.0"),
         ({"finalists": (_seen("1.2.0", signed_by="cosign.pub"),), "said": {"signed_by": ("cosign.pub",)}},
          f"reg.io/app:1.2.0@{_digest('1.2.0')}"),
-        ({"finalists": (_seen("1.2.0", platforms=(("", "x"),)),)}, "reg.io/app:1.2.0"),
+        ({"finalists": (_seen("1.2.0", platforms=(("", "x"),)),), "current": None}, "reg.io/app:1.2.0"),
         # A tag that moves, followed by its digest.
         ({"value": "reg.io/app:stable", "said": {"strategy": "digest", "digest": "pin"},
           "current": _seen("stable"), "finalists": (_seen("stable"),)},

@@ -138,6 +138,11 @@ def sha256(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
+class _Listening(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Whoever asked has hung up: that is theirs to decide."""
+
+
 @contextmanager
 def running(server: SmallRegistry | TokenServer, host: str = "127.0.0.1") -> Iterator[None]:
     """On a port of its own; `server.url` says which."""
@@ -164,7 +169,7 @@ def running(server: SmallRegistry | TokenServer, host: str = "127.0.0.1") -> Ite
         def log_message(self, *_: object) -> None:
             pass
 
-    listening = ThreadingHTTPServer((host, 0), Handler)
+    listening = _Listening((host, 0), Handler)
     listening.daemon_threads = True
     server.url = f"http://{host}:{listening.server_address[1]}"
     thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

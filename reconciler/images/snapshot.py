@@ -1,0 +1,220 @@
+"""What registries tell of all images of a run: each repository's tags once, and of tags only what is needed.
+
+Of those that a rule lets through, the best is looked at first, and the next only where something stands
+against it. Nothing is asked of an image that is the newest already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from threading import Lock
+from typing import Final, NamedTuple
+
+from reconciler.errors import Misconfigured
+from reconciler.images.choose import NoChoice, choose
+from reconciler.images.decide import against, rule_of
+from reconciler.images.reference import BadReferenceError, Image, image
+from reconciler.images.registry.client import Head, Repository
+from reconciler.images.registry.documents import Config, Manifest, Platform
+from reconciler.images.registry.registries import Registries
+from reconciler.images.registry.wire import UnreachableError
+from reconciler.images.rules import BadRuleError, Strategy
+from reconciler.images.signatures import Key, Signed, signed
+from reconciler.model import Hold, ImageFacts, ImagePolicy, TagSeen
+
+_FINALISTS: Final = 5  # of one image, that are looked at
+_THREADS: Final = 8
+_SAYS: Final = "org.opencontainers.image."
+_LABELS: Final = (f"{_SAYS}source", f"{_SAYS}revision", f"{_SAYS}url")
+
+Sighting = tuple[str, str, str]  # name of the image, tag, digest
+
+
+class Asked(NamedTuple):
+    """An image in force, and what its policy says."""
+
+    text: str
+    policy: ImagePolicy
+    holds: tuple[Hold, ...] = ()
+
+
+class Snapshot(NamedTuple):
+    facts: Mapping[Asked, ImageFacts]
+    seen: tuple[Sighting, ...]  # tags whose age the registry doesn't tell, and nobody had seen before
+    requests: int
+
+
+class Surroundings(NamedTuple):
+    """What is needed besides the registries."""
+
+    now: int
+    keys: Mapping[str, Key]  # by the name that policies use
+    first_seen: Mapping[Sighting, int]
+
+
+def snapshot(
+    asked: Sequence[Asked],
+    registries: Registries,
+    around: Surroundings,
+    advance: Callable[[int], None] = lambda amount: None,
+) -> Snapshot:
+    """Whatever fails is a fact of its image, and never the end of the others."""
+    wanted = list(dict.fromkeys(asked))
+    looking = _Looking(registries, around)
+
+    def one(each: Asked) -> ImageFacts:
+        found = looking.facts(each)
+        advance(1)
+        return found
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        found = dict(zip(wanted, pool.map(one, wanted), strict=True))
+    return Snapshot(found, tuple(sorted(looking.sightings)), registries.requests)
+
+
+class _Looking:
+    def __init__(self, registries: Registries, around: Surroundings) -> None:
+        self._registries, self._around = registries, around
+        self._turn = Lock()
+        self._turns: dict[str, Lock] = {}
+        self._tags: dict[str, tuple[str, ...] | UnreachableError] = {}
+        self.sightings: set[Sighting] = set()
+
+    def facts(self, asked: Asked) -> ImageFacts:
+        nothing = ImageFacts(None, (), 0, holds=asked.holds)
+        try:
+            meant, rule = image(asked.text), rule_of(asked.policy)
+        except (BadReferenceError, BadRuleError, ValueError) as bad:
+            return nothing._replace(none=str(bad))
+        try:
+            repository = self._registries.repository(meant)
+            tags = self._all_tags(meant, repository)
+            return self._among(asked, meant, _Details(repository, rule.strategy, self), tags)
+        except UnreachableError as gone:
+            return nothing._replace(unanswered=gone.words)
+        except Misconfigured as problem:
+            return nothing._replace(unanswered=str(problem).rstrip("."))
+
+    def _all_tags(self, meant: Image, repository: Repository) -> tuple[str, ...]:
+        """Asked once for each repository, however many images come from it, and at the same time."""
+        with self._turn:
+            turn = self._turns.setdefault(meant.name, Lock())
+        with turn:
+            if meant.name not in self._tags:
+                try:
+                    self._tags[meant.name] = repository.tags()
+                except UnreachableError as gone:
+                    self._tags[meant.name] = gone
+            found = self._tags[meant.name]
+        if isinstance(found, UnreachableError):
+            raise found
+        return found
+
+    def _among(self, asked: Asked, meant: Image, details: _Details, tags: tuple[str, ...]) -> ImageFacts:
+        rule = rule_of(asked.policy)
+        current = meant.tag or "latest"
+        made = details.made(tags) if rule.strategy is Strategy.NEWEST else {}
+        found = choose(rule, current, tags, made)
+        if isinstance(found, NoChoice):
+            return ImageFacts(None, (), len(tags), found.lost, none=found.why, holds=asked.holds)
+        facts = ImageFacts(None, (), len(tags), found.lost, holds=asked.holds)
+        ranked = found.ranked or (found.tag,)
+        if ranked[0] == current and not _follows_digest(asked.policy, meant):
+            return facts
+        if current in tags:
+            facts = facts._replace(current=details.seen(meant, current, asked.policy))
+        for tag in ranked[:_FINALISTS]:
+            one = (
+                facts.current if facts.current and tag == current else details.seen(meant, tag, asked.policy)
+            )
+            if one is None:
+                continue  # it went away meanwhile
+            facts = facts._replace(finalists=(*facts.finalists, one))
+            if tag == current or against(asked.policy, self._around.now, one, facts) is None:
+                break
+        return facts
+
+    @property
+    def around(self) -> Surroundings:
+        return self._around
+
+
+def _follows_digest(policy: ImagePolicy, meant: Image) -> bool:
+    return policy.digest == "pin" or bool(meant.digest)
+
+
+class _Details:
+    """What is asked of single tags of one repository."""
+
+    def __init__(self, repository: Repository, strategy: Strategy, looking: _Looking) -> None:
+        self._repository, self._strategy, self._looking = repository, strategy, looking
+        self._config = cache(self._config_of)
+
+    def seen(self, meant: Image, tag: str, policy: ImagePolicy) -> TagSeen | None:
+        head = self._repository.head(tag)
+        if head is None:
+            return None
+        manifest = self._repository.manifest(head.digest)
+        platforms = self._platforms(manifest)
+        config = self._config(_first(manifest))
+        since, known_by = self._since(meant, tag, head, policy)
+        return TagSeen(
+            tag=tag,
+            digest=head.digest,
+            platforms=platforms,
+            since=since,
+            known_by=known_by,
+            created=config.created if config else None,
+            signed_by=self._signed_by(head.digest, policy),
+            labels=tuple((name, config.labels[name]) for name in _LABELS if config and name in config.labels),
+        )
+
+    def made(self, tags: Sequence[str]) -> Mapping[str, int]:
+        """By what images say of themselves: the one strategy that has to ask about every tag."""
+        found = {}
+        for tag in tags:
+            head = self._repository.head(tag)
+            config = self._config(_first(self._repository.manifest(head.digest))) if head else None
+            if config is not None and config.created is not None:
+                found[tag] = config.created
+        return found
+
+    def _platforms(self, manifest: Manifest) -> tuple[tuple[str, str], ...]:
+        if manifest.is_index:
+            return tuple(sorted({(str(child.platform), child.digest) for child in manifest.children}))
+        config = self._config(manifest.digest)
+        known = config.platform if config else Platform("", "")
+        return ((str(known), manifest.digest),)
+
+    def _config_of(self, digest: str) -> Config | None:
+        """A registry may keep it elsewhere, where we don't go: then it isn't known."""
+        try:
+            found = self._repository.manifest(digest)
+            return self._repository.config(found.config) if found.config else None
+        except UnreachableError:
+            return None
+
+    def _since(self, meant: Image, tag: str, head: Head, policy: ImagePolicy) -> tuple[int | None, str]:
+        if head.modified is not None:
+            return head.modified, "last-modified"
+        sighting = (meant.name, tag, head.digest)
+        known = self._looking.around.first_seen.get(sighting)
+        if known is None and policy.minimum_age:
+            self._looking.sightings.add(sighting)
+        return known, "first-seen"
+
+    def _signed_by(self, digest: str, policy: ImagePolicy) -> str:
+        keys = [
+            self._looking.around.keys[name] for name in policy.signed_by if name in self._looking.around.keys
+        ]
+        if not keys:
+            return ""
+        found = signed(self._repository, digest, keys)
+        return found.key if isinstance(found, Signed) else ""
+
+
+def _first(manifest: Manifest) -> str:
+    """The digest of an image: its own, or that of the first of an index."""
+    return manifest.children[0].digest if manifest.children else manifest.digest
