@@ -44,7 +44,8 @@ class _Following:
         self._changes: dict[Field, LastChange] = {}
 
     def advise(self, day: int, in_force: Requests, kills: Sequence[OomKill]) -> Requests:
-        usage = self._windows.usage(day, self._policy.sizing.window_days, kills)
+        sizing = self._policy.sizing
+        usage = self._windows.usage(day, sizing.window_days, kills, sizing.cpu.half_life_days)
         if usage is None:
             return in_force
         evidence = Evidence(

@@ -7,9 +7,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from reconciler.backtest.past import Past
-from reconciler.model import DayPeaks, OomKill, Restarts, Sketch, Usage
-from reconciler.usage.days import ContainerDay
-from reconciler.usage.sketch import Ints, buckets_of, of_buckets
+from reconciler.model import BusyHour, DayPeaks, OomKill, Restarts, Sketch, Usage
+from reconciler.usage.days import HOURS, ContainerDay
+from reconciler.usage.decay import WHOLE, Decay
+from reconciler.usage.hours import busiest_of
+from reconciler.usage.parquet import NONE
+from reconciler.usage.sketch import EMPTY, Ints, buckets_of, of_buckets
 
 SOURCE = "series"
 
@@ -23,6 +26,7 @@ class Windows:
         self._samples = _sums(day.samples for day in self._days)
         self._expected = _sums(day.expected for day in self._days)
         self._started = _sums(day.pods_started for day in self._days)
+        self._first, self._hours = _hours_of(self._days)
         self._peaks = [_peaks_of(day) for day in self._days]
         self._cpu = _Pooled([day.cpu for day in self._days])
         self._memory = _Pooled([day.memory for day in self._days])
@@ -32,7 +36,7 @@ class Windows:
             self._memory if self._alone else _Pooled([day.worst_memory for day in self._days])
         )
 
-    def usage(self, until: int, days: int, kills: Sequence[OomKill]) -> Usage | None:
+    def usage(self, until: int, days: int, kills: Sequence[OomKill], half_life: int = 0) -> Usage | None:
         """Of that many days before the one at whose begin it is asked; None without a sample."""
         first, end = np.searchsorted(self._number, [until - days, until]).tolist()
         samples = int(self._samples[end] - self._samples[first])
@@ -67,7 +71,18 @@ class Windows:
                 for day in self._days[first:end]
                 if day.trouble.restarts
             ),
+            busy_hours=self._busy_hours(until - days, until),
+            cpu_decayed=self._decayed(first, end, Decay.over(until - days, until - 1, half_life))
+            if half_life
+            else EMPTY,
         )
+
+    def _busy_hours(self, begin: int, until: int) -> tuple[BusyHour, ...]:
+        begin = max(begin, self._first)
+        return busiest_of(begin, self._hours[begin - self._first : until - self._first])
+
+    def _decayed(self, first: int, end: int, decay: Decay) -> Sketch:
+        return self._cpu.weighed(first, end, decay.of(self._number[first:end]))
 
 
 class _Pooled:
@@ -88,6 +103,22 @@ class _Pooled:
         counts = self._sums[end] - self._sums[first]
         used = np.flatnonzero(counts)
         return of_buckets(self._buckets[used], counts[used], int(self._tops[first:end].max(initial=0)))
+
+    def weighed(self, first: int, end: int, weights: Ints) -> Sketch:
+        """With a weight for each day."""
+        counts = weights @ np.diff(self._sums[first : end + 1], axis=0)
+        used = np.flatnonzero(counts)
+        top = int(self._tops[first:end].max(initial=0))
+        return of_buckets(self._buckets[used], counts[used], top, WHOLE)
+
+
+def _hours_of(days: Sequence[ContainerDay]) -> tuple[int, Ints]:
+    """From the first day to the last its hours, of those between on which it did not live as well."""
+    first = days[0].day if days else 0
+    hours = np.full((days[-1].day - first + 1 if days else 0, HOURS), NONE, np.int64)
+    for day in days:
+        hours[day.day - first] = [NONE if cpu is None else cpu for cpu in day.hours.cpu_p95]
+    return first, hours
 
 
 def _throttled(days: Iterable[ContainerDay]) -> int | None:

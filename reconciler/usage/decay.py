@@ -5,6 +5,7 @@ Whole numbers only, so that the same days weigh the same on every machine.
 
 from __future__ import annotations
 
+from functools import cache
 from math import isqrt
 from typing import Final, NamedTuple
 
@@ -27,6 +28,7 @@ def _fractions() -> tuple[int, ...]:
 _FRACTIONS: Final = _fractions()
 
 
+@cache
 def weight(age: int, half_life: int) -> int:
     """What a day of that age weighs, both in days. One of long ago weighs little, but never nothing."""
     halvings, rest = divmod(age, half_life)

@@ -43,16 +43,30 @@ class BusyHours:
 
     def busiest(self) -> dict[int, tuple[BusyHour, ...]]:
         """By container the hours that rank highest, of equals the first of the week."""
-        return dict(self._ranked())
-
-    def _ranked(self) -> Iterator[tuple[int, tuple[BusyHour, ...]]]:
+        found: dict[int, tuple[BusyHour, ...]] = {}
         for begin in range(0, len(self._containers), _BLOCK):
             here = slice(begin, begin + _BLOCK)
-            ranks = self._highest[here].astype(np.int64) * WEEK + np.arange(WEEK)[::-1]
-            best = np.sort(np.partition(ranks, -MOST, axis=1)[:, -MOST:], axis=1)[:, ::-1]
-            cpu, after = np.divmod(best, WEEK)
-            hours = WEEK - 1 - after
-            weeks = np.take_along_axis(self._weeks[here], hours, axis=1)
-            found = (column.tolist() for column in (self._containers[here], hours, cpu, weeks))
-            for number, *columns in zip(*found, strict=True):
-                yield number, tuple(one for one in map(BusyHour, *columns) if one.weeks)
+            ranked = _ranked(self._highest[here].astype(np.int64), self._weeks[here].astype(np.int64))
+            found.update(zip(self._containers[here].tolist(), ranked, strict=True))
+        return found
+
+
+def busiest_of(first: int, hours: Ints) -> tuple[BusyHour, ...]:
+    """The same of one container: 24 hours for each day from the first on, whether it lived then or not."""
+    since_monday = (first + _MONDAY) % _DAYS
+    whole = np.full((-(-(since_monday + len(hours)) // _DAYS) * _DAYS, HOURS), NONE, np.int64)
+    whole[since_monday : since_monday + len(hours)] = hours
+    weeks = whole.reshape(-1, WEEK)
+    highest = np.minimum(weeks.max(axis=0, initial=NONE), _MOST_MILLICORES)
+    return next(_ranked(highest[None], (weeks >= 0).sum(axis=0)[None]))
+
+
+def _ranked(highest: Ints, weeks: Ints) -> Iterator[tuple[BusyHour, ...]]:
+    """A line of the week's hours for each container."""
+    ranks = highest * WEEK + np.arange(WEEK)[::-1]
+    best = np.sort(np.partition(ranks, -MOST, axis=1)[:, -MOST:], axis=1)[:, ::-1]
+    cpu, after = np.divmod(best, WEEK)
+    hours = WEEK - 1 - after
+    found = (column.tolist() for column in (hours, cpu, np.take_along_axis(weeks, hours, axis=1)))
+    for columns in zip(*found, strict=True):
+        yield tuple(one for one in map(BusyHour, *columns) if one.weeks)

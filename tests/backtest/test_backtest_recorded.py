@@ -26,13 +26,15 @@ from reconciler.backtest.recorded import RecordedPast, Recording
 from reconciler.backtest.replay import Pace, replay
 from reconciler.backtest.series import History
 from reconciler.backtest.vpa import Vpa
+from reconciler.backtest.windows import SOURCE, Windows
 from reconciler.cli import ended
 from reconciler.config import PolicyBook
-from reconciler.model import ContainerRef, OomKill, Policy
+from reconciler.model import ContainerRef, OomKill, Policy, Usage
 from reconciler.report import schemas
 from reconciler.usage.days import ContainerDay, Resources, Trouble
 from reconciler.usage.files import write_days
 from reconciler.usage.lives import Life, Lives
+from reconciler.usage.recording import open_recording
 
 DAYS = 40
 QUERY = {"source": "test", "step": 3600}
@@ -84,6 +86,24 @@ def test_a_policy_decides_the_same(tmp_path: Path, pods: int) -> None:
     assert len(set(ways[0].memory.tolist())) > 1
     for one, other in zip(*ways, strict=True):
         assert one.tolist() == other.tolist()
+
+
+@pytest.mark.parametrize(("until", "days"), [(1, 1), (9, 14), (20, 14), (33, 28), (DAYS, 35)])
+@pytest.mark.parametrize("half_life", [0, 1, 7])
+def test_it_is_told_what_a_run_on_that_day_would_have_been(
+    tmp_path: Path, until: int, days: int, half_life: int
+) -> None:
+    """Of a container that was gone for some days, too."""
+    rows = [row for row in lived(2).rows() if row.day - START not in (5, 6, 18)]
+    past_of = only(recorded(tmp_path, rows))
+    source, end = open_recording(tmp_path, SOURCE), START + until
+    run = source.read([past_of.ref], (end - days) * DAY, end * DAY, half_life=half_life).usage[past_of.ref]
+    told = Windows(past_of).usage(end, days, (), half_life)
+    assert isinstance(run, Usage)
+    assert told is not None
+    assert bool(told.cpu_decayed.values) == bool(half_life)
+    names = ("cpu", "cpu_decayed", "cpu_worst_pod", "memory", "busy_hours", "days", "samples", "replicas")
+    assert {name: getattr(told, name) for name in names} == {name: getattr(run, name) for name in names}
 
 
 @pytest.mark.parametrize("pods", [1, 2])
