@@ -47,7 +47,7 @@ from reconciler.model import (
     Usage,
     YearBefore,
 )
-from reconciler.sizing import decide, explain, remedy
+from reconciler.sizing import decide, explain, remedy, tell
 from reconciler.sizing.band import band_of
 from reconciler.sizing.case import Case, open_case
 from reconciler.sizing.planned import due
@@ -573,6 +573,22 @@ def test_every_stage_of_a_guard_is_in_the_table() -> None:
     named = set(re.findall(r"^\| ([a-z-]+(?: [a-z]+)?) \|", table, re.MULTILINE))
     given = (planning(SALE), lowered(on(1, 2)), cold(NOBODY, twin(used(cpu=400)), cpu=None))
     assert {stage.name for one in given for found in explain(one) for stage in found.stages} <= named
+
+
+def test_the_example_of_the_docs_is_what_explain_says() -> None:
+    page = (DOCS / "guards.md").read_text("utf-8")
+    example = re.search(r"```console\n\$ reconcile explain.*?```", page, re.DOTALL)
+    assert example
+    given = evidence(memory="2Gi", consumers=(consumer(on(*range(1, 6))),), sizing=GUARDED)
+    found = next(one for one in explain(given) if one.slot.field is MEMORY)
+    assert isinstance(found.decision, Keep)
+    told = {line.strip() for line in tell(found)} | {
+        f"what it takes: {remedy(given, found.decision)}",
+        str(WEB),
+    }
+    lines = [line.strip() for line in example[0].splitlines()[2:-1]]
+    words = {re.sub(r" +", " ", line) for line in told}
+    assert [line for line in lines if line != "..." and re.sub(r" +", " ", line) not in words] == []
 
 
 def test_every_guard_has_its_place_in_the_docs() -> None:
