@@ -6,11 +6,12 @@ Everything is decided as Argo CD decides it, from the Application and the render
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 from reconciler.model import ContainerRef, Field, Place, Reason, Refused, Slot
-from reconciler.source import globs, jq
+from reconciler.source import aiming, globs, jq
+from reconciler.source.aims import TARGETS
 from reconciler.source.objects import KINDS
 from reconciler.source.tracing.rendered import WAYS, Object, Render, get, text_of
 from reconciler.source.units import Ignored, Unit
@@ -25,6 +26,28 @@ _DEEPEST: Final = 8  # Applications that deploy Applications
 def void(unit: Unit, slot: Slot, ref: ContainerRef, render: Render) -> Refused | None:
     """Why an edit of the slot would not reach this container, one of those that the unit renders."""
     return unwatched(unit, slot.place) or ignored(unit, slot.field, ref, render)
+
+
+def void_target(unit: Unit, slot: Slot, scalers: Collection[str], render: Render) -> Refused | None:
+    """The same of what an autoscaler of these names aims for, where the unit renders it.
+
+    It changes with a request, and so with a sync, which brings along all but what is to be kept as it is.
+    """
+    for found in render.workloads():
+        identity = found.identity
+        where = identity.namespace or render.namespace
+        if identity.name not in scalers or where not in {ref.namespace for ref in slot.consumers}:
+            continue
+        scaler = aiming.read(found, 0)
+        ways = [aim.keys for aim in scaler.aims if TARGETS[aim.resource] is slot.field] if scaler else []
+        if ways and (why := unwatched(unit, slot.place)) is not None:
+            return why
+        name = ContainerRef(render.cluster, where, identity.kind, identity.name, "")
+        for entry in unit.ignored if unit.application is not None and unit.application.keeps_ignored else ():
+            for words in (words for way in ways if way for words in _ways(entry, way, found)):
+                if _concerns(entry, found, name):
+                    return _refused(unit, name, words)
+    return None
 
 
 # -- manifest-generate-paths -----------------------------------------------------------------------
@@ -78,9 +101,10 @@ def ignored(unit: Unit, field: Field, ref: ContainerRef, render: Render) -> Refu
     found = _object(ref, render)
     if found is None:
         return None
-    for entry in unit.ignored:
+    path = _path(found, ref, field)
+    for entry in unit.ignored if path is not None else ():
         if _concerns(entry, found, ref):
-            for words in _ways(entry, field, ref, found):
+            for words in _ways(entry, path or (), found):
                 return _refused(unit, ref, words)
     return None
 
@@ -114,11 +138,8 @@ def _concerns(entry: Ignored, found: Object, ref: ContainerRef) -> bool:
     )
 
 
-def _ways(entry: Ignored, field: Field, ref: ContainerRef, found: Object) -> Iterator[str]:
-    """The parts of an entry that cover the field, in words."""
-    path = _path(found, ref, field)
-    if path is None:
-        return
+def _ways(entry: Ignored, path: jq.Path, found: Object) -> Iterator[str]:
+    """The parts of an entry that cover what the path leads to, in words."""
     for pointer in entry.pointers:
         if _points_at(pointer, path, found):
             yield pointer[:_MOST_SHOWN]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from reconciler.model import Container, Field, Place, Refused, Workload
+from reconciler.model import Container, Field, Place, Refused, Slot, Workload
 from reconciler.source import lints
 from reconciler.source.judging import as_text
 from reconciler.source.looks import Look
@@ -27,9 +27,12 @@ def voided(
         known = renders.get((workload.repository, workload.path, workload.unit)) or renders.get(
             (workload.repository, "", workload.unit)
         )
-        for container in workload.containers if known is not None else ():
+        for container in workload.containers:
             for slot in container.slots:
-                why = lints.void(known[0], slot, container.ref, known[1]) if known is not None else None
+                if slot.field.is_target:
+                    why = _void_target(workload, slot, renders)
+                else:
+                    why = lints.void(known[0], slot, container.ref, known[1]) if known is not None else None
                 if why is not None and slot.refused is None:
                     void.setdefault((slot.place, slot.field), why)
     if not void:
@@ -38,6 +41,15 @@ def voided(
         workload._replace(containers=tuple(_marked(one, void) for one in workload.containers))
         for workload in workloads
     ]
+
+
+def _void_target(
+    workload: Workload, slot: Slot, renders: Mapping[_Home, tuple[Unit, Render]]
+) -> Refused | None:
+    """By whoever deploys the autoscaler, which need not be who deploys the workload."""
+    names = {scaler.name for scaler in workload.scalers}
+    found = (lints.void_target(unit, slot, names, render) for unit, render in renders.values())
+    return next((why for why in found if why is not None), None)
 
 
 def _renders(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from unit_repositories import CHART, application, found, unit
 
 from reconciler.model import FIELDS, ContainerRef, Field, Place, Reason, Refused, Slot
-from reconciler.source.lints import ignored, unwatched, void
+from reconciler.source.lints import ignored, unwatched, void, void_target
 from reconciler.source.tracing.rendered import Render
 from reconciler.source.units import Deployed, Ignored, Unit
 
@@ -57,6 +57,60 @@ def finds(one: Ignored, ref: ContainerRef = WEB, field: Field = CPU) -> bool:
     answer = ignored(UNIT._replace(ignored=(one,)), field, ref, RENDER)
     assert answer is None or answer.reason is Reason.IGNORED_DIFFERENCE
     return answer is not None
+
+
+# -- what autoscalers aim for ----------------------------------------------------------------------
+
+HPA = """\
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: scaler}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}
+  metrics:
+  - {type: External, external: {metric: {name: queue}}}
+  - {type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 60}}}
+"""
+TARGET = Slot(Place("deploy", "charts/web/hpa.yaml", 0, ("spec",)), 9, Field.CPU_TARGET, "60", (WEB, LOG))
+
+
+def finds_target(one: Ignored, *, keeps: bool = True, unit: Unit = UNIT, name: str = "scaler") -> bool:
+    app = (unit.application or APP)._replace(keeps_ignored=keeps)
+    render = Render(f"{TEXT}---\n{HPA}", "prod", "shop")
+    why = void_target(unit._replace(ignored=(one,), application=app), TARGET, {name}, render)
+    assert why is None or (why.reason is Reason.IGNORED_DIFFERENCE and "scaler" in why.detail)
+    return why is not None
+
+
+def on_scaler(*pointers: str, **more: object) -> Ignored:
+    return entry(*pointers, group="autoscaling", kind="HorizontalPodAutoscaler", **more)
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        on_scaler("/spec/metrics"),
+        on_scaler("/spec/metrics/1/resource/target/averageUtilization"),
+        on_scaler(queries=(".spec.metrics[].resource.target",)),
+        entry("/spec", group="*", kind="*"),
+    ],
+)
+def test_a_target_that_no_sync_would_bring_along(one: Ignored) -> None:
+    assert finds_target(one)
+    assert not finds_target(one, keeps=False)  # it comes with the request's sync
+    assert not finds_target(one, name="another")
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        on_scaler("/spec/minReplicas", "/spec/metrics/0", "/status"),
+        on_scaler("/spec", name="another"),
+        entry("/spec"),
+    ],
+)
+def test_a_target_that_is_not_ignored(one: Ignored) -> None:
+    assert not finds_target(one)
 
 
 # -- ignoreDifferences: what must not be found -----------------------------------------------------
