@@ -58,59 +58,69 @@ class Format(StrEnum):
     CSV = "csv"
 
 
+Series = Annotated[
+    Path | None,
+    typer.Option("--series", metavar="FILE", help="Samples, as CSV or Parquet; docs/backtest.md."),
+]
+Window = Annotated[
+    str,
+    typer.Option("--window", metavar="DURATION", help="Without --series, how far back to look, as 8w."),
+]
+Policies = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--policy",
+        metavar="NAME",
+        help="auto (balanced as shipped), a policy's name, vpa, krr-simple or krr-simple-limit. May be "
+        "repeated. Without it: auto and the three baselines.",
+    ),
+]
+TrainDays = Annotated[
+    int | None,
+    typer.Option(
+        "--train-days",
+        min=1,
+        help=f"Days of each container that are only learned from. Else {_TRAIN_DAYS}, and without "
+        "--series no more than half of the days there are.",
+    ),
+]
+StepDays = Annotated[int, typer.Option("--step-days", min=1, help="Days between two decisions.")]
+Recommendations = Annotated[
+    Path | None,
+    typer.Option(
+        "--recommendations",
+        metavar="OUT.csv",
+        help="Write every request in force here, a line each time that one begins or changes.",
+    ),
+]
+Plot = Annotated[
+    Path | None,
+    typer.Option(
+        "--plot",
+        metavar="FILE",
+        help="Draw slack against overruns into this file, which ends in .svg, or in .png (needs "
+        "reconciler[png]).",
+    ),
+]
+FormatOption = Annotated[
+    Format, typer.Option("--output", "-o", metavar="text|json|csv", help="How to print the result.")
+]
+
+
 def backtest(
     pattern: Pattern = "",
     namespace: Namespace = None,
-    series: Annotated[
-        Path | None,
-        typer.Option("--series", metavar="FILE", help="Samples, as CSV or Parquet; docs/backtest.md."),
-    ] = None,
+    series: Series = None,
     metrics: Metrics = None,
-    window: Annotated[
-        str,
-        typer.Option("--window", metavar="DURATION", help="Without --series, how far back to look, as 8w."),
-    ] = _WINDOW,
-    policy: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--policy",
-            metavar="NAME",
-            help="auto (balanced as shipped), a policy's name, vpa, krr-simple or krr-simple-limit. May be "
-            "repeated. Without it: auto and the three baselines.",
-        ),
-    ] = None,
-    train_days: Annotated[
-        int | None,
-        typer.Option(
-            "--train-days",
-            min=1,
-            help=f"Days of each container that are only learned from. Else {_TRAIN_DAYS}, and without "
-            "--series no more than half of the days there are.",
-        ),
-    ] = None,
-    step_days: Annotated[int, typer.Option("--step-days", min=1, help="Days between two decisions.")] = 1,
-    recommendations: Annotated[
-        Path | None,
-        typer.Option(
-            "--recommendations",
-            metavar="OUT.csv",
-            help="Write every request in force here, a line each time that one begins or changes.",
-        ),
-    ] = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(
-            "--plot",
-            metavar="FILE",
-            help="Draw slack against overruns into this file, which ends in .svg, or in .png (needs "
-            "reconciler[png]).",
-        ),
-    ] = None,
+    window: Window = _WINDOW,
+    policy: Policies = None,
+    train_days: TrainDays = None,
+    step_days: StepDays = 1,
+    recommendations: Recommendations = None,
+    plot: Plot = None,
     config: Config = None,
     now: Now = None,
-    output: Annotated[
-        Format, typer.Option("--output", "-o", metavar="text|json|csv", help="How to print the result.")
-    ] = Format.TEXT,
+    output: FormatOption = Format.TEXT,
 ) -> None:
     """Replay policies and other tools' recommenders over the past, and compare them.
 
