@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sizing_evidence import API, DAY, MI, NOW, SIZING, WEB, consumer, evidence, flat, killed, used
 
+from reconciler import canonical
 from reconciler.model import Change, Evidence, Field, Keep, LastChange, Reason, RuntimeOption
 from reconciler.quantity import human_memory, parse_memory
 from reconciler.sizing import decide, explain, runtimes, tell
@@ -389,6 +390,19 @@ def test_a_change_waits_for_its_cool_down_as_ever() -> None:
     assert isinstance(row, Keep)
     assert row.reason is Reason.COOL_DOWN
     assert WEB in {one.ref for one in started(XMX).consumers}
+
+
+# ----------------------------------------------------------------------------------- evidence
+
+
+def test_evidence_carries_what_was_read_and_is_as_it_was_without_any() -> None:
+    found = started(XMX, FOLLOWS)
+
+    assert canonical.load(Evidence, canonical.plain(found)) == found
+    assert decide(canonical.load(Evidence, canonical.plain(found))) == decide(found)
+    assert canonical.digest(found) != canonical.digest(started())
+    for word in ("runtime", "fixed_heap", "percentage_heap"):
+        assert f'"{word}"' not in canonical.dump(started())
 
 
 # --------------------------------------------------------------------------------------- docs
