@@ -82,7 +82,7 @@ def test_a_policy_decides_the_same(tmp_path: Path, pods: int) -> None:
     found = only(recorded(tmp_path, samples.rows()))
     assert found.days.tolist() == samples.days.tolist()
     assert found.peaks.tolist() == samples.peaks.tolist()
-    ways = [replay(one, following(balanced()), Pace(20, 1)) for one in (samples, found)]
+    ways = [replay(one, following(balanced()), Pace(10, 1)) for one in (samples, found)]
     assert len(set(ways[0].memory.tolist())) > 1
     for one, other in zip(*ways, strict=True):
         assert one.tolist() == other.tolist()
