@@ -346,6 +346,7 @@ class Reason(StrEnum):
     STALE_METRICS = "stale-metrics"
     THROTTLED = "throttled"
     OOM_KILLED = "oom-killed"
+    LEAKING = "leaking"
     AT_LIMIT = "at-limit"
     RESTARTS = "restarts"
     GUESSED_OWNER = "guessed-owner"
@@ -803,6 +804,7 @@ class Beside(NamedTuple):
     values: tuple[NewValue, ...]  # without targets: those are worked out for all of them together
     klass: ChangeClass
     because: str
+    worth: Worth | None = None
 
 
 class YearBefore(NamedTuple):

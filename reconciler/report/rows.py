@@ -160,6 +160,11 @@ def note_row(note: Note) -> dict[str, Any]:
     }
 
 
+def _is_own(slot: Slot, evidence: Evidence) -> bool:
+    """Not of another container that changes with it, nor of another's autoscaler."""
+    return slot in evidence.slots or slot in evidence.consumers[0].targets
+
+
 def explanation(found: Explanation, evidence: Evidence) -> dict[str, Any]:
     """One row of `reconcile explain --output json`."""
     row = found.decision
@@ -175,7 +180,9 @@ def explanation(found: Explanation, evidence: Evidence) -> dict[str, Any]:
             "decision": "change",
             "class": row.klass.value,
             "because": row.because,
-            "new": {value.slot.field.value: value.new for value in row.values},
+            "new": {
+                value.slot.field.value: value.new for value in row.values if _is_own(value.slot, evidence)
+            },
             "hindsight": _hindsight(row.hindsight, row.values[0].slot),
             **_worth(row, row.values[0].slot),
         }

@@ -55,4 +55,6 @@ def _outcome(row: Decision) -> tuple[str, ...]:
 def _changed(row: Change, index: int) -> str:
     slot, new = row.values[index]
     named = "" if slot.field in (Field.CPU_REQUEST, Field.MEMORY_REQUEST) else f"{slot.field} "
+    if any(slot == value.slot for one in row.evidence.beside for value in one.values):
+        named = f"{slot.field} of {min(slot.consumers).container} "
     return f"  change ({row.klass}): {named}{slot.value or 'not set'} → {new}"

@@ -19,11 +19,13 @@ from reconciler.model import (
     Place,
     Reason,
     Refused,
+    Risk,
     Scaler,
     Sibling,
     Slot,
     Stage,
     Usage,
+    Worth,
 )
 from reconciler.quantity import BadQuantity, parse_percent, read
 from reconciler.requested import LIMIT_OF
@@ -302,7 +304,18 @@ def together(case: Case, change: Change) -> Change:
         values=(*own, *others, *targets),
         klass=ChangeClass.SAFETY if safety else change.klass,
         because="; ".join([change.because, *(f"with it {one.because}" for one in beside)]),
+        worth=_worth(change.worth, [one.worth for one in beside]),
     )
+
+
+def _worth(own: Worth | None, others: Sequence[Worth | None]) -> Worth | None:
+    """Of all of it: the money together, and the risk of the riskiest."""
+    known = [one for one in (own, *others) if one is not None]
+    if own is None or len(known) <= len(others) or len({one.monthly.currency for one in known}) > 1:
+        return own
+    riskiest = max(known, key=lambda one: list(Risk).index(one.risk))
+    total = sum(one.monthly.millionths for one in known)
+    return riskiest._replace(monthly=own.monthly._replace(millionths=total), source=own.source)
 
 
 # -- words ------------------------------------------------------------------------------------------

@@ -116,6 +116,7 @@ def _others(part: _Part, group: Iterable[_Part]) -> list[Beside]:
             tuple(value for value in change.values if not value.slot.field.is_target),
             change.klass,
             f"{min(change.values[0].slot.consumers)}: {_alone(change)}",
+            change.worth,
         )
         for _, change in sorted(others.items())
     ]

@@ -24,6 +24,7 @@ from reconciler.model import (
     Keep,
     Mode,
     Place,
+    Price,
     Reason,
     Refused,
     Scaler,
@@ -31,6 +32,7 @@ from reconciler.model import (
     Slot,
 )
 from reconciler.quantity import format_cpu, read
+from reconciler.report.rows import explanation
 from reconciler.sizing import decide, decide_all, explain, hpa, tell
 
 WHOLE, OWN = Aim("cpu", "", True), Aim("cpu", "app", True)
@@ -274,6 +276,28 @@ def test_containers_of_one_pod_come_to_one_change() -> None:
         assert "75 %" in row.because
         assert "with it shop/Deployment/web/" in row.because
         assert row.because.count("target 60 %") == 1
+
+
+def test_explain_names_the_container_that_changes_with_it() -> None:
+    first = decide_all(pod(500, 400))[0].evidence
+    told = tell(explain(first)[0])
+    assert "  change (savings): 500m → 400m" in told
+    assert "  change (savings): requests.cpu of proxy 400m → 320m" in told
+    assert "  change (savings): target.cpu 60 → 75" in told
+    shown = explanation(explain(first)[0], first)
+    assert shown["new"] == {"requests.cpu": "400m", "target.cpu": "75"}
+
+
+def test_what_it_is_worth_is_what_all_of_it_is_worth() -> None:
+    price = Price("USD", 40_000, 5_000, "us")
+    found = [one._replace(price=price) for one in pod(500, 400)]
+    alone = [row.worth for one in found if isinstance(row := decide(one)[0], Change)]
+    for one in decide_all(found):
+        row = one.rows[0]
+        assert isinstance(row, Change)
+        assert row.worth is not None
+        total = sum(each.monthly.millionths for each in alone if each is not None)
+        assert row.worth.monthly.millionths == total < 0
 
 
 def test_a_raise_for_safety_makes_the_whole_one_of_safety() -> None:
