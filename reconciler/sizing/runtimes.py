@@ -137,7 +137,7 @@ def limit_refused(case: Case, new: int | None) -> Refused | None:
 def _shares_of(case: Case) -> Iterator[tuple[Consumer, RuntimeOption]]:
     if case.resource == "memory":
         for one in case.consumers:
-            for option in shares(one.runtime):
+            for option in shares(one.runtime) if one.runtime else ():
                 yield one, option
 
 
@@ -163,6 +163,8 @@ def _sizes(one: Consumer) -> str:
 def stage_in_words(case: Case) -> str:
     """All that is known of what the programs are started with; "" where that is nothing."""
     told: dict[str, None] = {}
+    if not any(one.runtime for one in case.consumers):
+        return ""
     for one in case.consumers:
         for option in one.runtime:
             if _concerns(option, case.resource):
