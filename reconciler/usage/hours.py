@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from heapq import nlargest
 from typing import Final
 
 import numpy as np
@@ -17,6 +18,7 @@ _DAYS: Final = 7
 WEEK: Final = _DAYS * HOURS
 _MONDAY: Final = 3  # 1970-01-01 was a Thursday
 _MOST_MILLICORES: Final = (1 << 31) - 1  # what the table holds
+_LATER_LAST: Final = np.arange(WEEK)[::-1]  # of hours that are equally busy
 _BLOCK: Final = 1024  # containers whose hours are ranked together
 
 
@@ -57,13 +59,15 @@ def busiest_of(first: int, hours: Ints) -> tuple[BusyHour, ...]:
     whole = np.full((-(-(since_monday + len(hours)) // _DAYS) * _DAYS, HOURS), NONE, np.int64)
     whole[since_monday : since_monday + len(hours)] = hours
     weeks = whole.reshape(-1, WEEK)
-    highest = np.minimum(weeks.max(axis=0, initial=NONE), _MOST_MILLICORES)
-    return next(_ranked(highest[None], (weeks >= 0).sum(axis=0)[None]))
+    ranks = np.minimum(weeks.max(axis=0, initial=NONE), _MOST_MILLICORES) * WEEK + _LATER_LAST
+    best = (divmod(rank, WEEK) for rank in nlargest(MOST, ranks.tolist()))
+    found = [(WEEK - 1 - after, cpu) for cpu, after in best if cpu != NONE]
+    return tuple(BusyHour(hour, cpu, int((weeks[:, hour] != NONE).sum())) for hour, cpu in found)
 
 
 def _ranked(highest: Ints, weeks: Ints) -> Iterator[tuple[BusyHour, ...]]:
     """A line of the week's hours for each container."""
-    ranks = highest * WEEK + np.arange(WEEK)[::-1]
+    ranks = highest * WEEK + _LATER_LAST
     best = np.sort(np.partition(ranks, -MOST, axis=1)[:, -MOST:], axis=1)[:, ::-1]
     cpu, after = np.divmod(best, WEEK)
     hours = WEEK - 1 - after
