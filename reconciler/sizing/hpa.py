@@ -119,12 +119,14 @@ def _refused(case: Case, consumer: Consumer) -> Refused | None:
 
 
 def _acting(case: Case, consumer: Consumer) -> list[Scaler]:
-    """The autoscalers that act on this resource of the container."""
-    name = consumer.ref.container
+    """The autoscalers that act on this resource of the container; a horizontal one on none that ends."""
+    name, ends = consumer.ref.container, consumer.init and not consumer.sidecar
     return [
         scaler
         for scaler in sorted(consumer.scalers)
-        if case.resource in scaler.resources and (not scaler.containers or name in scaler.containers)
+        if case.resource in scaler.resources
+        and (not scaler.containers or name in scaler.containers)
+        and (scaler.kind == "VerticalPodAutoscaler" or not ends)
     ]
 
 

@@ -115,6 +115,14 @@ def test_a_target_of_another_container_is_no_matter_of_this_one() -> None:
     assert moved(row) == {"requests.cpu": "400m"}
 
 
+def test_an_init_container_that_ends_is_not_counted() -> None:
+    sizing = levels()._replace(manage_init=True)
+    for kind, kept in (("HorizontalPodAutoscaler", False), ("VerticalPodAutoscaler", True)):
+        one = scaled(scaler(WHOLE, kind=kind), targets=())._replace(init=True)
+        row = cpu_row(evidence(cpu="100m", consumers=(one,), sizing=sizing))
+        assert (isinstance(row, Keep) and row.reason is Reason.SCALED_BY_VPA) is kept
+
+
 @pytest.mark.parametrize("seen", [(), ("memory",)])
 def test_an_amount_is_no_matter_of_the_request(seen: tuple[str, ...]) -> None:
     one = scaled(scaler(AMOUNT), targets=(), usage={"scaled_on": seen})

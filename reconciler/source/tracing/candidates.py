@@ -30,7 +30,9 @@ _VERSION: Final = re.compile(r"(?i).*version$")
 _IMAGE: Final = re.compile(r"(?i).*image$")
 _COUNT: Final = re.compile(r"(?i).*replicas?(count)?$|.*(count|instances|size|nodes)$")
 _SCALING: Final = re.compile(r"(?i).*(autoscal|hpa|scaling).*")
-_AIMING: Final = re.compile(r"(?i).*(autoscal|hpa|scaling|scaled|keda|utili[sz]ation).*")
+_AIMING: Final = re.compile(
+    r"(?i).*(autoscal|hpa|scaling|scaled|keda|utili[sz]ation|trigger|threshold|target(?!.*port)).*"
+)
 _QUANTITY: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:m|k|K|M|G|T|Ki|Mi|Gi|Ti)?")
 _NO_AMOUNT: Final = re.compile(
     r"(?i).*(port|count|replicas?|seconds|timeout|period|threshold|user|group|id)s?$"
