@@ -27,7 +27,7 @@ from sizing_evidence import (
     peer,
     used,
 )
-from test_sizing_laws import evidences, in_force, news
+from test_sizing_laws import applied, evidences, in_force, news
 
 from reconciler.model import (
     Change,
@@ -54,6 +54,7 @@ from reconciler.sizing.planned import due
 
 CPU, MEMORY = Field.CPU_REQUEST, Field.MEMORY_REQUEST
 TODAY = NOW // DAY  # a Friday
+TWIN = WEB._replace(cluster="prod")
 GUARDED = SIZING._replace(weekend=True, stale_after=7 * DAY, quiet_days=14, most_restarts=3)
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -363,6 +364,22 @@ def test_a_request_prepared_for_a_peak_stays() -> None:
     assert reason(over, MEMORY) is None
 
 
+@settings(max_examples=120, deadline=None)
+@given(evidences(), st.integers(0, 5000), st.integers(0, 5000), st.booleans())
+def test_a_second_decision_on_the_first_ones_result_changes_nothing(
+    found: Evidence, cpu: int, memory: int, cold: bool
+) -> None:
+    """With a planned peak, and twins, whatever they ask for: what was just merged waits, or is content."""
+    peak = SALE._replace(cpu=cpu, memory=memory * MI)
+    one = consumer(used(cpu=cpu + 1, memory=(memory + 1) * MI), TWIN)
+    one = one._replace(peer=Peer(tuple(each.ref for each in found.consumers), 0, 0))
+    given = found._replace(
+        policy=found.policy._replace(planned=(peak,)), twins=(one,) if cold else (), last_changes=()
+    )
+    again = applied(given, decide(given))
+    assert news(decide(again)) == {}
+
+
 def year_before(usage: Usage | NoUsage, peak: PlannedPeak, now: int = NOW) -> tuple[YearBefore, ...]:
     one = due(evidence().policy._replace(planned=(peak,)), now)[0]
     return (YearBefore(*one.year_before, (consumer(usage),)),)
@@ -484,7 +501,6 @@ def test_a_native_sidecar_is_sized_like_any_other() -> None:
 
 TWO_CLUSTERS = NoUsage(Reason.AMBIGUOUS_CLUSTER, "main has it in two clusters")
 NOBODY = NoUsage(Reason.NO_METRICS, "main knows no pod of it")
-TWIN = WEB._replace(cluster="prod")
 
 
 def twin(usage: Usage | NoUsage, cpu: int = 0, memory: int = 0) -> Consumer:
