@@ -24,7 +24,7 @@ from reconciler.model import (
     Stage,
 )
 from reconciler.quantity import format_cpu, format_memory
-from reconciler.sizing import bounds, guards, hindsight, hpa, limits, replicas, runtimes, stages, worth
+from reconciler.sizing import bounds, guards, hindsight, hpa, limits, replicas, runtimes, stages, trend, worth
 from reconciler.sizing.aim import aimed
 from reconciler.sizing.band import beyond_band
 from reconciler.sizing.case import Case, open_case, slot_of
@@ -122,6 +122,9 @@ def _raise(way: Way) -> Move | Refused:
     words = tuple(word for need in alarmed for word in _alarms(case, need))
     if case.peak_ahead and beyond_band(case, target_of(case, 0).value) > 0:
         return _move(way, ChangeClass.SAFETY, (*words, case.peak_ahead.words))  # its dates don't wait
+    leaking = trend.chased(case, pressing)
+    if leaking:
+        return leaking
     if alarmed:
         return guards.unmeasured_yet(case, alarmed) or _move(way, ChangeClass.SAFETY, words)
     doubts = [guards.unsound(case, need) for need in pressing]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.model import Reason, Stage
-from reconciler.sizing import bounds, devices, limits, runtimes
+from reconciler.sizing import bounds, devices, limits, runtimes, trend
 from reconciler.sizing import worth as money
 from reconciler.sizing.band import band_of, kept_between
 from reconciler.sizing.case import Case
@@ -32,6 +32,9 @@ def _need_stages(way: Way) -> list[Stage]:
     if need.kills:
         words = f"{killed_in_words(need)}: 20 % above that, at least 100Mi"
         told.append(Stage("oom", need.wanted, words))
+    rising = trend.in_words(case, need)
+    if rising:
+        told.append(Stage("trend", None, rising))
     if case.planned:
         known = "; ".join(filter(None, (case.planned.words, case.planned.unknown)))
         told.append(Stage("planned peak", case.planned.value or None, known))
@@ -39,8 +42,15 @@ def _need_stages(way: Way) -> list[Stage]:
 
 
 def _headroom_stage(case: Case, need: Need) -> str:
-    words = f"{case.level.headroom_percent + need.extra} % over the measured level"
-    return f"{words}, {need.extra} % of them because it has outgrown its request" if need.extra else words
+    words = f"{_headroom(case, need)} over the measured level"
+    return f"{words}, as it has outgrown its request" if need.extra else words
+
+
+def _headroom(case: Case, need: Need) -> str:
+    """That of a raise has extra room, but for what the next decision would take back."""
+    whole = case.level.headroom_percent + need.extra
+    cut = need.extra and need.roomy * 100 < need.level * (100 + whole)
+    return f"up to {whole} %" if cut else f"{whole} %"
 
 
 def _target_stages(way: Way) -> list[Stage]:
@@ -154,6 +164,9 @@ def because(way: Way, step: Step, alarms: tuple[str, ...], new: str, limit: int 
     bound = _bound(way)
     if bound:
         parts.append(bound)
+    rising = trend.in_words(way.case, way.top)
+    if rising:
+        parts.append(rising)
     if step.percent is not None:
         parts.append(f"{_step_stage(way, step).words}, so {new}")
     if limit is not None:
@@ -201,8 +214,7 @@ def _gives(way: Way) -> str:
     if need.wanted > need.roomy:
         base = "the limit it was killed at" if need.killed_at else "its peak"
         return f"20 % above {base}, at least 100Mi, gives {figure(case.resource, way.target.free)}"
-    headroom = case.level.headroom_percent + need.extra
-    return f"{headroom} % headroom gives {figure(case.resource, way.target.free)}"
+    return f"{_headroom(case, need)} headroom gives {figure(case.resource, way.target.free)}"
 
 
 def _bound(way: Way) -> str:

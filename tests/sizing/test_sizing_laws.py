@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,9 +11,11 @@ from sizing_evidence import API, DAY, MI, NOW, SIZING, WEB, consumer, evidence, 
 
 from reconciler import canonical
 from reconciler.model import (
+    BusyHour,
     Change,
     ChangeClass,
     Consumer,
+    DayPeaks,
     Decision,
     Evidence,
     Field,
@@ -28,6 +31,7 @@ from reconciler.model import (
 )
 from reconciler.quantity import parse_cpu, parse_memory
 from reconciler.sizing import decide
+from reconciler.sizing.estimators import ESTIMATORS
 from reconciler.sizing.rounding import down_over, up, up_under
 
 CPU, MEMORY = Field.CPU_REQUEST, Field.MEMORY_REQUEST
@@ -37,6 +41,9 @@ SETTLED = {
     Reason.IN_BAND, Reason.AT_FLOOR, Reason.AT_CEILING, Reason.LIMIT_BELOW,
     Reason.AT_LIMIT, Reason.OOM_KILLED, Reason.THROTTLED,
 }  # fmt: skip
+
+# All but the one that chooses between rules: more use can mean another choice.
+MONOTONE = sorted(ESTIMATORS.keys() - {"replayed"} | {"auto"})
 
 # ---------------------------------------------------------------------------------------------
 # What evidence there can be
@@ -62,13 +69,36 @@ def sketches(scale: Scale) -> st.SearchStrategy[Sketch]:
 
 
 @st.composite
+def by_time(draw: st.DrawFn, cpu: Sketch, memory: Sketch, days: int) -> dict[str, Any]:
+    """When it was used: by day, the busiest hour, and the CPU of old days counting less."""
+    each = [
+        DayPeaks(
+            20_000 - days + day,
+            sum(cpu.counts) // days,
+            draw(st.sampled_from(cpu.values)),
+            cpu.values[-1],
+            draw(st.sampled_from(memory.values)),
+        )
+        for day in range(days)
+    ]
+    highest = draw(st.integers(0, days - 1))
+    each[highest] = each[highest]._replace(memory_max=memory.values[-1])
+    hours = (BusyHour(draw(st.integers(0, 167)), draw(st.sampled_from(cpu.values)), 2),)
+    return {
+        "busy_hours": draw(st.sampled_from([(), hours])),
+        "cpu_decayed": draw(st.sampled_from([Sketch((), ()), cpu])),
+        "days": tuple(each),
+    }
+
+
+@st.composite
 def usages(draw: st.DrawFn) -> Usage:
     kills = st.builds(OomKill, st.integers(19_990, 19_999), st.integers(0, 3), BYTES.values(0, 4000))
-    cpu = draw(sketches(CORES))
-    return used(
+    cpu, memory, days = draw(sketches(CORES)), draw(sketches(BYTES)), draw(st.sampled_from([1, 6, 7, 14]))
+    found = used(
         cpu,
-        draw(sketches(BYTES)),
-        days=draw(st.sampled_from([1, 6, 7, 14])),
+        memory,
+        days=days,
         rss_max=draw(BYTES.values(0, 3000)),
         expected=sum(cpu.counts) * draw(st.sampled_from([1, 1, 1, 3])),
         samples=sum(cpu.counts),
@@ -77,6 +107,7 @@ def usages(draw: st.DrawFn) -> Usage:
         replicas=draw(st.integers(0, 30)),
         owner_guessed=draw(st.sampled_from([False, False, False, True])),
     )
+    return found._replace(**draw(by_time(cpu, memory, days)))
 
 
 @st.composite
@@ -93,7 +124,7 @@ def consumers(draw: st.DrawFn) -> tuple[Consumer, ...]:
 def level_policies(draw: st.DrawFn, scale: Scale) -> LevelPolicy:
     floor = draw(scale.values(1, 60))
     return LevelPolicy(
-        estimator=draw(st.sampled_from(["percentile", "peak"])),
+        estimator=draw(st.sampled_from(MONOTONE)),
         percentile_permille=draw(st.integers(1, 1000)),
         headroom_percent=draw(st.integers(0, 100)),
         floor=floor,
@@ -102,6 +133,9 @@ def level_policies(draw: st.DrawFn, scale: Scale) -> LevelPolicy:
         smallest_change=draw(st.sampled_from([0, 50])) * scale.unit,
         missing=draw(st.sampled_from(["add", "add", "keep"])),
         limit=draw(st.sampled_from(["keep", "raise", "equal"])),
+        half_life_days=draw(st.sampled_from([0, 1, 3])),
+        recent_days=draw(st.sampled_from([0, 3, 21])),
+        raise_extra_percent=draw(st.sampled_from([0, 0, 20, 100])),
     )
 
 
@@ -187,6 +221,26 @@ def later(found: Evidence, days: int) -> Evidence:
 # ---------------------------------------------------------------------------------------------
 
 
+def grown_by(used: Usage, resource: str, more: int) -> Usage:
+    """Every sample by as much."""
+
+    def higher(old: Sketch) -> Sketch:
+        return old._replace(values=tuple(value + more for value in old.values))
+
+    if resource == "memory":
+        days = tuple(day._replace(memory_max=day.memory_max + more) for day in used.days)
+        return used._replace(
+            memory=higher(used.memory), memory_worst_pod=higher(used.memory_worst_pod), days=days
+        )
+    return used._replace(
+        cpu=higher(used.cpu),
+        cpu_worst_pod=higher(used.cpu_worst_pod),
+        cpu_decayed=higher(used.cpu_decayed),
+        busy_hours=tuple(hour._replace(cpu=hour.cpu + more) for hour in used.busy_hours),
+        days=tuple(day._replace(cpu_p95=day.cpu_p95 + more, cpu_max=day.cpu_max + more) for day in used.days),
+    )
+
+
 @settings(max_examples=80, deadline=None)
 @given(evidences())
 def test_same_evidence_same_decision(found: Evidence) -> None:
@@ -219,10 +273,7 @@ def test_more_usage_never_gives_less(found: Evidence, more: int, field: Field, w
     chosen = found.consumers[who % len(found.consumers)]
     if isinstance(chosen.usage, NoUsage):
         return
-    name = field.resource
-    old: Sketch = getattr(chosen.usage, name)
-    fuller = old._replace(values=tuple(value + more * scale.unit for value in old.values))
-    busier = chosen._replace(usage=chosen.usage._replace(**{name: fuller}))
+    busier = chosen._replace(usage=grown_by(chosen.usage, field.resource, more * scale.unit))
     grown = found._replace(consumers=tuple(busier if one is chosen else one for one in found.consumers))
 
     before = news(decide(found)).get(field, in_force(found, field))
