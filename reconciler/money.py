@@ -22,6 +22,7 @@ __all__ = [
     "amount",
     "clause",
     "currency",
+    "hourly",
     "millionths",
     "monthly",
     "sentence",
@@ -130,6 +131,17 @@ def words(one: Amount) -> str:
 def _figure(coins: int, coin: int, name: str) -> str:
     whole, part = (coins, "") if coin == MILLION else (coins // 100, f".{coins % 100:02d}")
     return f"${whole:,}{part}" if name == "USD" else f"{whole:,}{part} {name}".rstrip()
+
+
+def hourly(price: Price) -> str:
+    """`0.031611 USD a core and 0.004237 USD a GiB an hour`: to the millionth, as settings have it."""
+    core, gib = (_exact(each) for each in (price.core_hour, price.gib_hour))
+    return f"{core} {price.currency} a core and {gib} {price.currency} a GiB an hour"
+
+
+def _exact(value: int) -> str:
+    whole, part = divmod(value, MILLION)
+    return f"{whole}.{part:06d}".rstrip("0").rstrip(".")
 
 
 def a_month(amounts: Iterable[Amount]) -> str:

@@ -238,3 +238,17 @@ def test_metrics_are_looked_at_without_settings(tmp_path: Path) -> None:
     code, found = doctor(tmp_path, "--metrics", "http://127.0.0.1:1")
     assert code == 1
     assert "the connection is refused" in found["metrics main"]["told"]
+
+
+def test_the_price_of_each_cluster_is_told(tmp_path: Path) -> None:
+    (tmp_path / "usage").mkdir()
+    (tmp_path / "reconcile.yaml").write_text(
+        SMALL + "metrics: [{kind: recording, path: usage}]\nclusters: [{name: eu}, {name: us}, {name: lab}]\n"
+        "prices: [{clusters: [eu, us], currency: EUR, cpuHour: 0.0281, gibHour: 0}, {from: opencost}]\n"
+    )
+    _, found = doctor(tmp_path, "--config", "reconcile.yaml")
+    told = found["prices eu, us"]
+    assert told["told"] == "0.0281 EUR a core and 0 EUR a GiB an hour (prices[0] of the settings)"
+    assert "public-cloud list prices, assumed" in found["prices lab"]["told"]
+    assert found["prices"]["verdict"] == "missing"
+    assert "OpenCost can't be asked (it has no metrics source)" in found["prices"]["told"]

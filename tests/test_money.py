@@ -162,3 +162,8 @@ def test_amounts_are_told_as_people_write_them(amount: Amount, words: str) -> No
 def test_several_currencies_are_told_beside_each_other() -> None:
     amounts = [Amount(12_400_000, "USD"), Amount(3_000_000, "EUR")]
     assert money.a_month(amounts) == "3.00 EUR and $12.40 a month"
+
+
+def test_prices_of_an_hour_are_told_to_the_millionth() -> None:
+    assert money.hourly(ASSUMED) == "0.031611 USD a core and 0.004237 USD a GiB an hour"
+    assert money.hourly(Price("EUR", 1_000_000, 0, "")) == "1 EUR a core and 0 EUR a GiB an hour"

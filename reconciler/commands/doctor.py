@@ -15,10 +15,11 @@ from reconciler.errors import Problem
 from reconciler.git.clone import open_clone
 from reconciler.git.command import git_version
 from reconciler.git.reach import remote_branches
+from reconciler.money import hourly
 from reconciler.report.diffs import shown
 from reconciler.report.rows import API_VERSION
 from reconciler.report.text import console, counted, new_table, print_table
-from reconciler.wiring import access_of, forge_of, found_settings, state_of
+from reconciler.wiring import access_of, forge_of, found_settings, prices_now, state_of
 
 _MARKS = {
     Verdict.OK: ("✓", "green"),
@@ -86,7 +87,9 @@ def _reached(settings: Settings, metrics: str | None) -> Iterator[Check]:
     yield from _policies(settings)
     for each in settings.repositories:
         yield from _repository(settings, each.url, each.branch or "")
-    yield from _metrics(settings.with_metrics(metrics) if metrics else settings)
+    asked = settings.with_metrics(metrics) if metrics else settings
+    yield from _metrics(asked)
+    yield from _prices(asked)
 
 
 def _no_settings() -> Check:
@@ -150,3 +153,17 @@ def _metrics(settings: Settings) -> Iterator[Check]:
             verdict = Verdict.OK if found.words else Verdict.BROKEN
             yield Check(what, verdict, found.words or "it has no sample at all")
             yield from (Check(what, Verdict.MISSING, words) for words in found.hints)
+
+
+def _prices(settings: Settings) -> Iterator[Check]:
+    """Not knowing what it costs keeps nothing from being sized."""
+    if not settings.prices:
+        return
+    found, notes = prices_now(settings)
+    by_price: dict[str, list[str]] = {}
+    for cluster, price in found.items():
+        by_price.setdefault(f"{hourly(price)} ({price.source})", []).append(cluster or "everywhere")
+    for told, clusters in by_price.items():
+        more = f" and {len(clusters) - 5} more" if len(clusters) > 5 else ""
+        yield Check(f"prices {', '.join(clusters[:5])}{more}", Verdict.OK, told)
+    yield from (Check("prices", Verdict.MISSING, note.detail) for note in notes)

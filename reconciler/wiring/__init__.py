@@ -4,6 +4,7 @@ from reconciler.wiring.jobs import Asked, job
 from reconciler.wiring.measuring import Sources, usage_sources
 from reconciler.wiring.metrics import state_of
 from reconciler.wiring.places import clone_url, found_settings, operators_policies
+from reconciler.wiring.prices import prices_now
 from reconciler.wiring.registries import registries_of
 from reconciler.wiring.replaying import Replaying, replaying
 from reconciler.wiring.repositories import access_of, forge_of, local_repository
@@ -22,6 +23,7 @@ __all__ = [
     "job",
     "local_repository",
     "operators_policies",
+    "prices_now",
     "registries_of",
     "replaying",
     "state_of",

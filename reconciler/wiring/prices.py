@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
@@ -12,6 +13,7 @@ from reconciler.model import Note, Price
 from reconciler.pricing import NO_PRICES, Priced, Prices, Rule, Told, asks
 from reconciler.usage.port import UsageSource
 from reconciler.usage.prometheus.source import LiveSource
+from reconciler.wiring.metrics import open_metrics, sources_of
 
 Pricing = Callable[[Iterable[str], int], Priced]
 
@@ -22,6 +24,14 @@ def pricing_of(settings: Settings, source_of: Callable[[str], UsageSource | None
     labels = {cluster.name: cluster.labels for cluster in settings.clusters}
     path = str(settings.path) if settings.path else ""
     return partial(_priced, rules, labels, source_of, path)
+
+
+def prices_now(settings: Settings) -> tuple[Mapping[str, Price], tuple[Note, ...]]:
+    """What holds in each cluster that the settings name, for pods that choose no nodes."""
+    sources = sources_of(settings, open_metrics(settings, None))
+    names = [cluster.name for cluster in settings.clusters] or [""]
+    prices, notes = pricing_of(settings, sources.of)(names, int(time.time()))
+    return {name: prices.of(name) for name in names}, notes
 
 
 def _rule(index: int, said: PriceRule) -> Rule:
@@ -63,7 +73,7 @@ def _told(cluster: str, source: UsageSource | None, now: int) -> Told | Note:
     whom = f" of {cluster}" if cluster else ""
     otherwise = f"other prices hold for what is saved{whom}"
     if not isinstance(source, LiveSource):
-        why = f"{source.name} is a recording" if source is not None else "no metrics source is configured"
+        why = f"{source.name} is a recording" if source is not None else "it has no metrics source"
         return Note(NO_PRICES, f"OpenCost can't be asked ({why}): {otherwise}")
     try:
         found = source.prices(cluster, now)
