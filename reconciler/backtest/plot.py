@@ -148,7 +148,7 @@ def _axes(panel: _Panel, rows: Sequence[Row]) -> tuple[_Axis, _Axis]:
     low, most = min(shown), max(shown)
     room = max(2.0, (most - low) * 0.12)
     low, most = max(0.0, low - room), min(100.0, most + room)
-    step = _step((most - low) / 5)
+    step = _step((most - low) / 9)
     x = _Axis(
         math.floor(low / step) * step,
         min(100.0, math.ceil(most / step) * step),
@@ -259,7 +259,7 @@ def _off(panel: _Panel, row: Row, axes: tuple[_Axis, _Axis]) -> str:
     """The number of who lies beyond an edge."""
     slack, bad, told = panel.slack(row.measures) * 100, _scaled(panel, row.measures), []
     if not axes[0].holds(slack):
-        told.append(f"slack {slack:.0f} %")
+        told.append(f"{slack:.0f} %")
     if not axes[1].holds(bad):
         told.append(panel.y_figure(bad))
     return f" ({', '.join(told)})" if told else ""
@@ -272,7 +272,7 @@ def _box_of(dot: Dot) -> _Box:
 def _beside(dot: Dot, text: str, taken: Sequence[_Box], panel: _Panel) -> tuple[Words, _Box]:
     width = len(text) * _LABEL * _LETTER
     found: list[tuple[int, int, _Box]] = []
-    for up in (0, -14, 14, -28, 28, -42, 42):
+    for up in (0, -14, 14, -28, 28, -42, 42, 56, 70, 84):
         for side in (1, -1):
             left = dot.x + dot.radius + 5 if side > 0 else dot.x - dot.radius - 5 - width
             base = dot.y + 4 + up

@@ -89,7 +89,7 @@ def test_who_lies_at_one_place_is_named_together() -> None:
 
 def test_who_is_far_off_is_at_the_edge_with_the_number() -> None:
     drawn = found(("auto", 0.5, 2, 1), ("vpa", 0.4, 5, 1), ("wild", -1.2, 300, 1))
-    assert "wild (slack -120 %, 300 %)" in words(drawn)
+    assert "wild (-120 %, 300 %)" in words(drawn)
     for dot in dots(drawn):
         assert 64 <= dot.x <= 456
         assert 64 <= dot.y <= 356
