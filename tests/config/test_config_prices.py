@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from settings_world import SMALL, load
 
-from reconciler.config import BadFile
+from reconciler.config import BadFile, parse_policies
 from reconciler.config.prices import PriceRule
 
 
@@ -66,3 +67,12 @@ def test_mistakes_are_told_with_their_place(tmp_path: Path, text: str, told: str
     with pytest.raises(BadFile) as caught:
         rules(tmp_path, text)
     assert told in str(caught.value)
+
+
+def test_the_examples_of_the_docs_load(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "money.md").read_text()
+    told, policy = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    found = load(tmp_path, told)
+    assert [rule.source for rule in found.prices] == [None, None, "opencost", None]
+    (one,) = parse_policies(policy, "money.md")
+    assert one.says["resources", "smallestSavings"].value.millionths == 5_000_000
