@@ -148,8 +148,8 @@ def _class_broken(case: Case, consumer: Consumer, pod: Pod, after: Pod) -> Refus
 def _range_broken(case: Case, consumer: Consumer, pod: Pod, after: Pod) -> Refused | None:
     name = consumer.ref.container
     for one in _ranges(case, consumer):
-        was, becomes = (_offence(case, one, name, each) for each in (pod, after))
-        if becomes > was:
+        was, becomes = (_offences(case, one, name, each) for each in (pod, after))
+        if any(now > before for before, now in zip(was, becomes, strict=True)):
             return Refused(
                 Reason.LIMIT_RANGE,
                 f"{named(one)} wouldn't let pods of {consumer.ref} start: {_wants(one)}",
@@ -157,24 +157,22 @@ def _range_broken(case: Case, consumer: Consumer, pod: Pod, after: Pod) -> Refus
     return None
 
 
-def _offence(case: Case, one: LimitRange, name: str, pod: Pod) -> int:
-    """By how much a pod breaks the range; 0 when it doesn't."""
+def _offences(case: Case, one: LimitRange, name: str, pod: Pod) -> tuple[int, ...]:
+    """By how much a pod breaks each part of the range; 0 where it doesn't."""
     request, limit = case.slot.field, LIMIT_OF[case.slot.field]
     if one.kind == "Pod":
         asked, most = together(request, pod), together(limit, pod)
-        set_ = any(amount_of(each, limit) for each in pod)
     else:
         mine = next(each for each in pod if each.container == name)
         asked, most = amount_of(mine, request) or 0, amount_of(mine, limit) or 0
-        set_ = bool(most)
-    worst = [0]
-    if one.minimum is not None:
-        worst += [one.minimum - asked, one.minimum - most if set_ else 0]
-    if one.maximum is not None:
-        worst += [asked - one.maximum, most - one.maximum]
-    if one.ratio_permille and set_:
-        worst.append(-(-(most * 1000 - asked * one.ratio_permille) // one.ratio_permille))
-    return max(worst)
+    low, high, ratio = one.minimum, one.maximum, one.ratio_permille
+    return (
+        max(0, low - asked) if low is not None else 0,
+        max(0, low - most) if low is not None and most else 0,
+        max(0, asked - high) if high is not None else 0,
+        max(0, most - high) if high is not None else 0,
+        max(0, most * 1000 - asked * ratio) if ratio and most else 0,
+    )
 
 
 def _node_broken(case: Case, consumer: Consumer, pod: Pod, after: Pod) -> Refused | None:

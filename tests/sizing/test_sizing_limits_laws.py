@@ -167,22 +167,22 @@ def own(pod: Pod, name: str = WEB.container) -> Sibling:
     return next(one for one in pod if one.container == name)
 
 
-def offence(one: LimitRange, pod: Pod) -> int:
-    """By how much Kubernetes would find the range broken."""
+def offences(one: LimitRange, pod: Pod) -> list[int]:
+    """By how much Kubernetes would find each part of the range broken."""
     request = CPU if one.resource == "cpu" else MEMORY
     limit = LIMIT_OF[request]
     if one.kind == "Pod":
         asked, most = together(request, pod), together(limit, pod)
     else:
         asked, most = amount_of(own(pod), request) or 0, amount_of(own(pod), limit) or 0
-    found = [0]
+    found = []
     if one.minimum is not None:
-        found += [one.minimum - asked] + ([one.minimum - most] if most else [])
+        found += [one.minimum - asked, one.minimum - (most or one.minimum)]
     if one.maximum is not None:
         found += [asked - one.maximum, most - one.maximum]
-    if one.ratio_permille and most:
+    if one.ratio_permille:
         found.append(most * 1000 - asked * one.ratio_permille)
-    return max(found)
+    return found
 
 
 # ---------------------------------------------------------------------------------------------
@@ -247,7 +247,8 @@ def test_no_limit_range_is_broken(found: Evidence) -> None:
     for change in changes(found):
         now = after(before, list(change.values))
         for one in found.consumers[0].limit_ranges:
-            assert offence(one, now) <= max(0, offence(one, before))
+            for was, becomes in zip(offences(one, before), offences(one, now), strict=True):
+                assert becomes <= max(0, was)
 
 
 @settings(max_examples=150, deadline=None)
