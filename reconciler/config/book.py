@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from reconciler import model
 from reconciler.config.globs import CUSTOM_RESOURCE, is_built_in
+from reconciler.config.images import image_policy
 from reconciler.config.limits import split
 from reconciler.config.matching import Matcher, misspelt_kinds
 from reconciler.config.mistakes import BadFile, nearest
@@ -199,6 +200,7 @@ class PolicyBook:
             peers=_kindred(held, PEERS),
             planned=tuple(sorted({entry.peak for entry in held["resources", "peaks"].value})),
             twins=_kindred(held, TWINS),
+            images=image_policy(lambda key: held["images", key].value),
         )
 
 

@@ -26,6 +26,7 @@ from reconciler.config.fields import (
     Written,
 )
 from reconciler.config.globs import full_kind
+from reconciler.config.images import Images
 from reconciler.config.limits import Limits
 from reconciler.config.mappings import MappingEntry
 from reconciler.config.peers import Peers, Twins
@@ -243,10 +244,6 @@ class Resources(Written):
     peaks: tuple[PeakEntry, ...] = Field(
         default=UNSET, description="Times for which more is needed than the last weeks show."
     )
-
-
-class Images(Written):
-    """How images are updated. There is nothing to say about them yet."""
 
 
 class Modes(Written):

@@ -229,6 +229,9 @@ class Settings(Written):
     registries: tuple[ImageRegistry, ...] = Field(
         default=(), description="Registries of images: whom to ask, where, and as whom."
     )
+    image_keys: Mapping[Name, File] = Field(
+        default={}, description="Public keys that sign images, each by the name that policies have for it."
+    )
     public_registries: StrictBool = Field(
         default=True, description="Whether well-known public registries may be asked without being named."
     )

@@ -29,6 +29,11 @@ def _both(one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Any, ...]:
     return (*one, *(entry for entry in other if entry not in one))
 
 
+def _if_none(one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Any, ...]:
+    """One of several is enough, so a longer list is no more careful than a shorter one."""
+    return one or other
+
+
 # Of two values the more careful one.
 _CAREFUL: Final[Mapping[Key, Callable[[Any, Any], Any]]] = {
     ("mode", "resources"): _weaker,
@@ -51,6 +56,10 @@ _CAREFUL: Final[Mapping[Key, Callable[[Any, Any], Any]]] = {
     ("resources", "peaks"): _both,
     ("resources", "memory", "fixedHeap"): min,  # floor before hold before ignore
     ("resources", "memory", "percentageHeap"): min,  # keep before lower
+    ("images", "minimumAge"): max,
+    ("images", "signedBy"): _if_none,
+    ("images", "platforms"): _both,
+    ("images", "ignore"): _both,
     ("proposals", "freeze"): _both,
     ("proposals", "derived"): max,  # refuse before allow
 }

@@ -19,7 +19,7 @@ from reconciler.model import FieldMapping
 Key = tuple[str, ...]
 
 # The keys that say something about containers; the others say what the policy is.
-_ABOUT_CONTAINERS: Final = ("mode", "resources", "proposals")
+_ABOUT_CONTAINERS: Final = ("mode", "resources", "images", "proposals")
 TEAM_LABELS: Final = ("proposals", "teamLabels")
 _NOT_A_TEAMS: Final = "proposals.teamLabels is for the operator's policies to say: remove it"
 

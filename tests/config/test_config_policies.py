@@ -53,7 +53,7 @@ HEAD = "apiVersion: reconciler/v1\nkind: Policy\nmetadata: {name: mine}\n"
          'p.yaml:4:26: resources.step.down: expected from 1% to 99%, found "100%"'),
         ("resources: {cpu: {headroom: null}}",
          "p.yaml:4:29: resources.cpu.headroom: expected text like 15%, found nothing"),
-        ("images: {track: semver}", 'p.yaml:4:10: unknown key "track"'),
+        ("images: {strategie: semver}", 'p.yaml:4:10: unknown key "strategie"; did you mean "strategy"?'),
         ("match: {namespaces: []}",
          "p.yaml:4:21: match.namespaces: an empty list matches nothing: leave the key out to match "
          "everything"),
