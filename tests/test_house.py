@@ -150,7 +150,7 @@ def test_nothing_that_runs_code_is_unpickled_or_evaluated() -> None:
 _REGISTRIES = [
     ("py", "pi.org"), ("python", "hosted.org"), ("deb", ".debian.org"), ("snapshot", ".debian.org"),
     ("security", ".debian.org"), ("npm", "js.org"), ("npm", "js.com"), ("crates", ".io"),
-    ("proxy.go", "lang.org"), ("maven", ".org"), ("maven", ".apache.org"), ("docker", ".io"),
+    ("proxy.go", "lang.org"), ("maven", ".org"), ("maven", ".apache.org"),
 ]  # fmt: skip
 _UNFINISHED = ["TO" + "DO", "FIX" + "ME", "XX" + "X", "Not" + "ImplementedError"]
 _MACHINES = ["/wo" + "rk/", "/ro" + "ot/", "/Us" + "ers/"]
