@@ -21,8 +21,8 @@ PLAIN = {
     "kind": "Policy",
     "metadata": {"name": "plain"},
     "resources": {
-        "cpu": {"estimator": "percentile", "percentile": 95, "headroom": "15%"},
-        "memory": {"estimator": "peak", "headroom": "20%"},
+        "cpu": {"estimator": "percentile", "percentile": 95, "headroom": "15%", "raiseExtra": "0%"},
+        "memory": {"estimator": "peak", "headroom": "20%", "raiseExtra": "0%"},
         "window": "14d",
         "band": {"up": "5%", "down": "10%"},
         "step": {"up": "100%", "down": "20%"},
