@@ -21,7 +21,7 @@ _FAR = 1 << 80  # more than any pod asks for: what a sum grows by is then this c
 class Bound(NamedTuple):
     value: int
     reason: Reason
-    words: str
+    words: str = ""  # of the floor and the ceiling none: they are told by their own
 
 
 # ---------------------------------------------------------------------------------------------
@@ -31,18 +31,23 @@ class Bound(NamedTuple):
 
 def lowest(case: Case, *, limit_falls: bool) -> Bound:
     """`limit_falls`: the limit comes down as well, so that its share of the request is no bound."""
-    floor = Bound(
-        case.level.floor, Reason.AT_FLOOR, f"the floor is {figure(case.resource, case.level.floor)}"
-    )
-    found = [floor, *_least_by_ranges(case, limit_falls)]
-    return max(found, key=lambda bound: bound.value)
+    floor = Bound(case.level.floor, Reason.AT_FLOOR)
+    found = list(_least_by_ranges(case, limit_falls)) if _is_ruled(case) else []
+    return max([floor, *found], key=_value) if found else floor
 
 
 def highest(case: Case) -> Bound:
-    level = case.level
-    most = LARGEST if level.ceiling is None else level.ceiling
-    ceiling = Bound(most, Reason.AT_CEILING, f"the ceiling is {figure(case.resource, most)}")
-    return min([ceiling, *_most_by_ranges(case), *_most_by_nodes(case)], key=lambda bound: bound.value)
+    ceiling = Bound(LARGEST if case.level.ceiling is None else case.level.ceiling, Reason.AT_CEILING)
+    found = [*_most_by_ranges(case), *_most_by_nodes(case)] if _is_ruled(case) else []
+    return min([ceiling, *found], key=_value) if found else ceiling
+
+
+def _value(bound: Bound) -> int:
+    return bound.value
+
+
+def _is_ruled(case: Case) -> bool:
+    return any(consumer.limit_ranges or consumer.node or consumer.quotas for consumer, _ in case.pods)
 
 
 def _least_by_ranges(case: Case, limit_falls: bool) -> Iterator[Bound]:
@@ -263,6 +268,8 @@ def _wants(one: LimitRange) -> str:
 
 def in_words(case: Case) -> tuple[str, ...]:
     """Every rule of the namespace and of the node that holds for the request, each once."""
+    if not _is_ruled(case):
+        return ()
     found: dict[str, None] = {}
     for consumer, _ in case.pods:
         for one in _ranges(case, consumer):

@@ -70,14 +70,13 @@ def target_of(case: Case, wanted: int) -> Target:
 
 
 def _lowest(case: Case) -> Bound:
-    found = [bounds.lowest(case, limit_falls=limits.follows(case)), limits.least_pair(case)]
-    return max((one for one in found if one is not None), key=lambda bound: bound.value)
+    least, pair = bounds.lowest(case, limit_falls=limits.follows(case)), limits.least_pair(case)
+    return least if pair is None or pair.value <= least.value else pair
 
 
 def _highest(case: Case) -> Bound:
-    """At least what Kubernetes can write at all."""
-    found = [bounds.highest(case), limits.apart(case)]
-    return min((one for one in found if one is not None), key=lambda bound: bound.value)
+    most, apart = bounds.highest(case), limits.apart(case)
+    return most if apart is None or most.value <= apart.value else apart
 
 
 def _up(case: Case, value: int) -> int:
