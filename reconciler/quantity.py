@@ -236,7 +236,6 @@ def human_cpu(millicores: int) -> str:
     return f"{_tenths(millicores, 1000)} cores"
 
 
-@lru_cache(maxsize=1 << 14)
 def human_memory(size: int) -> str:
     """`412Mi`, `31.2Gi`: one decimal at most, and only from ten of a unit, or a whole one, on."""
     for unit in reversed(_BINARY):

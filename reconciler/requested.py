@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 from reconciler.model import ContainerRef, Field, LimitRange, Sibling
@@ -20,10 +21,20 @@ def in_force(
     ranges: Iterable[LimitRange],
 ) -> Sibling:
     """First a limit stands for the request that isn't set, and then come the namespace's defaults."""
+    return _in_force(ref.container, init, sidecar, tuple(map(texts.get, FIELDS)), tuple(ranges))
+
+
+@lru_cache(maxsize=256)  # both requests of a container are decided over the same
+def _in_force(
+    container: str,
+    init: bool,
+    sidecar: bool,
+    texts: tuple[str | None, ...],
+    ranges: tuple[LimitRange, ...],
+) -> Sibling:
     unknown = False
     found: dict[Field, int | None] = {}
-    for field in FIELDS:
-        text = texts.get(field)
+    for field, text in zip(FIELDS, texts, strict=True):
         try:
             found[field] = read(field, text) if text is not None else None
         except BadQuantity:
@@ -32,7 +43,7 @@ def in_force(
         mine = [one for one in ranges if one.resource == request.resource and one.kind == "Container"]
         found[request] = _first(found[request], found[limit], *(one.default_request for one in mine))
         found[limit] = _first(found[limit], *(one.default_limit for one in mine))
-    return Sibling(ref.container, init, sidecar, *(found[field] for field in FIELDS), unknown)
+    return Sibling(container, init, sidecar, *(found[field] for field in FIELDS), unknown)
 
 
 def _first(*amounts: int | None) -> int | None:

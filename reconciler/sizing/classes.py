@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from reconciler.model import Consumer, Field, Sibling
 from reconciler.requested import LIMIT_OF, amount_of, with_amount
@@ -14,6 +15,7 @@ BEST_EFFORT = "BestEffort"
 Pod = tuple[Sibling, ...]
 
 
+@lru_cache(maxsize=256)  # asked several times of the few pods that one decision is about
 def quality(pod: Pod) -> str:
     """Of all containers, init containers included; "" where one of the amounts can't be read."""
     if any(one.unknown for one in pod):

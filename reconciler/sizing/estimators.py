@@ -165,7 +165,7 @@ def _top(day: DayPeaks, resource: str) -> int:
 
 def days_of(usage: Usage) -> int:
     """Those with samples."""
-    return sum(1 for day in usage.days if day.samples > 0)
+    return sum([day.samples > 0 for day in usage.days])
 
 
 def _over(what: str, usage: Usage) -> str:

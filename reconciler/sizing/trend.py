@@ -6,6 +6,7 @@ Two days between which the container restarted say nothing of each other: a rest
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -37,7 +38,10 @@ def rise_of(usage: Usage) -> Rise | None:
     days = sorted((day for day in usage.days if day.samples > 0), key=lambda day: day.day)
     if len(days) < LEAST_DAYS:
         return None
-    slopes = sorted(_slopes(days, [one.day for one in usage.restart_days if one.restarts > 0]))
+    restarts = [one.day for one in usage.restart_days if one.restarts > 0]
+    if not restarts and not _may_rise([day.memory_max for day in days]):
+        return None
+    slopes = sorted(_slopes(days, restarts))
     if len(slopes) < _LEAST_PAIRS:
         return None
     rising = sum(1 for slope in slopes if slope > 0)
@@ -45,6 +49,16 @@ def rise_of(usage: Usage) -> Rise | None:
     if rising * 1000 < len(slopes) * _RISING_PERMILLE or slope * 7 * 100 < middle * _WEEKLY_PERCENT:
         return None
     return Rise(slope, len(days))
+
+
+def _may_rise(peaks: list[int]) -> bool:
+    """Whether enough pairs of days go up at all; quickly, for hardly any container's do."""
+    rising, before = 0, list[int]()
+    for peak in peaks:
+        lower = bisect_left(before, peak)
+        rising += lower
+        insort(before, peak, lower)
+    return rising * 2000 >= len(peaks) * (len(peaks) - 1) * _RISING_PERMILLE
 
 
 def _slopes(days: list[DayPeaks], restarts: list[int]) -> Iterator[int]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from reconciler.quantity import human_cpu, human_memory
 
 DAY = 86_400
 _UNITS = ((DAY, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
+@lru_cache(maxsize=1 << 14)
 def figure(resource: str, value: int) -> str:
     """`182m`, `412.5Mi`, `2Gi`."""
     return human_cpu(value) if resource == "cpu" else human_memory(value)
