@@ -220,7 +220,7 @@ def counted_of(case: Case) -> list[Counted]:
     found = (
         _counted(case, consumer, scaler) for consumer in case.consumers for scaler in _acting(case, consumer)
     )
-    return list(dict.fromkeys(one for one in found if isinstance(one, Counted)))
+    return [one for one in found if isinstance(one, Counted)]
 
 
 # -- with a new request -----------------------------------------------------------------------------

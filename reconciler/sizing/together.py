@@ -60,35 +60,22 @@ class _Part(NamedTuple):
 
 def decide_all(found: Sequence[Evidence]) -> list[Decided]:
     """Each evidence with what is decided on it, in its order."""
-    alone = [decide(one) for one in found]
-    changes = (_Part(at, row) for at, rows in enumerate(alone) for row in rows if isinstance(row, Change))
-    parts = [part for part in changes if part.targets]
-    beside: dict[int, list[Beside]] = {}
+    decided = [Decided(one, decide(one)) for one in found]
+    changes = (
+        _Part(at, row) for at, one in enumerate(decided) for row in one.rows if isinstance(row, Change)
+    )
     waiting: dict[tuple[int, str], Keep] = {}
-    for group in _groups(parts):
-        joined = {part.at: _others(part, group) for part in group}
-        if _agree(found, group, joined):
-            for at, others in joined.items():
-                beside.setdefault(at, []).extend(others)
-        else:
+    for group in _groups([part for part in changes if part.targets]):
+        joined = _joined(decided, group)
+        if joined is None:
             waiting.update(_later(group))
+        else:
+            for at, one in joined.items():
+                decided[at] = one
     return [
-        _decided(one, rows, beside.get(at, ()), waiting, at)
-        for at, (one, rows) in enumerate(zip(found, alone, strict=True))
+        one._replace(rows=tuple(_waits(row, waiting, at) for row in one.rows)) if waiting else one
+        for at, one in enumerate(decided)
     ]
-
-
-def _decided(
-    one: Evidence,
-    rows: tuple[Decision, ...],
-    beside: Sequence[Beside],
-    waiting: Mapping[tuple[int, str], Keep],
-    at: int,
-) -> Decided:
-    if beside:
-        one = one._replace(beside=tuple(beside))
-        rows = decide(one)
-    return Decided(one, tuple(_waits(row, waiting, at) for row in rows))
 
 
 def _waits(row: Decision, waiting: Mapping[tuple[int, str], Keep], at: int) -> Decision:
@@ -97,13 +84,22 @@ def _waits(row: Decision, waiting: Mapping[tuple[int, str], Keep], at: int) -> D
 
 def _groups(parts: Sequence[_Part]) -> Iterator[list[_Part]]:
     """Those with a target in common; one line that several evidences tell of is one request."""
-    group_of: dict[Place, list[_Part]] = {}
-    for part in parts:
-        known = [group_of[place] for place in part.targets if place in group_of]
-        merged = list(dict.fromkeys([*(one for group in known for one in group), part]))
-        moved = (place for one in merged for place in one.targets)
-        group_of.update(dict.fromkeys(moved, merged))
-    for group in {id(group): group for group in group_of.values()}.values():
+    leads: dict[Place, Place] = {}  # from each target to another of its group, or to itself
+
+    def leader(place: Place) -> Place:
+        while leads.setdefault(place, place) != place:
+            leads[place] = leads[leads[place]]
+            place = leads[place]
+        return place
+
+    aimed = [(part, part.targets) for part in parts]
+    for _, targets in aimed:
+        for place in targets[1:]:
+            leads[leader(place)] = leader(targets[0])
+    groups: dict[Place, list[_Part]] = {}
+    for part, targets in aimed:
+        groups.setdefault(leader(targets[0]), []).append(part)
+    for group in groups.values():
         if len({part.request for part in group}) > 1:
             yield sorted(group, key=lambda part: (part.rank, part.at))
 
@@ -128,13 +124,16 @@ def _alone(change: Change) -> str:
     return change.because.removesuffix(f"; {told}")
 
 
-def _agree(found: Sequence[Evidence], group: Sequence[_Part], joined: Mapping[int, list[Beside]]) -> bool:
-    """Whether all of them come to one and the same change."""
+def _joined(decided: Sequence[Decided], group: Sequence[_Part]) -> dict[int, Decided] | None:
+    """Each decided knowing of the others; None where that comes to different changes."""
+    joined: dict[int, Decided] = {}
     outcomes = set()
     for part in group:
-        rows = decide(found[part.at]._replace(beside=tuple(joined[part.at])))
-        outcomes.add(next((_edits(row) for row in rows if _is(row, part)), None))
-    return len(outcomes) == 1 and None not in outcomes
+        own = decided[part.at].evidence
+        knowing = own._replace(beside=(*own.beside, *_others(part, group)))
+        joined[part.at] = Decided(knowing, decide(knowing))
+        outcomes.add(next((_edits(row) for row in joined[part.at].rows if _is(row, part)), None))
+    return joined if len(outcomes) == 1 and None not in outcomes else None
 
 
 def _is(row: Decision, part: _Part) -> bool:
