@@ -126,6 +126,9 @@ def highest_limit(case: Case, request: int) -> int:
 
 def broken(case: Case, request: int, limit: int | None) -> Refused | None:
     """What those numbers would break that holds today. `limit` None: it stays."""
+    closes = case.holds_apart and request == (case.limit if limit is None else limit)
+    if not (case.guaranteed or closes or _is_ruled(case)):
+        return None
     for consumer, pod in case.pods:
         after = changed(pod, consumer.ref.container, case.slot.field, request, limit)
         found = (
