@@ -206,7 +206,8 @@ def _unseen(case: Case) -> Refused | None:
 def _shared(case: Case) -> Refused | None:
     """A target that also counts the requests of others would be wrong for them."""
     pods = {one.ref[:4] for one in case.consumers}
-    for counted in counted_of(case):
+    once = {counted.target.place: counted for counted in counted_of(case)}
+    for counted in once.values():
         stranger = next((ref for ref in counted.target.consumers if ref[:4] not in pods), None)
         if stranger is not None:
             line = f"{counted.target.place.path}:{counted.target.line}"

@@ -6,7 +6,7 @@ Everything is decided as Argo CD decides it, from the Application and the render
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 from reconciler.model import ContainerRef, Field, Place, Reason, Refused, Slot
@@ -28,25 +28,22 @@ def void(unit: Unit, slot: Slot, ref: ContainerRef, render: Render) -> Refused |
     return unwatched(unit, slot.place) or ignored(unit, slot.field, ref, render)
 
 
-def void_target(unit: Unit, slot: Slot, scalers: Collection[str], render: Render) -> Refused | None:
-    """The same of what an autoscaler of these names aims for, where the unit renders it.
+def void_target(unit: Unit, slot: Slot, found: Object, render: Render) -> Refused | None:
+    """The same of what an autoscaler aims for that the unit renders.
 
     It changes with a request, and so with a sync, which brings along all but what is to be kept as it is.
     """
-    for found in render.workloads():
-        identity = found.identity
-        where = identity.namespace or render.namespace
-        if identity.name not in scalers or where not in {ref.namespace for ref in slot.consumers}:
-            continue
-        scaler = aiming.read(found, 0)
-        ways = [aim.keys for aim in scaler.aims if TARGETS[aim.resource] is slot.field] if scaler else []
-        if ways and (why := unwatched(unit, slot.place)) is not None:
-            return why
-        name = ContainerRef(render.cluster, where, identity.kind, identity.name, "")
-        for entry in unit.ignored if unit.application is not None and unit.application.keeps_ignored else ():
-            for words in (words for way in ways if way for words in _ways(entry, way, found)):
-                if _concerns(entry, found, name):
-                    return _refused(unit, name, words)
+    scaler = aiming.read(found, 0)
+    ways = [aim.keys for aim in scaler.aims if TARGETS[aim.resource] is slot.field] if scaler else []
+    if ways and (why := unwatched(unit, slot.place)) is not None:
+        return why
+    identity = found.identity
+    where = identity.namespace or render.namespace
+    name = ContainerRef(render.cluster, where, identity.kind, identity.name, "")
+    for entry in unit.ignored if unit.application is not None and unit.application.keeps_ignored else ():
+        for words in (words for way in ways if way for words in _ways(entry, way, found)):
+            if _concerns(entry, found, name):
+                return _refused(unit, name, words)
     return None
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from reconciler.model import Container, Field, Place, Refused, Slot, Workload
 from reconciler.source import lints
 from reconciler.source.judging import as_text
 from reconciler.source.looks import Look
+from reconciler.source.scalers import KINDS as SCALERS
 from reconciler.source.tracing.owners import Read
-from reconciler.source.tracing.rendered import Render
+from reconciler.source.tracing.rendered import Object, Render
 from reconciler.source.units import Unit
 
 _Home = tuple[str, str, str]  # repository, path and name of a unit
@@ -22,6 +23,7 @@ def voided(
     renders = dict(_renders(units, looks, read))
     if not renders:
         return workloads
+    scaling = _scaling(renders.values())
     void: dict[tuple[Place, Field], Refused] = {}
     for workload in workloads:
         known = renders.get((workload.repository, workload.path, workload.unit)) or renders.get(
@@ -30,7 +32,7 @@ def voided(
         for container in workload.containers:
             for slot in container.slots:
                 if slot.field.is_target:
-                    why = _void_target(workload, slot, renders)
+                    why = _void_target(workload, slot, scaling)
                 else:
                     why = lints.void(known[0], slot, container.ref, known[1]) if known is not None else None
                 if why is not None and slot.refused is None:
@@ -43,13 +45,29 @@ def voided(
     ]
 
 
-def _void_target(
-    workload: Workload, slot: Slot, renders: Mapping[_Home, tuple[Unit, Render]]
-) -> Refused | None:
+_Scaling = dict[tuple[str, str, str], list[tuple[Unit, Object, Render]]]
+
+
+def _scaling(renders: Iterable[tuple[Unit, Render]]) -> _Scaling:
+    """Every autoscaler, by namespace, kind and name."""
+    found: _Scaling = {}
+    for unit, render in renders:
+        for each in render.workloads():
+            kind, namespace, name = each.identity[1:4]
+            if kind in SCALERS:
+                key = (namespace or render.namespace, kind, name)
+                found.setdefault(key, []).append((unit, each, render))
+    return found
+
+
+def _void_target(workload: Workload, slot: Slot, scaling: _Scaling) -> Refused | None:
     """By whoever deploys the autoscaler, which need not be who deploys the workload."""
-    names = {scaler.name for scaler in workload.scalers}
-    found = (lints.void_target(unit, slot, names, render) for unit, render in renders.values())
-    return next((why for why in found if why is not None), None)
+    for scaler in workload.scalers:
+        for unit, found, render in scaling.get((workload.namespace, scaler.kind, scaler.name), ()):
+            why = lints.void_target(unit, slot, found, render)
+            if why is not None:
+                return why
+    return None
 
 
 def _renders(
