@@ -57,6 +57,7 @@ _UNKNOWN = {
     Reason.FROZEN,
     # what could not be rendered this time is no longer known, but may be needed as before
     Reason.RENDERED,
+    Reason.NOT_ANSWERED,
     Reason.RENDER_FAILED,
     Reason.RENDER_LIMIT,
     Reason.MISSING_TOOL,
@@ -177,7 +178,9 @@ def carry_out(
     planned: Sequence[Planned],
     now: int,
     progress: Progress,
+    remembered: Sequence[LedgerEntry] = (),
 ) -> tuple[list[Action], list[Failure]]:
+    """`remembered` is what the ledger is to know besides what becomes of the plan."""
     answer, tips = _push_branches(writer, planned, now)
     actions: list[Action] = []
     failed = _failures(repository.name, answer)
@@ -201,7 +204,7 @@ def carry_out(
             if one.step.drop:
                 gone.append(RefUpdate(f"refs/heads/{one.branch}", "", one.step.expected))
         advance(1)
-    events = events_of(requests.values(), past.ledger)
+    events = (*events_of(requests.values(), past.ledger), *remembered)
     if gone or events:
         failed += _failures(repository.name, writer.push(gone, events))
     return actions, failed

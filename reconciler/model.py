@@ -501,6 +501,7 @@ class Usage(NamedTuple):
     restarts: int
     owner_guessed: bool = False
     incomplete: str = ""  # what of the source could not be read; then nothing is lowered
+    forgotten: int = 0  # the last day of the window that nobody knows any more, where that is all; 0 for none
     scaled_on: tuple[str, ...] = ()  # of "cpu", "memory": a HorizontalPodAutoscaler was seen to scale on them
     busy_hours: tuple[BusyHour, ...] = ()  # the busiest of the week, highest first, at most three
     cpu_decayed: Sketch = Sketch((), ())  # as cpu, older days weighing less; empty when nobody asked for it
@@ -582,6 +583,7 @@ class SizingPolicy(NamedTuple):
     raised_only_kinds: tuple[str, ...]
     manage_init: bool
     smallest_savings: Amount | None = None  # a month; what saves less is kept
+    known_days: int = 0  # until now, for lowering where a window's begin is forgotten; 0 for all of it
     weekend: bool = False  # a weekday and a day of a weekend must have been seen
     stale_after: int = 0  # seconds without a sample after which nothing is lowered; 0 for any age
     quiet_days: int = 0  # without a kill, under a higher limit, after which it holds no more; 0 for never
@@ -655,6 +657,7 @@ class Policy(NamedTuple):
     planned: tuple[PlannedPeak, ...] = ()
     twins: PeerRule | None = None  # from whom a container without history gets its first request
     images: ImagePolicy = ImagePolicy()
+    images_said: bool = False  # whether anybody but the default says something of images
 
 
 # ---------------------------------------------------------------------------------------------

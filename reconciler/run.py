@@ -14,7 +14,7 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import NamedTuple
 
-from reconciler import elsewhere, gather
+from reconciler import elsewhere, gather, imaging
 from reconciler.act import carry_out, intended, judged, plan
 from reconciler.errors import Problem
 from reconciler.model import (
@@ -26,6 +26,7 @@ from reconciler.model import (
     Evidence,
     Failure,
     Keep,
+    LedgerEntry,
     NewValue,
     NodeSize,
     Note,
@@ -67,6 +68,7 @@ class Job(NamedTuple):
     notes: tuple[Note, ...] = ()
     prices: Callable[[Iterable[str], int], Priced] = assumed  # of the clusters that the run is about
     nodes: Mapping[str, NodeSize] = MappingProxyType({})  # the largest of each cluster
+    images: imaging.Looked | None = None  # None where no registry is asked
 
 
 class Site(NamedTuple):
@@ -97,11 +99,13 @@ def reconcile(job: Job) -> Report:
     sites, measured = _measure(job, sites)
     failed += measured.failures
     found, advice = zip(*(_decide(job, site, measured) for site in sites), strict=True) if sites else ((), ())
-    decided = _routed(sites, gather.fitting(found))
+    pictured, remembered = _images(job, sites)
+    rows = [[*mine, *theirs] for mine, theirs in zip(gather.fitting(found), pictured, strict=True)]
+    decided = _routed(sites, rows)
     settled = [_propose(job, site, mine) for site, mine in zip(sites, decided, strict=True)]
     actions = []
-    for one in settled:
-        done, broken = _act(job, one, partial=job.partial or bool(failed))
+    for one, entries in zip(settled, remembered, strict=True):
+        done, broken = _act(job, one, entries, partial=job.partial or bool(failed))
         actions += done
         failed += broken
     proposals = tuple(proposal for one in settled for proposal in one.proposals)
@@ -116,6 +120,16 @@ def reconcile(job: Job) -> Report:
         stats=_stats(sites, settled),
         costs=measured.costs,
     )
+
+
+def _images(
+    job: Job, sites: Sequence[Site]
+) -> tuple[list[list[tuple[Workload, Decision]]], list[tuple[LedgerEntry, ...]]]:
+    """The decisions on images, of each repository, and what its ledger is to remember of tags."""
+    if job.images is None:
+        return [[] for _ in sites], [() for _ in sites]
+    wanted = [imaging.Where(site.discovery, site.past, site.subjects, {}) for site in sites]
+    return imaging.decided(wanted, job.images, job.now, job.progress)
 
 
 class _Opened(NamedTuple):
@@ -370,7 +384,9 @@ def _proposal(
     return build(one._replace(changes=left), files, base, templates), kept
 
 
-def _act(job: Job, one: Settled, *, partial: bool) -> tuple[list[Action], list[Failure]]:
+def _act(
+    job: Job, one: Settled, remembered: Sequence[LedgerEntry], *, partial: bool
+) -> tuple[list[Action], list[Failure]]:
     repository, past = one.site.repository, one.site.past
     hidden = any(unit.refused is not None for unit in one.site.discovery.units)
     planned = plan(one.proposals, past, judged(one.decisions, partial, hidden))
@@ -378,7 +394,7 @@ def _act(job: Job, one: Settled, *, partial: bool) -> tuple[list[Action], list[F
         writer = repository.write() if job.write else None
         if writer is None:
             return intended(repository.name, planned), []
-        return carry_out(repository, writer, past, planned, job.now, job.progress)
+        return carry_out(repository, writer, past, planned, job.now, job.progress, remembered)
     except Problem as problem:
         return [], [problem.failure]
 

@@ -201,6 +201,7 @@ class PolicyBook:
             planned=tuple(sorted({entry.peak for entry in held["resources", "peaks"].value})),
             twins=_kindred(held, TWINS),
             images=image_policy(lambda key: held["images", key].value),
+            images_said=any(key[0] == "images" and one.by is not self._default for key, one in held.items()),
         )
 
 
@@ -257,6 +258,7 @@ def _sizing(held: _Held) -> SizingPolicy:
         memory=_level(held, "memory"),
         window_days=value("window"),
         min_days=value("evidence", "days"),
+        known_days=value("evidence", "known"),
         min_coverage_permille=value("evidence", "coverage"),
         band_up_percent=value("band", "up"),
         band_down_percent=value("band", "down"),

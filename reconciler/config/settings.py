@@ -140,7 +140,8 @@ class Proposals(Written):
         default="reconcile/{class}/{group}", description="Branch. Must have {class} and {group} in it."
     )
     title: Annotated[str, AfterValidator(templates.title)] = Field(
-        default="{type}(resources): {subject}", description="Title: {class} {group} {type} {subject} {count}."
+        default="{type}({scope}): {subject}",
+        description="Title: {class} {group} {type} {scope} {subject} {count}.",
     )
     message: Annotated[str, AfterValidator(templates.message)] = Field(
         default="{title}\n\n{body}", description="Commit message: as the title, and {title} {body}."
@@ -183,7 +184,7 @@ class Commits(Written):
     author: Author = Field(default=Author(), description="Who the commits are from.")
     sign_off: Flag = Field(default=False, description="Add a Signed-off-by trailer of the author.")
     trailers: Mapping[Line, Annotated[str, AfterValidator(templates.trailer)]] = Field(
-        default={}, description="Further trailers, e.g. a ticket: {class} {group} {type} {subject} {count}."
+        default={}, description="Further trailers, e.g. a ticket, with the placeholders of a title."
     )
     signing: Signing | None = Field(default=None, description="Sign the commits. Without it: unsigned.")
 

@@ -8,7 +8,7 @@ from typing import Final
 from reconciler.config.mistakes import nearest
 
 BRANCH_NAMES: Final = ("class", "group")
-TITLE_NAMES: Final = ("class", "group", "type", "subject", "count")
+TITLE_NAMES: Final = ("class", "group", "type", "scope", "subject", "count")
 MESSAGE_NAMES: Final = (*TITLE_NAMES, "title", "body")
 
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")

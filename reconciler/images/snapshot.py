@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from reconciler.errors import Misconfigured
 from reconciler.images.choose import NoChoice, choose
 from reconciler.images.decide import against, rule_of
+from reconciler.images.facts import Asked, Sighting, Snapshot
 from reconciler.images.reference import BadReferenceError, Image, image
 from reconciler.images.registry.client import Head, Repository
 from reconciler.images.registry.documents import Config, Manifest, Platform
@@ -22,28 +23,12 @@ from reconciler.images.registry.registries import Registries
 from reconciler.images.registry.wire import UnreachableError
 from reconciler.images.rules import BadRuleError, Strategy
 from reconciler.images.signatures import Key, Signed, signed
-from reconciler.model import Hold, ImageFacts, ImagePolicy, TagSeen
+from reconciler.model import ImageFacts, ImagePolicy, TagSeen
 
 _FINALISTS: Final = 5  # of one image, that are looked at
 _THREADS: Final = 8
 _SAYS: Final = "org.opencontainers.image."
 _LABELS: Final = (f"{_SAYS}source", f"{_SAYS}revision", f"{_SAYS}url")
-
-Sighting = tuple[str, str, str]  # name of the image, tag, digest
-
-
-class Asked(NamedTuple):
-    """An image in force, and what its policy says."""
-
-    text: str
-    policy: ImagePolicy
-    holds: tuple[Hold, ...] = ()
-
-
-class Snapshot(NamedTuple):
-    facts: Mapping[Asked, ImageFacts]
-    seen: tuple[Sighting, ...]  # tags whose age the registry doesn't tell, and nobody had seen before
-    requests: int
 
 
 class Surroundings(NamedTuple):

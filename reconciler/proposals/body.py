@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from reconciler import money
 from reconciler.model import Change, ChangeClass, Consumer, Field, Proof, Slot, Usage
-from reconciler.proposals import worth
+from reconciler.proposals import images, worth
 from reconciler.proposals.group import Group, fingerprint, first_consumer, others_on, whom
 from reconciler.proposals.hindsight import hindsight
 from reconciler.proposals.markdown import code, prose, still
@@ -38,6 +38,8 @@ def title_subject(group: Group) -> str:
 
 
 def body(group: Group, mode_words: str, memo: str) -> str:
+    if group.klass is ChangeClass.IMAGE:
+        return images.body(group, verdict(group.changes), _proofs(group.changes), mode_words, memo)
     parts = [
         f"**{prose(verdict(group.changes) + worth.risked(group.changes))}**",
         " ".join(map(prose, worth.priced(group.changes))),
@@ -74,8 +76,12 @@ def _named(change: Change, slot: Slot) -> str:
 
 def verdict(changes: Sequence[Change]) -> str:
     """One line: how much is given back or added, over all replicas, and what that is worth."""
+    images = sum(change.klass is ChangeClass.IMAGE for change in changes)
+    updates = f"updates {images} image{'' if images == 1 else 's'}" if images else ""
+    if images == len(changes) and images:
+        return f"{updates[:1].upper()}{updates[1:]}"
     cpu, memory = totals(changes)
-    told = []
+    told = [updates] if updates else []
     for verb, sign in (("frees", -1), ("adds", 1)):
         parts = [
             words(abs(amount))

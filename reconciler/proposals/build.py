@@ -27,7 +27,7 @@ class Templates(NamedTuple):
     """How branches, titles and messages are written; the names on offer are `PLACEHOLDERS`."""
 
     branch: str = "reconcile/{class}/{group}"
-    title: str = "{type}(resources): {subject}"
+    title: str = "{type}({scope}): {subject}"
     message: str = "{title}\n\n{body}"
     trailers: tuple[tuple[str, str], ...] = ()
 
@@ -86,6 +86,7 @@ def _words(group: Group) -> dict[str, str]:
         "class": group.klass.value,
         "group": still(one_line(group.name, 80)),
         "type": _TYPES[group.klass],
+        "scope": "images" if group.klass is ChangeClass.IMAGE else "resources",
         "subject": one_line(title_subject(group), 120),
         "count": str(len(group.changes)),
     }

@@ -130,6 +130,14 @@ def history(entries: Iterable[LedgerEntry], requests: Iterable[MergeRequest]) ->
     return History(merged, rejected)
 
 
+def told_values(entry: LedgerEntry) -> Iterable[tuple[ContainerRef, str, str]]:
+    """Whose field was to become what, of a merged or rejected request; by its memo, wherever that is."""
+    memo = _memo_of(entry) or find(str(entry.facts.get("body", "")))
+    for value in memo.values if memo else ():
+        for ref in value.consumers:
+            yield ref, value.field, value.new
+
+
 def _values(entry: LedgerEntry) -> Iterable[tuple[Target, int, int]]:
     memo = _memo_of(entry)
     for value in memo.values if memo else ():

@@ -19,6 +19,7 @@ from reconciler.git.urls import normalise_url
 from reconciler.model import ContainerRef, NodeSize, Note
 from reconciler.ports import Files, Policies, Progress, Repository
 from reconciler.run import Job
+from reconciler.wiring.images import looked_at
 from reconciler.wiring.metrics import moment, open_metrics, sources_of
 from reconciler.wiring.places import clone_url, found_settings, must_be_trusted
 from reconciler.wiring.prices import pricing_of
@@ -56,6 +57,7 @@ def job(asked: Asked, progress: Progress) -> Job:
         repositories=[repository_at(settings, each, clone, now) for each in settings.repositories],
         sources=sources,
         prices=pricing_of(settings, sources.of),
+        images=looked_at(settings),
         policies=_policies(settings, book),
         survey=surveyor(settings, unit_settings(settings)),
         templates=templates_of(settings),

@@ -15,7 +15,8 @@ from reconciler.images.reference import image
 from reconciler.images.registry.endpoints import Endpoint, Endpoints
 from reconciler.images.registry.registries import Registries
 from reconciler.images.registry.wire import Wire
-from reconciler.images.snapshot import Asked, Surroundings, snapshot
+from reconciler.images.facts import Asked
+from reconciler.images.snapshot import Surroundings, snapshot
 from reconciler.model import Hold, ImageFacts, ImagePolicy
 
 _NOW = 1_800_000_000

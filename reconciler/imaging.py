@@ -1,0 +1,249 @@
+"""The images of a run: what is asked about them, the evidence that comes of it, and the decisions.
+
+A line that feeds several containers is changed for all of them or for none: where one of them may not
+be changed, or is to become something else, all stay.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from reconciler.gather import Subject
+from reconciler.images.choose import newer
+from reconciler.images.decide import decide_image, rule_of
+from reconciler.images.facts import Asked, Sighting, Snapshot
+from reconciler.images.reference import BadReferenceError, image
+from reconciler.images.rules import BadRuleError
+from reconciler.model import (
+    Change,
+    Consumer,
+    ContainerRef,
+    Decision,
+    Discovery,
+    Evidence,
+    Field,
+    Hold,
+    ImageFacts,
+    ImagePolicy,
+    Keep,
+    LedgerEntry,
+    MergeRequest,
+    Mode,
+    NoUsage,
+    Place,
+    Reason,
+    Slot,
+    Workload,
+)
+from reconciler.ports import Past, Progress
+from reconciler.proposals.history import told_values
+from reconciler.proposals.lifecycle import closed_by_us
+
+Look = Callable[[Sequence[Asked], Mapping[Sighting, int], int, Progress], Snapshot]
+SEEN: Final = "seen"  # the ledger's word for a tag that was there
+_UNASKED: Final = NoUsage(Reason.NO_METRICS, "the use of a container says nothing of its image")
+_STANDS: Final = (
+    Reason.UP_TO_DATE,
+    Reason.SAME_CONTENT,
+)  # of one that shares a line: it needs no change itself
+
+
+class Looked(NamedTuple):
+    """How a run looks at images; `everywhere`: also where policies say nothing of them."""
+
+    look: Look
+    everywhere: bool
+
+
+class Where(NamedTuple):
+    """One repository, as far as images need it."""
+
+    discovery: Discovery
+    past: Past
+    subjects: Sequence[Subject]
+    owners: Mapping[Place, str]
+
+
+class Pictured(NamedTuple):
+    """One image of one container that is to be decided."""
+
+    subject: Subject
+    slot: Slot
+    asked: Asked
+
+
+def decided(
+    sites: Sequence[Where], looked: Looked, now: int, progress: Progress
+) -> tuple[list[list[tuple[Workload, Decision]]], list[tuple[LedgerEntry, ...]]]:
+    """Of each repository the decisions on its images, and what its ledger is to remember of tags."""
+    wanted = [list(_pictured(site, looked.everywhere)) for site in sites]
+    asked = [one.asked for some in wanted for one in some]
+    known = [first_seen(site.past.ledger) for site in sites]
+    seen = {sighting: at for mine in known for sighting, at in mine.items()}
+    found = looked.look(asked, seen, now, progress) if asked else Snapshot({})
+    rows = [_rows(site, mine, found, now) for site, mine in zip(sites, wanted, strict=True)]
+    new = [_remembered(mine, found.seen, now) for mine in wanted]
+    return rows, new
+
+
+def _pictured(site: Where, everywhere: bool) -> Iterator[Pictured]:
+    past = _Past(site.past)
+    for subject in site.subjects:
+        policy = subject.policy
+        if not (everywhere or policy.images_said or policy.images_mode is not Mode.OBSERVE):
+            continue
+        for slot in subject.container.slots:
+            if slot.field is Field.IMAGE and slot.value is not None:
+                holds = past.holds(subject.container.ref, slot.value, policy.images)
+                yield Pictured(subject, slot, Asked(slot.value, policy.images, holds))
+
+
+def _rows(
+    site: Where, wanted: Iterable[Pictured], found: Snapshot, now: int
+) -> list[tuple[Workload, Decision]]:
+    lines: dict[Place, list[tuple[Pictured, Decision]]] = defaultdict(list)
+    for one in wanted:
+        evidence = _evidence(site, one, found.facts[one.asked], now)
+        lines[one.slot.place].append((one, decide_image(evidence)))
+    return [(one.subject.workload, _told(one, row)) for rows in lines.values() for one, row in _agreed(rows)]
+
+
+def _told(one: Pictured, row: Decision) -> Decision:
+    return row._replace(ref=one.subject.container.ref) if isinstance(row, Keep) else row
+
+
+def _agreed(rows: Sequence[tuple[Pictured, Decision]]) -> Iterator[tuple[Pictured, Decision]]:
+    """What all on one line can live with: anybody's "no" is one for all."""
+    changes = {row.values[0].new for _, row in rows if isinstance(row, Change)}
+    refused = next((row for _, row in rows if isinstance(row, Keep) and row.reason not in _STANDS), None)
+    if len(rows) == 1 or not changes or (len(changes) == 1 and refused is None):
+        yield from rows
+        return
+    for one, row in rows:
+        if isinstance(row, Keep):
+            yield one, row
+        elif refused is not None:
+            words = f"the line also feeds {one.slot.consumers[0]} and others, one of which is kept: "
+            yield one, Keep(one.slot, refused.reason, words + refused.detail, row.stages)
+        else:
+            words = f"those that share the line would become different ones: {', '.join(sorted(changes))}"
+            yield one, Keep(one.slot, Reason.NO_CHOICE, words, row.stages)
+
+
+def _evidence(site: Where, one: Pictured, facts: ImageFacts, now: int) -> Evidence:
+    subject, discovery = one.subject, site.discovery
+    refs = dict.fromkeys((subject.container.ref, *one.slot.consumers))
+    return Evidence(
+        now=now,
+        repository=discovery.repository,
+        commit=discovery.commit,
+        blob=next(filter(None, (discovery.blobs.get(path) for path in subject.workload.files)), ""),
+        slots=(one.slot,),
+        consumers=tuple(_consumer(ref, subject) for ref in refs),
+        policy=subject.policy,
+        last_changes=(),
+        opted_out=subject.opted_out,
+        image=facts._replace(owner=facts.owner or site.owners.get(one.slot.place, "")),
+    )
+
+
+def _consumer(ref: ContainerRef, subject: Subject) -> Consumer:
+    container = subject.container
+    return Consumer(ref, _UNASKED, subject.workload.replicas or 1, container.init, container.sidecar, ())
+
+
+# ---------------------------------------------------------------------------------------------
+# What happened before
+# ---------------------------------------------------------------------------------------------
+
+
+def first_seen(ledger: Iterable[LedgerEntry]) -> dict[Sighting, int]:
+    """When each tag was seen first, with the digest that it had then: pushed anew, it is another one."""
+    found: dict[Sighting, int] = {}
+    for entry in ledger:
+        facts = [entry.facts.get(name) for name in ("image", "tag", "digest")]
+        if entry.event == SEEN and all(isinstance(fact, str) for fact in facts):
+            name, tag, digest = map(str, facts)
+            found[name, tag, digest] = min(entry.at, found.get((name, tag, digest), entry.at))
+    return found
+
+
+def _remembered(wanted: Iterable[Pictured], seen: Iterable[Sighting], now: int) -> tuple[LedgerEntry, ...]:
+    mine = {name for one in wanted if (name := _name(one.asked.text))}
+    return tuple(
+        LedgerEntry(now, SEEN, name, {"image": name, "tag": tag, "digest": digest})
+        for name, tag, digest in seen
+        if name in mine
+    )
+
+
+def _name(text: str) -> str:
+    try:
+        return image(text).name
+    except BadReferenceError:
+        return ""
+
+
+class _Past:
+    """People's "no" to images, as the recorded values tell it; not who did what, which squashes hide."""
+
+    def __init__(self, past: Past) -> None:
+        reopened = {request.number for request in past.requests if request.state == "open"}
+        self._merged: dict[ContainerRef, tuple[int, str]] = {}
+        self._closed: dict[ContainerRef, list[tuple[int, str, str]]] = defaultdict(list)
+        for entry in sorted(_all_of(past), key=lambda entry: entry.at):
+            if entry.event == "rejected" and entry.facts.get("number") in reopened:
+                continue
+            for ref, field, new in told_values(entry):
+                if field != Field.IMAGE.value:
+                    continue
+                if entry.event == "merged":
+                    self._merged[ref] = (entry.at, new)
+                elif entry.event == "rejected":
+                    self._closed[ref].append((entry.at, new, str(entry.facts.get("url", ""))))
+
+    def holds(self, ref: ContainerRef, current: str, policy: ImagePolicy) -> tuple[Hold, ...]:
+        found = []
+        at, merged = self._merged.get(ref, (0, ""))
+        if merged and _is_beyond(merged, current, policy):
+            tags = _tag(merged), _tag(current)
+            found.append(Hold(tags[0], at, f"it was merged, and somebody went back to {tags[1]}"))
+        for when, refused, url in self._closed.get(ref, ()):
+            if _is_beyond(refused, current, policy):
+                found.append(Hold(_tag(refused), when, f"its merge request was closed unmerged ({url})"))
+        return tuple(found)
+
+
+def _all_of(past: Past) -> Iterator[LedgerEntry]:
+    yield from past.ledger
+    known = {(entry.event, entry.facts.get("number")) for entry in past.ledger}
+    for request in past.requests:
+        yield from _ended(request, known)
+
+
+def _ended(request: MergeRequest, known: set[tuple[str, object]]) -> Iterator[LedgerEntry]:
+    """What the forge tells of a request and the ledger has not yet."""
+    event = {"merged": "merged", "closed": "" if closed_by_us(request) else "rejected"}.get(request.state, "")
+    if event and (event, request.number) not in known:
+        facts: dict[str, object] = {"number": request.number, "url": request.url, "body": request.body}
+        yield LedgerEntry(request.ended_at, event, "", facts)
+
+
+def _tag(text: str) -> str:
+    try:
+        return image(text).tag
+    except BadReferenceError:
+        return ""
+
+
+def _is_beyond(one: str, current: str, policy: ImagePolicy) -> bool:
+    """Whether that tag is newer than the one in force, so that going on would bring it back."""
+    if _name(one) != _name(current):
+        return False
+    tag, now = _tag(one), _tag(current)
+    try:
+        return bool(tag) and tag != now and newer(rule_of(policy), now, tag)
+    except (BadRuleError, ValueError):
+        return True  # nobody can tell: it is held

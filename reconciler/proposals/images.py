@@ -1,0 +1,115 @@
+"""The body of a merge request about images: what is new, and what is known of it.
+
+Tags, labels and names come from registries: nothing of theirs is written as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from reconciler.model import Change, TagSeen
+from reconciler.proposals.group import Group, fingerprint, first_consumer, others_on, whom
+from reconciler.proposals.markdown import code, prose
+
+MOST_ROWS: Final = 60
+_SOURCE: Final = "org.opencontainers.image.source"
+_REVISION: Final = "org.opencontainers.image.revision"
+_WEB: Final = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/[A-Za-z0-9._~/-]{1,300}")
+_COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
+
+
+def body(group: Group, verdict: str, proofs: str, mode_words: str, memo: str) -> str:
+    parts = [
+        f"**{prose(verdict)}**",
+        _table(group.changes),
+        _why(group.changes),
+        proofs,
+        _evidence(group.changes),
+        f"**What happens next.** {mode_words}",
+        "Close this merge request to say no: these tags and older ones stay away until something newer is "
+        "there. A commit of yours on its branch makes the branch yours.",
+        memo,
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _table(changes: Sequence[Change]) -> str:
+    rows = ["| container | now | proposed | known since | platforms |", "| --- | --- | --- | --- | --- |"]
+    cells = [row for change in changes for row in _rows(change)]
+    rows += cells[:MOST_ROWS]
+    if len(cells) > MOST_ROWS:
+        rows.append(f"| … and {len(cells) - MOST_ROWS} more, in the diff | | | | |")
+    return "\n".join(rows)
+
+
+def _rows(change: Change) -> list[str]:
+    seen = _seen(change)
+    rows = []
+    for slot, new in change.values:
+        ref, others = whom(change, slot), others_on(slot)
+        shared = f" and {others} more" if others else ""
+        rows.append(
+            f"| {code(f'{ref.namespace}/{ref.workload}/{ref.container}')}{shared} "
+            f"| {code(slot.value or 'unset')} | {code(new)} | {_since(seen)} | {_platforms(seen)} |"
+        )
+    return rows
+
+
+def _seen(change: Change) -> TagSeen | None:
+    """Of the finalists the one that is written."""
+    facts, new = change.evidence.image, change.values[0].new
+    found = facts.finalists if facts is not None else ()
+    return next((one for one in found if f":{one.tag}" in new or one.digest in new), None)
+
+
+def _since(seen: TagSeen | None) -> str:
+    if seen is None or seen.since is None:
+        return "–"
+    return datetime.fromtimestamp(seen.since, UTC).strftime("%Y-%m-%d")
+
+
+def _platforms(seen: TagSeen | None) -> str:
+    names = [name for name, _ in seen.platforms if name] if seen is not None else []
+    return code(", ".join(names[:8])) if names else "–"
+
+
+def _why(changes: Sequence[Change]) -> str:
+    lines = []
+    for change in changes[:MOST_ROWS]:
+        links = _links(change)
+        more = f" ({links})" if links else ""
+        lines.append(f"- {code(str(first_consumer(change)))}: {prose(change.because)}{more}")
+    return "\n".join(lines)
+
+
+def _links(change: Change) -> str:
+    """Where its makers say it comes from: they are not asked, and nobody has checked it."""
+    facts, seen = change.evidence.image, _seen(change)
+    labels = dict(seen.labels) if seen is not None else {}
+    before = dict(facts.current.labels) if facts is not None and facts.current is not None else {}
+    source = labels.get(_SOURCE, "").removesuffix(".git").rstrip("/")
+    if not _WEB.fullmatch(source):
+        return ""
+    old, new = before.get(_REVISION, ""), labels.get(_REVISION, "")
+    if _COMMIT.fullmatch(old) and _COMMIT.fullmatch(new) and before.get(_SOURCE) == labels.get(_SOURCE):
+        return f"[what changed]({source}/compare/{old}...{new}), as its makers say"
+    return f"[source]({source}), as its makers say"
+
+
+def _evidence(changes: Sequence[Change]) -> str:
+    told = []
+    for change in changes[:MOST_ROWS]:
+        facts, seen = change.evidence.image, _seen(change)
+        policies = ", ".join(code(name) for name in change.evidence.policy.names)
+        digest = code(seen.digest) if seen is not None else "–"
+        lines = [
+            f"- {code(str(first_consumer(change)))}: {digest}, of {facts.tags if facts else 0} tags",
+            f"  evidence {code(fingerprint(change.evidence)[:16])}, policies {policies}",
+        ]
+        lost = facts.lost[:3] if facts is not None else ()
+        lines += [f"  - not {code(tag)}: {prose(why)}" for tag, why in lost]
+        told.append("\n".join(lines))
+    return "\n".join(["<details><summary>Evidence</summary>", "", *told, "", "</details>"])

@@ -1,0 +1,34 @@
+"""How a run looks at images: the registries and keys of the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+from reconciler.config import Settings
+from reconciler.images.facts import Asked, Sighting, Snapshot
+from reconciler.images.signatures import Key, read_key
+from reconciler.images.snapshot import Surroundings, snapshot
+from reconciler.imaging import Looked
+from reconciler.ports import Progress
+from reconciler.wiring.registries import registries_of
+
+
+def looked_at(settings: Settings) -> Looked:
+    """With registries in the settings every image is looked at; else those that a policy speaks of."""
+
+    @cache
+    def keys() -> Mapping[str, Key]:
+        return {name: read_key(path)._replace(name=name) for name, path in settings.image_keys.items()}
+
+    def look(
+        asked: Sequence[Asked], first_seen: Mapping[Sighting, int], now: int, progress: Progress
+    ) -> Snapshot:
+        registries = registries_of(settings)
+        try:
+            advance = progress.step("Asking registries", len({*asked}))
+            return snapshot(asked, registries, Surroundings(now, keys(), first_seen), advance)
+        finally:
+            registries.close()
+
+    return Looked(look, everywhere=bool(settings.registries))

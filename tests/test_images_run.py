@@ -1,0 +1,202 @@
+"""Images in whole runs: proposed, followed, refused, rolled back, waited for, against a small registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from servers import small_registry
+from servers.registries import multi, single
+from servers.small_registry import Said, SmallRegistry
+from world import NOW, Used, World
+
+from reconciler.model import ContainerRef, Do, Keep, Reason, Report
+from reconciler.usage.days import DAY
+
+
+@pytest.fixture
+def registry() -> Iterator[SmallRegistry]:
+    made = SmallRegistry()
+    with small_registry.running(made):
+        yield made
+
+
+def _web(image: str, name: str = "web") -> str:
+    return f"""\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: {name}, namespace: shop}}
+spec:
+  template:
+    spec:
+      containers:
+        - name: app
+          image: "{image}"   # what runs
+          resources: {{requests: {{cpu: 100m, memory: 64Mi}}}}
+"""
+
+
+def _world(
+    folder: Path,
+    registry: SmallRegistry,
+    files: dict[str, str],
+    policy: str = "mode: {images: propose}",
+    used: Sequence[Used] = (),
+) -> World:
+    (folder / "policies").mkdir()
+    head = "apiVersion: reconciler/v1\nkind: Policy\nmetadata: {name: ours}\n"
+    (folder / "policies" / "ours.yaml").write_text(f"{head}{policy}\n")
+    registries = [{"prefix": registry.host, "plainHttp": True}]
+    return World(folder, files, used, policies="policies", registries=registries)
+
+
+def _kept(report: Report) -> list[Keep]:
+    return [keep for keep in report.kept if keep.slot.field.value == "image"]
+
+
+def test_the_newest_is_proposed_and_only_its_bytes_change(tmp_path: Path, registry: SmallRegistry) -> None:
+    registry.push("app", multi(words="old"), "1.0.0")
+    source = {"org.opencontainers.image.source": "https://git.example.com/team/app"}
+    registry.push("app", multi(words="new", labels=source), "1.1.0", "1.2.0")
+    old = f"{registry.host}/app:1.0.0"
+    world = _world(tmp_path, registry, {"apps/web.yaml": _web(old)})
+    report = world.run()
+    assert [action.do for action in report.actions] == [Do.OPEN]
+    (request,) = world.requests()
+    assert (request.branch, request.title) == ("reconcile/image/apps", "chore(images): update images of web")
+    assert world.files(request.branch)["apps/web.yaml"].decode() == _web(old.replace("1.0.0", "1.2.0"))
+    assert "Updates 1 image" in request.body
+    assert "[source](https://git.example.com/team/app), as its makers say" in request.body
+    before = world.state()
+    again = world.run()
+    assert [action.do for action in again.actions] == [Do.LEAVE]
+    assert world.state() == before
+
+
+def test_a_newer_tag_updates_the_same_request(tmp_path: Path, registry: SmallRegistry) -> None:
+    registry.push("app", single(words="old"), "1.0.0")
+    registry.push("app", single(words="new"), "1.1.0")
+    world = _world(tmp_path, registry, {"apps/web.yaml": _web(f"{registry.host}/app:1.0.0")})
+    world.run()
+    registry.push("app", single(words="newer"), "1.2.0")
+    report = world.run(NOW + DAY)
+    assert [action.do for action in report.actions] == [Do.UPDATE]
+    (request,) = world.requests()
+    assert b"app:1.2.0" in world.files(request.branch)["apps/web.yaml"]
+    world.forge.merge(request.number, request.head)
+    assert [keep.reason for keep in _kept(world.run(NOW + 2 * DAY))] == [Reason.UP_TO_DATE]
+
+
+def test_a_rollback_holds_until_something_newer_comes(tmp_path: Path, registry: SmallRegistry) -> None:
+    registry.push("app", single(words="old"), "1.0.0")
+    registry.push("app", single(words="new"), "1.1.0")
+    old = _web(f"{registry.host}/app:1.0.0")
+    world = _world(tmp_path, registry, {"apps/web.yaml": old})
+    world.run()
+    (request,) = world.requests()
+    world.forge.merge(request.number, request.head)
+    world.run(NOW + DAY)
+    world.push("main", {"apps/web.yaml": old.encode()}, "Back to what worked")
+    for day in (2, 3):
+        (kept,) = _kept(world.run(NOW + day * DAY))
+        assert (kept.reason, "somebody went back to 1.0.0" in kept.detail) == (Reason.HELD, True)
+    registry.push("app", single(words="fixed"), "1.1.1")
+    world.run(NOW + 4 * DAY)
+    (request,) = world.requests()
+    assert b"app:1.1.1" in world.files(request.branch)["apps/web.yaml"]
+
+
+def test_a_closed_request_is_a_no_to_that_tag_and_older_ones(tmp_path: Path, registry: SmallRegistry) -> None:
+    registry.push("app", single(words="old"), "1.0.0")
+    registry.push("app", single(words="a"), "1.1.0")
+    registry.push("app", single(words="b"), "1.2.0")
+    world = _world(tmp_path, registry, {"apps/web.yaml": _web(f"{registry.host}/app:1.0.0")})
+    world.run()
+    (request,) = world.requests()
+    world.forge.close(request.number)
+    for day in (1, 2):
+        (kept,) = _kept(world.run(NOW + day * DAY))
+        assert (kept.reason, "closed unmerged" in kept.detail) == (Reason.HELD, True)
+    registry.push("app", single(words="c"), "1.3.0")
+    world.run(NOW + 3 * DAY)
+    assert len(world.requests()) == 1
+
+
+def test_a_tag_waits_from_its_first_sight_on(tmp_path: Path, registry: SmallRegistry) -> None:
+    registry.push("app", single(words="old"), "1.0.0")
+    registry.push("app", single(words="new"), "1.1.0")
+    said = "mode: {images: propose}\nimages: {minimumAge: 3d}"
+    world = _world(tmp_path, registry, {"apps/web.yaml": _web(f"{registry.host}/app:1.0.0")}, said)
+    (kept,) = _kept(world.run())
+    assert (kept.reason, "3 days more" in kept.detail) == (Reason.TOO_YOUNG, True)
+    (kept,) = _kept(world.run(NOW + 2 * DAY))
+    assert "1 day more" in kept.detail
+    before = world.state()
+    world.run(NOW + 2 * DAY)
+    assert world.state() == before
+    registry.push("app", single(words="pushed anew"), "1.1.0")
+    (kept,) = _kept(world.run(NOW + 3 * DAY))
+    assert (kept.reason, "3 days more" in kept.detail) == (Reason.TOO_YOUNG, True)
+    world.run(NOW + 6 * DAY)
+    assert len(world.requests()) == 1
+
+
+def test_a_registry_that_is_down_closes_nothing(tmp_path: Path, registry: SmallRegistry) -> None:
+    registry.push("app", single(words="old"), "1.0.0")
+    registry.push("app", single(words="new"), "1.1.0")
+    world = _world(tmp_path, registry, {"apps/web.yaml": _web(f"{registry.host}/app:1.0.0")})
+    world.run()
+    registry.answers = lambda asked: Said(500)
+    report = world.run(NOW + DAY)
+    assert [kept.reason for kept in _kept(report)] == [Reason.NOT_ANSWERED]
+    assert not report.failed
+    assert len(world.requests()) == 1
+
+
+def test_nobody_is_asked_before_somebody_speaks_of_images(tmp_path: Path, registry: SmallRegistry) -> None:
+    registry.push("app", single(), "1.0.0", "1.1.0")
+    world = _world(
+        tmp_path, registry, {"a.yaml": _web(f"{registry.host}/app:1.0.0")}, "resources: {window: 14d}"
+    )
+    world.write_settings(policies="policies")
+    assert _kept(world.run()) == []
+    assert not registry.asked
+
+
+def test_by_default_images_are_only_reported(tmp_path: Path, registry: SmallRegistry) -> None:
+    registry.push("app", single(words="old"), "1.0.0")
+    registry.push("app", single(words="new"), "1.1.0")
+    files = {"a.yaml": _web(f"{registry.host}/app:1.0.0")}
+    world = _world(tmp_path, registry, files, "resources: {window: 14d}")
+    (kept,) = _kept(world.run())
+    assert (kept.reason, "it would have been" in kept.detail) == (Reason.OBSERVED, True)
+    assert world.requests() == []
+
+
+def test_hostile_tags_and_labels_do_no_harm(tmp_path: Path, registry: SmallRegistry) -> None:
+    evil = {
+        "org.opencontainers.image.source": "https://x.io/a) @team [x](javascript:alert(1)",
+        "x": "<script>",
+    }
+    registry.push("app", single(words="old"), "1.0.0")
+    registry.push("app", single(words="new", labels=evil), "1.1.0")
+    registry.tags["app"]["1.2.0\r\nX: y"] = registry.tags["app"]["1.1.0"]
+    world = _world(tmp_path, registry, {"a.yaml": _web(f"{registry.host}/app:1.0.0")})
+    world.run()
+    (request,) = world.requests()
+    assert "javascript" not in request.body
+    assert "@team" not in request.body
+    assert b"app:1.1.0" in world.files(request.branch)["a.yaml"]
+
+
+def test_resources_and_images_are_requests_of_their_own(tmp_path: Path, registry: SmallRegistry) -> None:
+    registry.push("app", single(words="old"), "1.0.0")
+    registry.push("app", single(words="new"), "1.1.0")
+    used = [Used(ContainerRef("", "shop", "Deployment", "web", "app"), 400, 300 << 20)]
+    world = _world(tmp_path, registry, {"apps/web.yaml": _web(f"{registry.host}/app:1.0.0")}, used=used)
+    world.run()
+    assert sorted(request.branch for request in world.requests()) == [
+        "reconcile/image/apps",
+        "reconcile/safety/apps",
+    ]
