@@ -348,7 +348,7 @@ def _counted(subject: Subject, fed: Sequence[ContainerRef], known: Known) -> tup
         silence = NoUsage(Reason.NO_METRICS, "it was not asked for")
         used = known.usage.get((ref, Lookback.of(subject.policy)), silence)
         if subject.unseen and isinstance(used, Usage):
-            used = used._replace(incomplete=used.incomplete or subject.unseen)
+            used = used._replace(incomplete=used.incomplete or subject.unseen, forgotten=0)
         price = _price(ref, meant.workload, known.prices)
         one = consumer_of(ref, meant, used)._replace(
             peer=peer_of(member), price=price if price != own else None

@@ -150,6 +150,11 @@ class Sufficiency(Written):
     days: Annotated[StrictInt, Field(ge=1, le=366)] = Field(
         default=UNSET, description="Days within the window that must have samples."
     )
+    known: Annotated[Days, _bounded(1, 366, "from 1d to 366d")] = Field(
+        default=UNSET,
+        description="For lowering, where the server has forgotten the begin of the window: how many days "
+        "until now must be known.",
+    )
     coverage: Annotated[Permille, _bounded(0, 1000, "from 0% to 100%")] = Field(
         default=UNSET, description="Share of the expected samples that must be there."
     )

@@ -43,6 +43,7 @@ _CAREFUL: Final[Mapping[Key, Callable[[Any, Any], Any]]] = {
     ("resources", "step", "down"): min,
     ("resources", "coolDown"): max,
     ("resources", "evidence", "days"): max,
+    ("resources", "evidence", "known"): max,
     ("resources", "evidence", "coverage"): max,
     ("resources", "throttled"): min,
     ("resources", "evidence", "weekend"): max,

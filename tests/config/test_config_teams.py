@@ -40,7 +40,7 @@ def test_a_team_can_add_to_the_operators_freezes_and_not_lift_them():
 def test_a_teams_policy_is_about_its_own_repository():
     found = book(teams=(policy("team", "resources: {window: 21d}"),))
     assert resolve(found).sizing.window_days == 21
-    assert resolve(found, workload(repository="other")).sizing.window_days == 14
+    assert resolve(found, workload(repository="other")).sizing.window_days == 35
 
 
 @pytest.mark.parametrize("priority", [-5, 0, 1000])
@@ -53,7 +53,7 @@ def test_the_operators_word_wins_over_a_teams_whatever_the_priority(priority):
         7,
     )  # nobody but the team says it
     assert found.names == ("ours", "t", "balanced")
-    assert resolve(book(policy("ours", "extends: [cautious]"), teams=(team,))).sizing.window_days == 28
+    assert resolve(book(policy("ours", "extends: [cautious]"), teams=(team,))).sizing.window_days == 56
 
 
 RAISED = ("StatefulSet", "CustomResource")

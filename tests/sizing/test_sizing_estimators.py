@@ -249,6 +249,25 @@ def test_no_more_than_the_next_decision_leaves() -> None:
 
 
 # ---------------------------------------------------------------------------------------------
+# A window of which the server has forgotten the begin
+# ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("forgotten", "known_days", "lowered"),
+    [(19_986, 14, True), (19_987, 14, False), (19_986, 0, False), (0, 14, False)],
+)
+def test_what_is_known_until_now_can_be_enough(forgotten: int, known_days: int, lowered: bool) -> None:
+    usage = used(182, incomplete="some days are known to nobody", forgotten=forgotten)
+    sizing = SIZING._replace(known_days=known_days)
+
+    row = decide(evidence("500m", consumers=(consumer(usage),), sizing=sizing))[0]
+
+    assert isinstance(row, Change) is lowered
+    assert isinstance(row, Change) or row.reason is Reason.PARTIAL_METRICS
+
+
+# ---------------------------------------------------------------------------------------------
 # Laws
 # ---------------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from sizing_pods import keeps, limit_range, node, placed, quota, sibling
 
 from reconciler import sizing
 from reconciler.model import (
+    Consumer,
     Evidence,
     Field,
     Keep,
@@ -39,6 +40,7 @@ from reconciler.model import (
     Restarts,
     RuntimeOption,
     Scaler,
+    SizingPolicy,
 )
 from reconciler.sizing import decide
 
@@ -72,6 +74,17 @@ def one(**other: object) -> tuple[object, ...]:
 
 
 SHARE = RuntimeOption("-XX:MaxRAMPercentage", "args", "75", "heap-percent", 750)
+
+
+def growing() -> tuple[Consumer, ...]:
+    """By 20Mi a day, to what its request is too small for."""
+    peaks = [300 * MI + 20 * MI * day for day in range(14)]
+    days = tuple(day._replace(memory_max=peak) for day, peak in zip(used().days, peaks, strict=True))
+    return (consumer(used(memory=flat(300 * MI, peak=peaks[-1]))._replace(days=days)),)
+
+
+def following_trends() -> SizingPolicy:
+    return SIZING._replace(memory=SIZING.memory._replace(estimator="trend"))
 
 
 def heap(name: str, size: int) -> RuntimeOption:
@@ -307,6 +320,13 @@ CASES = (
         MEMORY,
         Reason.OOM_KILLED,
         "OOM-killed 2 times at a limit of 512Mi",
+    ),
+    Case(
+        "it leaks, and the policy doesn't chase that",
+        evidence(memory="480Mi", consumers=growing(), sizing=following_trends()),
+        MEMORY,
+        Reason.LEAKING,
+        "rises by 20Mi a day, over 14 days: it may be leaking, and more memory would only put off the end",
     ),
     Case(
         "its peak touches the limit",

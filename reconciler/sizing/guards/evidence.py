@@ -61,12 +61,18 @@ def guessed(case: Case, need: Need) -> Refused | None:
 
 
 def partial(case: Case, need: Need) -> Refused | None:
-    if not need.usage.incomplete:
+    if not need.usage.incomplete or _long_known(case, need):
         return None
     return Refused(
         Reason.PARTIAL_METRICS,
         f"{need.usage.incomplete}, and what is missing may have held the highest use of {need.whose}",
     )
+
+
+def _long_known(case: Case, need: Need) -> bool:
+    """Only the begin of the window is forgotten, and the rest is as long as the policy wants."""
+    wanted, last = case.evidence.policy.sizing.known_days, need.usage.forgotten
+    return bool(wanted and last) and need.usage.end // DAY - last >= wanted
 
 
 def weekend(case: Case, need: Need) -> Refused | None:

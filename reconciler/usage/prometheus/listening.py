@@ -106,13 +106,16 @@ class Lost(NamedTuple):
     days: frozenset[int] = frozenset()
     cached: Mapping[int, frozenset[str]] = {}
 
-    def of(self, namespace: str, window: Window, source: str) -> str:
-        """What to say of a window of whose days some are lost; nothing when none is."""
-        lost = [
+    def within(self, namespace: str, window: Window) -> list[int]:
+        return [
             day
             for day in range(window.first, window.last + 1)
             if day in self.days and namespace not in self.cached.get(day, ())
         ]
+
+    def of(self, namespace: str, window: Window, source: str) -> str:
+        """What to say of a window of whose days some are lost; nothing when none is."""
+        lost = self.within(namespace, window)
         if not lost:
             return ""
         return (
@@ -151,9 +154,12 @@ class Heard(NamedTuple):
             return NoUsage(usage.reason, why) if why else usage
         if ref.namespace in self.mingled:
             return NoUsage(Reason.AMBIGUOUS_CLUSTER, _of_several(self.recording.name, [ref.namespace]))
+        lost = [] if why or usage.incomplete else self.lost.within(ref.namespace, window)
         why = why or self.lost.of(ref.namespace, window, self.recording.name)
         scaled = self.scaled.get(Scaled(ref.namespace, ref.kind, ref.workload), ())
-        return usage._replace(scaled_on=scaled, incomplete=usage.incomplete or why)
+        return usage._replace(
+            scaled_on=scaled, incomplete=usage.incomplete or why, forgotten=max(lost, default=0)
+        )
 
 
 def _of_several(source: str, names: Sequence[str]) -> str:
