@@ -27,7 +27,6 @@ from reconciler.model import (
     Failure,
     Keep,
     LedgerEntry,
-    NewValue,
     NodeSize,
     Note,
     Proposal,
@@ -40,7 +39,16 @@ from reconciler.peers import Home, Peers, hidden
 from reconciler.ports import Files, Past, Policies, Progress, Repository
 from reconciler.pricing import Priced, assumed
 from reconciler.proposals.build import Base, Templates, build
-from reconciler.proposals.group import Candidate, Group, group, hold_frozen, hold_savings, keep, once
+from reconciler.proposals.group import (
+    Candidate,
+    Group,
+    group,
+    hold_frozen,
+    hold_savings,
+    keep,
+    once,
+    routed,
+)
 from reconciler.proposals.history import History, hold_rejected
 from reconciler.sizing import advised, decide_all
 from reconciler.source.apart import Batch, Result, change_apart
@@ -101,7 +109,7 @@ def reconcile(job: Job) -> Report:
     found, advice = zip(*(_decide(job, site, measured) for site in sites), strict=True) if sites else ((), ())
     pictured, remembered = _images(job, sites)
     rows = [[*mine, *theirs] for mine, theirs in zip(gather.fitting(found), pictured, strict=True)]
-    decided = _routed(sites, rows)
+    decided = routed([site.repository.name for site in sites], rows)
     settled = [_propose(job, site, mine) for site, mine in zip(sites, decided, strict=True)]
     actions = []
     for one, entries in zip(settled, remembered, strict=True):
@@ -300,29 +308,6 @@ def _decide(
 
 def _of(ref: ContainerRef, decision: Decision) -> Decision:
     return decision._replace(ref=ref) if isinstance(decision, Keep) else decision
-
-
-def _routed(
-    sites: Sequence[Site], decided: Sequence[Sequence[tuple[Workload, Decision]]]
-) -> list[list[tuple[Workload, Decision]]]:
-    """Each decision at the repository that it would be written to."""
-    names = [site.repository.name for site in sites]
-    found: list[list[tuple[Workload, Decision]]] = [[] for _ in sites]
-    for own, decisions in enumerate(decided):
-        for workload, decision in decisions:
-            homes = {value.slot.place.repository for value in _values(decision)} or {names[own]}
-            if homes == {names[own]}:
-                found[own].append((workload, decision))
-            elif isinstance(decision, Change) and len(homes) == 1 and (home := homes.pop()) in names:
-                found[names.index(home)].append((workload, decision))
-            elif isinstance(decision, Change):
-                words = "its values lie in several repositories, which no single merge request can change"
-                found[own] += [(workload, one) for one in keep(decision, Reason.UNSUPPORTED, words)]
-    return found
-
-
-def _values(decision: Decision) -> Sequence[NewValue]:
-    return decision.values if isinstance(decision, Change) else ()
 
 
 def _propose(job: Job, site: Site, decisions: Sequence[tuple[Workload, Decision]]) -> Settled:

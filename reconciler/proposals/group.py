@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -19,12 +19,14 @@ from reconciler.model import (
     Change,
     ChangeClass,
     ContainerRef,
+    Decision,
     Evidence,
     Freeze,
     Keep,
     Mode,
     Reason,
     Slot,
+    Workload,
 )
 from reconciler.proposals.rank import merge_requests, ranked
 
@@ -90,6 +92,25 @@ def edits_of(changes: Iterable[Change]) -> list[list[object]]:
 def _whom(slot: Slot) -> list[str]:
     """Of a patch that is still to be made, whom it is for: its place is that of all patches."""
     return [slot.field.value, *map(str, slot.consumers)] if slot.how_traced == IN_OVERLAY else []
+
+
+def routed(
+    names: Sequence[str], decided: Sequence[Sequence[tuple[Workload, Decision]]]
+) -> list[list[tuple[Workload, Decision]]]:
+    """Each decision at the repository that it would be written to; `names` are theirs, in that order."""
+    found: list[list[tuple[Workload, Decision]]] = [[] for _ in names]
+    for own, decisions in enumerate(decided):
+        for workload, decision in decisions:
+            values = decision.values if isinstance(decision, Change) else ()
+            homes = {value.slot.place.repository for value in values} or {names[own]}
+            if homes == {names[own]}:
+                found[own].append((workload, decision))
+            elif isinstance(decision, Change) and len(homes) == 1 and (home := homes.pop()) in names:
+                found[names.index(home)].append((workload, decision))
+            elif isinstance(decision, Change):
+                words = "its values lie in several repositories, which no single merge request can change"
+                found[own] += [(workload, one) for one in keep(decision, Reason.UNSUPPORTED, words)]
+    return found
 
 
 def once(candidates: Iterable[Candidate]) -> list[Candidate]:
