@@ -43,7 +43,8 @@ def _in_force(
         mine = [one for one in ranges if one.resource == request.resource and one.kind == "Container"]
         found[request] = _first(found[request], found[limit], *(one.default_request for one in mine))
         found[limit] = _first(found[limit], *(one.default_limit for one in mine))
-    return Sibling(container, init, sidecar, *(found[field] for field in FIELDS), unknown)
+    cpu, memory, cpu_limit, memory_limit = (found[field] for field in FIELDS)
+    return Sibling(container, init, sidecar, cpu, memory, cpu_limit, memory_limit, unknown)
 
 
 def _first(*amounts: int | None) -> int | None:
@@ -51,14 +52,13 @@ def _first(*amounts: int | None) -> int | None:
 
 
 def amount_of(one: Sibling, field: Field) -> int | None:
-    return one[3 + FIELDS.index(field)]
+    amounts = (one.cpu_request, one.memory_request, one.cpu_limit, one.memory_limit)
+    return amounts[FIELDS.index(field)]
 
 
 def with_amount(one: Sibling, field: Field, amount: int | None) -> Sibling:
-    return one._replace(**{_NAMES[field]: amount})
-
-
-_NAMES: Final = dict(zip(FIELDS, Sibling._fields[3:], strict=False))
+    at = 3 + FIELDS.index(field)
+    return Sibling._make((*one[:at], amount, *one[at + 1 :]))
 
 
 def together(field: Field, containers: Iterable[Sibling]) -> int:
