@@ -139,12 +139,13 @@ def _fits(form: re.Pattern[str], text: str) -> re.Match[str] | None:
 
 
 def _sized(number: int, unit: str) -> int | None:
-    return _within(number * 1024 ** _POWERS[unit.lower()])
+    return _within(number << 10 * _POWERS[unit.lower()])
 
 
 def _scaled(before: str, after: str | None, unit: int) -> int:
     digits = after or ""
-    return int(before + digits) * unit // 10 ** len(digits)
+    scale: int = 10 ** len(digits)
+    return int(before + digits) * unit // scale
 
 
 def _within(number: int) -> int | None:
