@@ -94,7 +94,7 @@ def mistakes(folder: Path, text: str | bytes) -> list[str]:
          '3:20: proposals.title: the placeholder {sujet} is not known; did you mean "subject"?'),
         ('proposals: {title: "{subject.__class__}"}',
          "3:20: proposals.title: the placeholder {subject.__class__} is not known; "
-         "known here: class, group, type, subject, count"),
+         "known here: class, group, type, scope, subject, count"),
         ('proposals: {message: "{title} {"}',
          "3:22: proposals.message: a brace stands alone: placeholders are written {name}"),
         ("commits: {signOff: yes}", '3:20: commits.signOff: expected true or false, found "yes"'),
