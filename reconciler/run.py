@@ -53,6 +53,7 @@ from reconciler.proposals.history import History, hold_rejected
 from reconciler.sizing import advised, decide_all
 from reconciler.source.apart import Batch, Result, change_apart
 from reconciler.source.estate import Estate, Land
+from reconciler.source.imageowners import owners_of
 from reconciler.source.overlaying import in_overlays
 from reconciler.source.targets import is_meant
 
@@ -136,7 +137,12 @@ def _images(
     """The decisions on images, of each repository, and what its ledger is to remember of tags."""
     if job.images is None:
         return [[] for _ in sites], [() for _ in sites]
-    wanted = [imaging.Where(site.discovery, site.past, site.subjects, {}) for site in sites]
+    wanted = [
+        imaging.Where(
+            site.discovery, site.past, site.subjects, owners_of(site.estate, site.discovery.repository)
+        )
+        for site in sites
+    ]
     return imaging.decided(wanted, job.images, job.now, job.progress)
 
 

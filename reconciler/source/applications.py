@@ -13,6 +13,7 @@ from reconciler.source.typed import Table, Thing, Value, items, merge_patch, rea
 from reconciler.source.units import Deployed, Ignored
 
 GROUP: Final = "argoproj.io"
+IMAGE_UPDATER: Final = "argocd-image-updater.argoproj.io"  # its annotations begin with it
 _GENERATE_PATHS: Final = "argocd.argoproj.io/manifest-generate-paths"
 _WHICH: Final = ("group", "kind", "name", "namespace")
 _WHAT: Final = ("jsonPointers", "jqPathExpressions", "managedFieldsManagers")
@@ -40,6 +41,7 @@ class Application(NamedTuple):
     annotations: Table
     template: Table = {}  # noqa: RUF012 (never written to): the `spec` as an ApplicationSet writes it
     read: tuple[tuple[str, str], ...] = ()  # files that a generator made it of, as repository and path
+    labels: Table = {}  # noqa: RUF012 (never written to)
 
 
 Spot = tuple[str, str, int, tuple[Key, ...]]  # of what defines an Application
@@ -138,6 +140,7 @@ def _application(body: Table, origin: Origin) -> Application:
         table(body.get("spec")),
         origin,
         table(metadata.get("annotations")),
+        labels=table(metadata.get("labels")),
     )
 
 
@@ -170,7 +173,13 @@ def deployed(app: Application, found: Sequence[Source], source: Source, commits:
         tuple(known),
         sum(is_rendered(each.body) for each in found) == 1,
         "RespectIgnoreDifferences=true" in options,
+        _pairs(app.labels, ""),
+        _pairs(app.annotations, f"{IMAGE_UPDATER}/"),
     )
+
+
+def _pairs(said: Table, head: str) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((key, text(value)) for key, value in said.items() if key.startswith(head)))
 
 
 # -- sources --------------------------------------------------------------------------------------

@@ -96,7 +96,8 @@ class _Stamp:
             self._inline_refusal(patch),
         )
         template = table(self._template.get("spec"))
-        return Application(name, thing.namespace, spec, origin, table(metadata.get("annotations")), template)
+        annotations, labels = table(metadata.get("annotations")), table(metadata.get("labels"))
+        return Application(name, thing.namespace, spec, origin, annotations, template, labels=labels)
 
     def _inline_refusal(self, patch: Table) -> Refused | None:
         if any(key in table(patch.get("spec")) for key in _INLINE):

@@ -94,6 +94,8 @@ class Deployed(NamedTuple):
     revisions: tuple[tuple[int, str], ...]  # position of a source among several (0: the only), its commit
     alone: bool  # nothing else is rendered of it
     keeps_ignored: bool = False  # even a sync leaves what `ignoreDifferences` names
+    labels: tuple[tuple[str, str], ...] = ()
+    annotations: tuple[tuple[str, str], ...] = ()  # those of Argo CD Image Updater
 
 
 class Unit(NamedTuple):
