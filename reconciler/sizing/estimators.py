@@ -136,7 +136,7 @@ def estimate(usage: Usage, level: LevelPolicy, resource: str, *, lasting: bool =
     if not lasting or name not in LASTING:
         return found
     long = LASTING[name](usage, level, resource)
-    return long if long.value > found.value else found
+    return long if long.value >= found.value else found
 
 
 def largest(sketch: Sketch) -> int:

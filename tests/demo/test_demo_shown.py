@@ -76,7 +76,7 @@ def test_it_proves_what_it_changes(told: Told) -> None:
     assert "search-staging renders the same but for 1 field" in told.rendered
     assert "apps/storefront/cart/overlays/production renders the same but for 1 field" in told.rendered
     assert "-    memory: 1536Mi  # the index is held in memory" in told.rendered
-    assert "+exporter:\n+  resources:\n+    requests:\n+      cpu: 15m" in told.rendered
+    assert "+exporter:\n+  resources:\n+    requests:\n+      memory: 36Mi\n+      cpu: 15m" in told.rendered
 
 
 def test_it_ends_with_a_run_that_changes_nothing(told: Told) -> None:
