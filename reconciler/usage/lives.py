@@ -1,4 +1,4 @@
-"""Containers with all their days out of files of a recording, some thousand containers at a time."""
+"""Containers with all their days out of files of a recording, some hundred containers at a time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reconciler.usage.index import Index, Rows, Window, build_index, rows_that_c
 from reconciler.usage.parquet import Columns, read_groups
 from reconciler.usage.rows import concatenate, take
 
-_TOGETHER: Final = 2000  # containers whose rows are in memory at once
+_TOGETHER: Final = 20_000  # rows that are in memory at once, about
 _EVERY: Final = [column.name for column in COLUMNS]
 
 
@@ -58,8 +58,9 @@ class Lives:
         return len(self._wanted)
 
     def __iter__(self) -> Iterator[Life]:
-        for begin in range(0, len(self._wanted), _TOGETHER):
-            yield from self._some(self._wanted[begin : begin + _TOGETHER])
+        size = max(1, _TOGETHER // max(1, self.days))
+        for begin in range(0, len(self._wanted), size):
+            yield from self._some(self._wanted[begin : begin + size])
 
     def _some(self, numbers: list[int]) -> Iterator[Life]:
         found, columns = self._read(numbers)

@@ -226,7 +226,7 @@ def test_a_few_at_a_time_are_all_of_them(tmp_path: Path, monkeypatch: pytest.Mon
         each = [row for name in "abcde" for row in named(name, rows[day : day + 1])]
         recorded(tmp_path, each, f"{day}.parquet")
     whole = [(life.ref, life.rows.ints["day"].tolist()) for life in lives(tmp_path)]
-    monkeypatch.setattr("reconciler.usage.lives._TOGETHER", 2)
+    monkeypatch.setattr("reconciler.usage.lives._TOGETHER", 2 * 3)
     assert [(life.ref, life.rows.ints["day"].tolist()) for life in lives(tmp_path)] == whole
     assert [days for _, days in whole] == [[START, START + 1, START + 2]] * 5
 
