@@ -285,6 +285,18 @@ def test_a_pattern_narrows(usage: str, capsys: pytest.CaptureFixture[str]) -> No
     assert "no container matches 'deploy/web'" in err
 
 
+def test_without_flags_it_is_the_source_of_the_settings(
+    usage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "reconcile.yaml").write_text(
+        "apiVersion: reconciler/v1\nrepositories: [{url: https://git.example/shop}]\n"
+        "metrics: [{name: main, kind: recording, path: usage}]\n"
+    )
+    code, named, err = ran(capsys, "-o", "json")
+    assert (code, err) == (0, "")
+    assert json.loads(named)["rows"] == json.loads(ran(capsys, "--metrics", usage, "-o", "json")[1])["rows"]
+
+
 def test_csv_says_what_json_says(usage: str, capsys: pytest.CaptureFixture[str]) -> None:
     rows = json.loads(ran(capsys, "--metrics", usage, "-o", "json")[1])["rows"]
     found = list(csv.DictReader(io.StringIO(ran(capsys, "--metrics", usage, "-o", "csv")[1])))
