@@ -138,9 +138,7 @@ def _images(
     if job.images is None:
         return [[] for _ in sites], [() for _ in sites]
     wanted = [
-        imaging.Where(
-            site.discovery, site.past, site.subjects, owners_of(site.estate, site.discovery.repository)
-        )
+        imaging.Where(site.discovery, site.past, site.subjects, owners_of(site.estate, site.repository.name))
         for site in sites
     ]
     return imaging.decided(wanted, job.images, job.now, job.progress)
@@ -285,6 +283,8 @@ def weigh(job: Job) -> Weighed:
         for site in sites
         for decided in decide_all([seen for _, seen in _evidence(job, site, measured)])
     )
+    if job.images is not None:
+        found += tuple(imaging.weighed(_where(sites), job.images, job.now, job.progress))
     everything = [site.estate.discoveries[site.repository.name].workloads for site in sites]
     known = tuple(container.ref for some in everything for _, container in containers(some))
     return Weighed(found, (*job.failed, *failed, *measured.failures), known)
