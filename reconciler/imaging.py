@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from reconciler.gather import Subject
@@ -40,6 +41,7 @@ from reconciler.model import (
 from reconciler.ports import Past, Progress
 from reconciler.proposals.history import told_values
 from reconciler.proposals.lifecycle import closed_by_us
+from reconciler.source.discover import OF_IMAGE, said_of_image
 
 Look = Callable[[Sequence[Asked], Mapping[Sighting, int], int, Progress], Snapshot]
 SEEN: Final = "seen"  # the ledger's word for a tag that was there
@@ -72,17 +74,17 @@ class Pictured(NamedTuple):
     subject: Subject
     slot: Slot
     asked: Asked
+    wrong: str = ""  # what of the words beside it can't be read
 
 
 def decided(
-    sites: Sequence[Where], looked: Looked, now: int, progress: Progress
+    sites: Sequence[Where], looked: Looked | None, now: int, progress: Progress
 ) -> tuple[list[list[tuple[Workload, Decision]]], list[tuple[LedgerEntry, ...]]]:
     """Of each repository the decisions on its images, and what its ledger is to remember of tags."""
+    if looked is None:
+        return [[] for _ in sites], [() for _ in sites]
     wanted = [list(_pictured(site, looked.everywhere)) for site in sites]
-    asked = [one.asked for some in wanted for one in some]
-    known = [first_seen(site.past.ledger) for site in sites]
-    seen = {sighting: at for mine in known for sighting, at in mine.items()}
-    found = looked.look(asked, seen, now, progress) if asked else Snapshot({})
+    found = _snapshot(sites, wanted, looked, now, progress)
     rows = [_rows(site, mine, found, now) for site, mine in zip(sites, wanted, strict=True)]
     new = [_remembered(mine, found.seen, now) for mine in wanted]
     return rows, new
@@ -96,8 +98,30 @@ def _pictured(site: Where, everywhere: bool) -> Iterator[Pictured]:
             continue
         for slot in subject.container.slots:
             if slot.field is Field.IMAGE and slot.value is not None:
-                holds = past.holds(subject.container.ref, slot.value, policy.images)
-                yield Pictured(subject, slot, Asked(slot.value, policy.images, holds))
+                images, wrong = beside(subject)
+                holds = past.holds(subject.container.ref, slot.value, images)
+                yield Pictured(subject, slot, Asked(slot.value, images, holds), wrong)
+
+
+def beside(subject: Subject) -> tuple[ImagePolicy, str]:
+    """The policy, with what annotations of the workload say of the image; and what of these can't be read."""
+    policy = subject.policy.images
+    pin, ignore, until = (
+        said_of_image(subject.workload, subject.container, what) for what in ("pin", "ignore", "hold-until")
+    )
+    if pin:
+        policy = policy._replace(pin=pin)
+    if ignore:
+        words = tuple(word.strip() for word in ignore.split(",") if word.strip())
+        policy = policy._replace(ignore=(*policy.ignore, *words))
+    if not until:
+        return policy, ""
+    try:
+        moment = datetime.fromisoformat(until)
+    except ValueError:
+        return policy, f"the annotation {OF_IMAGE}hold-until holds no date: {until[:40]}"
+    at = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    return policy._replace(hold_until=max(policy.hold_until, at)), ""
 
 
 def _rows(
@@ -108,6 +132,28 @@ def _rows(
         evidence = _evidence(site, one, found.facts[one.asked], now)
         lines[one.slot.place].append((one, decide_image(evidence)))
     return [(one.subject.workload, _told(one, row)) for rows in lines.values() for one, row in _agreed(rows)]
+
+
+def weighed(sites: Sequence[Where], looked: Looked | None, now: int, progress: Progress) -> list[Evidence]:
+    """The evidence alone: what `explain` tells."""
+    if looked is None:
+        return []
+    wanted = [list(_pictured(site, looked.everywhere)) for site in sites]
+    found = _snapshot(sites, wanted, looked, now, progress)
+    return [
+        _evidence(site, one, found.facts[one.asked], now)
+        for site, mine in zip(sites, wanted, strict=True)
+        for one in mine
+    ]
+
+
+def _snapshot(
+    sites: Sequence[Where], wanted: Sequence[Sequence[Pictured]], looked: Looked, now: int, progress: Progress
+) -> Snapshot:
+    asked = [one.asked for some in wanted for one in some]
+    known = [first_seen(site.past.ledger) for site in sites]
+    seen = {sighting: at for mine in known for sighting, at in mine.items()}
+    return looked.look(asked, seen, now, progress) if asked else Snapshot({})
 
 
 def _told(one: Pictured, row: Decision) -> Decision:
@@ -142,10 +188,10 @@ def _evidence(site: Where, one: Pictured, facts: ImageFacts, now: int) -> Eviden
         blob=next(filter(None, (discovery.blobs.get(path) for path in subject.workload.files)), ""),
         slots=(one.slot,),
         consumers=tuple(_consumer(ref, subject) for ref in refs),
-        policy=subject.policy,
+        policy=subject.policy._replace(images=one.asked.policy),
         last_changes=(),
         opted_out=subject.opted_out,
-        image=facts._replace(owner=facts.owner or site.owners.get(one.slot.place, "")),
+        image=facts._replace(owner=site.owners.get(one.slot.place, ""), none=one.wrong or facts.none),
     )
 
 

@@ -108,7 +108,7 @@ def reconcile(job: Job) -> Report:
     sites, measured = _measure(job, sites)
     failed += measured.failures
     found, advice = zip(*(_decide(job, site, measured) for site in sites), strict=True) if sites else ((), ())
-    pictured, remembered = _images(job, sites)
+    pictured, remembered = imaging.decided(_pictures(sites), job.images, job.now, job.progress)
     rows = [[*mine, *theirs] for mine, theirs in zip(gather.fitting(found), pictured, strict=True)]
     decided = routed([site.repository.name for site in sites], rows)
     settled = [_propose(job, site, mine) for site, mine in zip(sites, decided, strict=True)]
@@ -131,17 +131,11 @@ def reconcile(job: Job) -> Report:
     )
 
 
-def _images(
-    job: Job, sites: Sequence[Site]
-) -> tuple[list[list[tuple[Workload, Decision]]], list[tuple[LedgerEntry, ...]]]:
-    """The decisions on images, of each repository, and what its ledger is to remember of tags."""
-    if job.images is None:
-        return [[] for _ in sites], [() for _ in sites]
-    wanted = [
+def _pictures(sites: Sequence[Site]) -> list[imaging.Where]:
+    return [
         imaging.Where(site.discovery, site.past, site.subjects, owners_of(site.estate, site.repository.name))
         for site in sites
     ]
-    return imaging.decided(wanted, job.images, job.now, job.progress)
 
 
 class _Opened(NamedTuple):
@@ -283,8 +277,7 @@ def weigh(job: Job) -> Weighed:
         for site in sites
         for decided in decide_all([seen for _, seen in _evidence(job, site, measured)])
     )
-    if job.images is not None:
-        found += tuple(imaging.weighed(_where(sites), job.images, job.now, job.progress))
+    found += tuple(imaging.weighed(_pictures(sites), job.images, job.now, job.progress))
     everything = [site.estate.discoveries[site.repository.name].workloads for site in sites]
     known = tuple(container.ref for some in everything for _, container in containers(some))
     return Weighed(found, (*job.failed, *failed, *measured.failures), known)

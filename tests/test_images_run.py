@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -44,7 +47,7 @@ def _world(
     policy: str = "mode: {images: propose}",
     used: Sequence[Used] = (),
 ) -> World:
-    (folder / "policies").mkdir()
+    (folder / "policies").mkdir(parents=True)
     head = "apiVersion: reconciler/v1\nkind: Policy\nmetadata: {name: ours}\n"
     (folder / "policies" / "ours.yaml").write_text(f"{head}{policy}\n")
     registries = [{"prefix": registry.host, "plainHttp": True}]
@@ -162,6 +165,66 @@ def test_nobody_is_asked_before_somebody_speaks_of_images(tmp_path: Path, regist
     world.write_settings(policies="policies")
     assert _kept(world.run()) == []
     assert not registry.asked
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("image-pin: 1.0.0", Reason.PINNED),
+        ("image-pin.app: 1.1.0", "1.1.0"),
+        ("image-ignore: '1.2.*, 9'", "1.1.0"),
+        ("image-hold-until: '2199-01-01'", Reason.HELD),
+        ("image-hold-until: '2001-01-01'", "1.2.0"),
+        ("image-hold-until: soon", Reason.NO_CHOICE),
+        ("ignore: image", Reason.OPTED_OUT),
+    ],
+)
+def test_words_beside_the_image(
+    tmp_path: Path, registry: SmallRegistry, words: str, wanted: str | Reason
+) -> None:
+    for words_, tag in (("a", "1.0.0"), ("b", "1.1.0"), ("c", "1.2.0")):
+        registry.push("app", single(words=words_), tag)
+    text = _web(f"{registry.host}/app:1.0.0")
+    noted = text.replace("namespace: shop}", f"namespace: shop, annotations: {{reconciler.io/{words}}}}}")
+    world = _world(tmp_path, registry, {"a.yaml": noted})
+    report = world.run()
+    if isinstance(wanted, Reason):
+        assert [kept.reason for kept in _kept(report)] == [wanted]
+    else:
+        assert [value.new for change in report.changes for value in change.values] == [
+            f"{registry.host}/app:{wanted}"
+        ]
+
+
+def test_a_line_of_several_is_changed_for_all_or_for_none(tmp_path: Path, registry: SmallRegistry) -> None:
+    registry.push("app", single(words="old"), "1.0.0")
+    registry.push("app", single(words="new"), "1.1.0")
+    base = _web(f"{registry.host}/app:1.0.0").replace("namespace: shop", "labels: {a: b}")
+    overlay = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [../../base]\n"
+    files = {"base/web.yaml": base, "base/kustomization.yaml": "resources: [web.yaml]\n"}
+    files |= {
+        f"overlays/{name}/kustomization.yaml": f"{overlay}namespace: {name}\n" for name in ("dev", "prod")
+    }
+    policy = "mode: {images: propose}"
+    head = "apiVersion: reconciler/v1\nkind: Policy\nmetadata: {name: prod}\nmatch: {namespaces: [prod]}"
+    hold = f"\n---\n{head}\n"
+    both = _world(tmp_path / "both", registry, files, policy)
+    assert len(both.run().changes) == 1
+    one = _world(tmp_path / "one", registry, files, f"{policy}{hold}images: {{holdUntil: 2199-01-01}}")
+    assert {kept.reason for kept in _kept(one.run())} == {Reason.HELD}
+
+
+def test_explain_tells_of_images(tmp_path: Path, registry: SmallRegistry) -> None:
+    registry.push("app", single(words="old"), "1.0.0", "0.9.0")
+    registry.push("app", single(words="new"), "1.1.0")
+    world = _world(tmp_path, registry, {"a.yaml": _web(f"{registry.host}/app:1.0.0")})
+    command = [sys.executable, "-m", "reconciler", "explain", "web", "--remote", "-c", str(world.settings)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "lost       -  0.9.0: it is lower than 1.0.0" in ended.stdout
+    assert f"change (image): image {registry.host}/app:1.0.0 → {registry.host}/app:1.1.0" in ended.stdout
+    told = json.loads(subprocess.run([*command, "-o", "json"], capture_output=True, check=True).stdout)
+    assert [row["class"] for row in told["rows"] if row["field"] == "image"] == ["image"]
 
 
 def test_by_default_images_are_only_reported(tmp_path: Path, registry: SmallRegistry) -> None:

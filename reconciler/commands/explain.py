@@ -21,14 +21,15 @@ from reconciler.commands.common import (
     progress_bars,
 )
 from reconciler.errors import Misconfigured
+from reconciler.images.decide import decide_image
 from reconciler.model import Consumer, Evidence, Keep, Usage
 from reconciler.proposals.body import evidence_words
 from reconciler.report.diffs import shown
 from reconciler.report.rows import API_VERSION, explanation, failure_row
 from reconciler.report.text import console, print_failures
 from reconciler.run import weigh
+from reconciler.sizing import Explanation, remedy, tell
 from reconciler.sizing import explain as explained
-from reconciler.sizing import remedy, tell
 from reconciler.wiring import Asked, job
 
 
@@ -55,7 +56,7 @@ def explain(
         print_json(
             {
                 "apiVersion": API_VERSION,
-                "rows": [explanation(row, seen) for seen in found for row in explained(seen)],
+                "rows": [explanation(row, seen) for seen in found for row in _explained(seen)],
                 "failed": [failure_row(failure) for failure in failed],
             }
         )
@@ -71,7 +72,9 @@ def explain(
 
 def _print(seen: Evidence) -> None:
     out = console()
-    for consumer in seen.fed:
+    if seen.image is not None:
+        out.print(Text(shown(str(seen.consumers[0].ref)), style="bold"))
+    for consumer in seen.fed if seen.image is None else ():
         out.print(Text(shown(str(consumer.ref)), style="bold"))
         out.print(Text(f"  evidence: {shown(_used(consumer))}", style="dim"))
     for peer in seen.peers:
@@ -79,12 +82,20 @@ def _print(seen: Evidence) -> None:
     for twin in seen.twins:
         out.print(Text(shown(f"  its twin {twin.ref}: {_used(twin)}"), style="dim"))
     out.print(Text(f"  policies: {shown(', '.join(seen.policy.names))}", style="dim"))
-    for row in explained(seen):
+    for row in _explained(seen):
         for line in tell(row):
             out.print(Text(f"  {shown(line)}"))
         if isinstance(row.decision, Keep):
             out.print(Text(shown(f"      what it takes: {remedy(seen, row.decision)}"), style="dim"))
     out.print()
+
+
+def _explained(seen: Evidence) -> tuple[Explanation, ...]:
+    """Of a container's requests, or of its image."""
+    if seen.image is None:
+        return explained(seen)
+    row = decide_image(seen)
+    return (Explanation(seen.slots[0], row.stages, row),)
 
 
 def _used(consumer: Consumer) -> str:

@@ -6,6 +6,7 @@ can, the best that is old enough, complete, signed, and not held back by anybody
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -139,25 +140,29 @@ def _is_in_force(evidence: Evidence, now: Image, one: TagSeen) -> bool:
 
 def against(policy: ImagePolicy, now: int, one: TagSeen, facts: ImageFacts) -> Refused | None:
     """What stands against one tag; None when it may be taken."""
-    pattern = next((each for each in policy.ignore if fnmatchcase(one.tag, each)), None)
-    if pattern is not None:
-        return Refused(Reason.HELD, f"the policy ignores {pattern}, which {one.tag} is")
-    if policy.pin is not None and one.tag != policy.pin:
-        return Refused(Reason.PINNED, f"the policy pins it to {policy.pin}")
-    held = next((hold for hold in facts.holds if _holds(policy, hold, one)), None)
-    if held is not None:
-        return Refused(Reason.HELD, f"{one.tag} is held: {held.why}")
     return (
-        _incomplete(policy, one, facts.current)
+        by_people(policy, one.tag, facts.holds)
+        or _incomplete(policy, one, facts.current)
         or _same(one, facts.current)
         or _young(policy, now, one)
         or _unsigned(policy, one)
     )
 
 
-def _holds(policy: ImagePolicy, hold: Hold, one: TagSeen) -> bool:
+def by_people(policy: ImagePolicy, tag: str, holds: Iterable[Hold]) -> Refused | None:
+    """What people have said against a tag: that is known before a registry is asked about it."""
+    pattern = next((each for each in policy.ignore if fnmatchcase(tag, each)), None)
+    if pattern is not None:
+        return Refused(Reason.HELD, f"the policy ignores {pattern}, which {tag} is")
+    if policy.pin is not None and tag != policy.pin:
+        return Refused(Reason.PINNED, f"the policy pins it to {policy.pin}, and {tag} is newer")
+    held = next((hold for hold in holds if _holds(policy, hold, tag)), None)
+    return Refused(Reason.HELD, f"{tag} is held: {held.why}") if held is not None else None
+
+
+def _holds(policy: ImagePolicy, hold: Hold, tag: str) -> bool:
     """A "no" to one tag is a "no" to all below it."""
-    return one.tag == hold.tag or not newer(rule_of(policy), hold.tag, one.tag)
+    return tag == hold.tag or not newer(rule_of(policy), hold.tag, tag)
 
 
 def _incomplete(policy: ImagePolicy, one: TagSeen, current: TagSeen | None) -> Refused | None:
@@ -235,7 +240,7 @@ def _rule_in_words(policy: ImagePolicy) -> str:
 
 def _stages(evidence: Evidence, facts: ImageFacts) -> tuple[Stage, ...]:
     told = [
-        Stage("registry", facts.tags, f"{facts.tags} tags"),
+        Stage("registry", None, f"{facts.tags} tags"),
         Stage("rule", None, _rule_in_words(evidence.policy.images)),
     ]
     told += [Stage("may follow", None, f"{one.tag} ({one.digest[:19]})") for one in facts.finalists]

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from reconciler.errors import Misconfigured
 from reconciler.images.choose import NoChoice, choose
-from reconciler.images.decide import against, rule_of
+from reconciler.images.decide import against, by_people, rule_of
 from reconciler.images.facts import Asked, Sighting, Snapshot
 from reconciler.images.reference import BadReferenceError, Image, image
 from reconciler.images.registry.client import Head, Repository
@@ -110,10 +110,12 @@ class _Looking:
             return facts
         if current in tags:
             facts = facts._replace(current=details.seen(meant, current, asked.policy))
-        for tag in ranked[:_FINALISTS]:
-            one = (
-                facts.current if facts.current and tag == current else details.seen(meant, tag, asked.policy)
-            )
+        for tag in _looked_at(asked, ranked):
+            if tag != current and by_people(asked.policy, tag, asked.holds) is not None:
+                facts = facts._replace(finalists=(*facts.finalists, TagSeen(tag, "", (), None, "")))
+                continue
+            known = facts.current if tag == current else None
+            one = known or details.seen(meant, tag, asked.policy)
             if one is None:
                 continue  # it went away meanwhile
             facts = facts._replace(finalists=(*facts.finalists, one))
@@ -124,6 +126,13 @@ class _Looking:
     @property
     def around(self) -> Surroundings:
         return self._around
+
+
+def _looked_at(asked: Asked, ranked: Sequence[str]) -> list[str]:
+    """The best that people refuse, so that it can be told, and the best few that they don't."""
+    refused = [tag for tag in ranked if by_people(asked.policy, tag, asked.holds) is not None]
+    free = [tag for tag in ranked if tag not in {*refused}][:_FINALISTS]
+    return [tag for tag in ranked if tag in {*refused[:1], *free}]
 
 
 def _follows_digest(policy: ImagePolicy, meant: Image) -> bool:

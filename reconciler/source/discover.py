@@ -28,6 +28,7 @@ from reconciler.source.snapshot import Snapshot
 
 OPT_OUT: Final = "reconciler.io/ignore"
 ONLY_RAISED: Final = "reconciler.io/raise-only"
+OF_IMAGE: Final = "reconciler.io/image-"
 
 
 def opted_out(workload: Workload, container: Container | None = None) -> str:
@@ -41,6 +42,11 @@ def opted_out(workload: Workload, container: Container | None = None) -> str:
 def only_raised(workload: Workload, container: Container | None = None) -> str:
     """The annotation by which a workload wants nothing to be lowered; "" when none does."""
     return _said(workload, ONLY_RAISED, container)
+
+
+def said_of_image(workload: Workload, container: Container, what: str) -> str:
+    """What stands beside an image for us: `pin`, `ignore` or `hold-until`; "" when nothing does."""
+    return _said(workload, f"{OF_IMAGE}{what}", container).partition(": ")[2]
 
 
 def _said(workload: Workload, key: str, container: Container | None) -> str:
