@@ -20,6 +20,7 @@ from reconciler.commands import (
     doctor,
     explain,
     images,
+    importing,
     init,
     mr,
     record,
@@ -83,6 +84,7 @@ app.command("usage")(usage.usage)
 app.command("record")(record.record)
 app.command("backtest")(backtest.backtest)
 app.command("init")(init.init)
+app.command("import")(importing.import_policies)
 app.command("schema")(schema.schema)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)

@@ -2,6 +2,7 @@
 
 from reconciler.config.book import PolicyBook, load_policies
 from reconciler.config.contradictions import repository_of
+from reconciler.config.drafts import ImageDraft, drafted
 from reconciler.config.find import FILE_NAME, Found, find_settings, load_settings
 from reconciler.config.mistakes import BadFile, Mistake
 from reconciler.config.schema import policy_schema, settings_schema
@@ -15,11 +16,13 @@ __all__ = [
     "BadFile",
     "FolderFacts",
     "Found",
+    "ImageDraft",
     "Mistake",
     "PolicyBook",
     "Settings",
     "TokenSource",
     "WrittenPolicy",
+    "drafted",
     "find_settings",
     "load_policies",
     "load_settings",

@@ -68,7 +68,7 @@ def _annotated(unit: Unit) -> Iterator[Tracked]:
     where = f"the annotation image-list of the Application {shown(app.name)}"
     for entry in said.get("image-list", "").split(",")[:_MOST]:
         alias, equals, image = entry.strip().partition("=")
-        if not equals:
+        if not equals or ":" in alias:  # `redis:>=6` has no alias
             alias, image = "", entry.strip()
         if not image.strip():
             continue

@@ -108,7 +108,7 @@ class _Reader:
             char = self.source[self.at : self.at + 1]
             if char == quote:
                 self.at += 1
-                return "".join(parts)
+                return _whole("".join(parts))
             if char in ("", "\n", "\r"):
                 raise self.bad("a text isn't closed")
             self.at += 1
@@ -141,6 +141,13 @@ class _Reader:
             return _number(word)
         except ValueError:
             raise self.bad(f"{word[:40]} is no value") from None
+
+
+def _whole(text: str) -> str:
+    """With pairs of surrogates as the one letter that they mean, and a half of one as no letter."""
+    if not any("\ud800" <= char <= "\udfff" for char in text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _number(word: str) -> Value:
