@@ -18,7 +18,7 @@ POLICY = """\
 apiVersion: reconciler/v1
 kind: Policy
 metadata: {name: all}
-resources: {window: 4d, evidence: {days: 3}}
+resources: {window: 4d, evidence: {days: 3, weekend: false}}
 """
 
 
