@@ -12,10 +12,11 @@ from typing import Any, Final, NamedTuple
 from reconciler.images.reference import is_tag
 from reconciler.images.rules import BadRuleError, Compiled, ImageRule, Level, Order, Strategy
 from reconciler.images.semver import RELEASE, Range, Version, version
-from reconciler.images.shapes import Scheme, Shape, shape
+from reconciler.images.shapes import Scheme, Shape, commits, shape
 
 MOST_JUMP: Final = 100  # majors at once: 3 → 20240101 is another way of counting
 BUILDS_FROM: Final = 1000  # a lower number standing alone may be a major version: postgres:16
+MOMENT: Final = 8  # digits from which on a number is a date or a time
 NEAREST: Final = 5  # of those that lost, the ones worth a word
 
 
@@ -108,11 +109,12 @@ def _judged(
         compiled = Compiled(rule)
     except BadRuleError as bad:
         return NoChoice(str(bad))
-    judge = _judge_of(compiled, current, made)
+    known = sorted({tag for tag in tags if is_tag(tag)})
+    judge = _judge_of(compiled, current, made, known)
     if isinstance(judge, NoChoice):
         return judge
     now = judge(current)
-    judged = (_allowed(judge(tag), allowed) for tag in sorted({tag for tag in tags if is_tag(tag)}))
+    judged = (_allowed(judge(tag), allowed) for tag in known)
     return [_no_other_name(one, current, now) for one in judged]
 
 
@@ -142,10 +144,12 @@ def _digest(current: str, tags: Iterable[str]) -> Chosen | NoChoice:
     return NoChoice(f"the registry has no tag {current}")
 
 
-def _judge_of(compiled: Compiled, current: str, made: Mapping[str, int]) -> Judge | NoChoice:
+def _judge_of(
+    compiled: Compiled, current: str, made: Mapping[str, int], tags: Collection[str]
+) -> Judge | NoChoice:
     strategy = compiled.rule.strategy
     if strategy is Strategy.AUTO:
-        return _auto(compiled, current)
+        return _auto(compiled, current, tags)
     if strategy is Strategy.SEMVER:
         return _semver(compiled, current)
     if strategy is Strategy.CALVER:
@@ -160,10 +164,12 @@ def _judge_of(compiled: Compiled, current: str, made: Mapping[str, int]) -> Judg
 # ---------------------------------------------------------------------------------------------
 
 
-def _auto(compiled: Compiled, current: str) -> Judge | NoChoice:
+def _auto(compiled: Compiled, current: str, tags: Iterable[str]) -> Judge | NoChoice:
     text = compiled.passes(current)
     now = shape(text) if text is not None else None
-    if now is None:
+    counts = now is not None and now.scheme is Scheme.NUMBER
+    beside = commits(filter(None, map(compiled.passes, tags))) if counts else frozenset()
+    if now is None or _is_commit(now, beside):
         words = "shows no version, so a policy has to say which tags follow it (images.strategy)"
         return NoChoice(f"the tag {current} {words}")
 
@@ -172,12 +178,16 @@ def _auto(compiled: Compiled, current: str) -> Judge | NoChoice:
         if counted is None:
             return Judged(tag, None, "the filter leaves it out", None)
         seen = shape(counted)
-        if seen is None or not now.is_like(seen):
+        if seen is None or not now.is_like(seen) or _is_commit(seen, beside):
             return Judged(tag, None, f"it isn't of the kind of {current}", None)
         why = _refused(compiled.rule, now, seen, current)
         return Judged(tag, None if why else seen.order, why or _same_or_newer(tag, current), seen.order)
 
     return judge
+
+
+def _is_commit(seen: Shape, beside: Collection[tuple[str, int]]) -> bool:
+    return (seen.prefix, seen.widths[0]) in beside
 
 
 def _same_or_newer(tag: str, current: str) -> str:
@@ -190,12 +200,22 @@ def _refused(rule: ImageRule, now: Shape, seen: Shape, current: str) -> str:
     goes_on = bool(now.pre) and seen.numbers == now.numbers and seen.pre[:1] == now.pre[:1]
     if seen.pre and not rule.pre_releases and not goes_on:
         return "it is no stable version"
+    if _counts_otherwise(now, seen):
+        return "its numbers are much longer, which is another way of counting"
     if now.scheme is Scheme.DATE or (now.scheme is Scheme.NUMBER and now.numbers[0] >= BUILDS_FROM):
         return ""  # neither a date nor the number of a build promises anything by what it leaves as it is
     jump = seen.numbers[0] - now.numbers[0]
     if jump > MOST_JUMP:
         return f"it is {jump} majors higher, which is another way of counting"
     return _beyond(rule.level, now.numbers, seen.numbers)
+
+
+def _counts_otherwise(now: Shape, seen: Shape) -> bool:
+    """1234 → 1705312345 and 1.2.3 → 1.20240115.0: a moment has come in place of a count."""
+    if now.scheme is Scheme.NUMBER and now.numbers[0] >= BUILDS_FROM:
+        return seen.widths[0] > now.widths[0] + 1
+    pairs = zip(now.widths, seen.widths, strict=True)
+    return any(is_ >= MOMENT and was < MOMENT - 1 for was, is_ in pairs)
 
 
 def _beyond(level: Level, now: tuple[int, ...], seen: tuple[int, ...]) -> str:

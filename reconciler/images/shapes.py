@@ -5,6 +5,8 @@
     1234             one number alone: of a build, or a major version
     1.2.3-rc.1       not stable
     1.2.3-debian-12-r5   suffix "debian-12", revision 5
+    21.0.2_13-jdk    four numbers, the last one behind another sign
+    pr-123, sha-1234567   no versions: another number is another piece of work
 
 Two tags are of one kind when they differ in their numbers alone. So `1.25` never becomes `1.25.3`,
 `-alpine` never `-slim`, and a version never a date or a commit.
@@ -13,6 +15,7 @@ Two tags are of one kind when they differ in their numbers alone. So `1.25` neve
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -38,12 +41,22 @@ class Shape(NamedTuple):
 
     @property
     def kind(self) -> tuple[object, ...]:
-        return (self.prefix, len(self.numbers), self.scheme, self.dots, self.suffix, self.revision is None)
+        written = (self.prefix, len(self.numbers), self.scheme, self.dots, self.suffix)
+        return (*written, self.revision is None, self._variant)
+
+    @property
+    def _variant(self) -> str:
+        """`1.2.3-dev` may be the image with a shell in it: `1.2.4` isn't known to be its successor."""
+        word = self.pre[0][2] if len(self.pre) == 1 else ""
+        return word if word in _VARIANTS else ""
 
     def is_like(self, other: Shape) -> bool:
         """Whether both are versions of one kind. 24.04 is like 24.10, and not like 24.4."""
-        zeros = self.padded or other.padded
-        return self.kind == other.kind and (not zeros or self.widths == other.widths)
+        if self.kind != other.kind:
+            return False
+        if self.scheme is Scheme.DATE and self.widths[0] != other.widths[0]:
+            return False  # a day, and one with its hours
+        return not (self.padded or other.padded) or self.widths == other.widths
 
     @property
     def order(self) -> tuple[object, ...]:
@@ -52,9 +65,12 @@ class Shape(NamedTuple):
 
 _STABLE: Final = ((2, 0, ""),)
 _SIGNATURE = re.compile(r"sha256-[0-9a-f]{64}(?:\.[a-z0-9]+)?|.*\.(?:sig|att|sbom)")
-_PREFIX = r"(?P<prefix>(?:[A-Za-z][A-Za-z0-9]{0,30}[-_.])*?[vV]?)"
+# Words, each with what parts it from the next. A dot parts words alone: `alpine3.19` isn't "alpine3." and 19.
+_WORDS = r"(?:[A-Za-z][A-Za-z0-9]{0,30}(?:\.[0-9]+)*[-_]|[A-Za-z](?:[A-Za-z0-9]{0,29}[A-Za-z])?\.)"
+_PREFIX = rf"(?P<prefix>{_WORDS}*?[vV]?)"
 _DAY = r"(?:19|20)[0-9]{2}-(?:0[1-9]|1[0-2])-[0-3][0-9](?:T[0-9]{2}-[0-9]{2}-[0-9]{2})?"
-_TAKEN = re.compile(_PREFIX + r"(?P<numbers>[0-9]+(?:[.][0-9]+)*)(?P<rest>(?:(?:[^0-9.]|[.][^0-9.]).*)?)")
+_NUMBERS = r"[0-9]+(?:[.][0-9]+)*(?:_[0-9]+)?"
+_TAKEN = re.compile(_PREFIX + rf"(?P<numbers>{_NUMBERS})(?P<rest>(?:(?:[^0-9.]|[.][^0-9.]).*)?)")
 _DASHED_DATE = re.compile(_PREFIX + rf"(?P<numbers>{_DAY})(?P<rest>(?:[^0-9].*)?)")
 _HASH = re.compile(r"(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])[0-9a-f]{7,40}")
 _REVISION = re.compile(r"(?P<suffix>.*?)[-_.]?(?<![0-9A-Za-z])(?:r|build|b|rev)(?P<revision>[0-9]{1,9})")
@@ -67,6 +83,21 @@ _PRE = re.compile(
     rf"[-_.]?(?P<word>{'|'.join(_PRE_WORDS)}|[abm](?=[0-9]))(?P<number>[-_.]?[0-9]*)(?![A-Za-z])",
     re.IGNORECASE,
 )
+# Words that name an image of its own as often as a version that isn't ready.
+_VARIANTS: Final = frozenset(
+    ("dev", "devel", "develop", "development", "test", "testing", "main", "master", "edge", "next",
+     "nightly", "canary", "unstable", "experimental", "exp", "insiders", "ea", "wip", "draft")
+)  # fmt: skip
+_LATE_PRE = re.compile(
+    r"(?P<suffix>.*?)[-_.](?P<pre>(?:alpha|beta|rc|cr|preview|milestone|snapshot)[-_.]?[0-9]*)", re.IGNORECASE
+)
+# A number behind one of these is somebody's work or a commit: the next number is nobody's newer version.
+_WORK = re.compile(
+    r"(?:.*[-_.])?(?:pr|mr|pull|merge|issue|feature|feat|fix|bugfix|hotfix|branch|ticket|sha|sha1|git|commit)[-_.]",
+    re.IGNORECASE,
+)
+_TICKET = re.compile(r"(?!BUILD|RELEASE|REL|VERSION|VER|DATE)[A-Z][A-Z0-9]{1,9}-")
+_COMMIT_TAG = re.compile(rf"(?P<prefix>{_WORDS}*)(?P<commit>(?=[0-9]*[a-f])[0-9a-f]{{7,12}})(?:[-_.].*)?")
 _LONGEST_NUMBER: Final = 18
 _DATE_8: Final = 8
 
@@ -79,13 +110,18 @@ def shape(tag: str) -> Shape | None:
     if found is None:
         return None
     written, rest = found["numbers"], found["rest"]
-    dots = "-" if "-" in written else "."
-    parts = written.replace("T", dots).split(dots)
+    dots = "-" if "-" in written else "._" if "_" in written else "."
+    parts = re.split(r"[-._T]", written)
     if any(len(part) > _LONGEST_NUMBER for part in parts) or _is_commit(written + rest):
         return None
     pre, rest = _pre_of(rest)
     suffix, revision = _revision_of(rest.lstrip("-_.+"))
     if suffix is None:
+        return None
+    late = _LATE_PRE.fullmatch(suffix) if not pre else None
+    if late is not None:
+        (pre, _), suffix = _pre_of(late["pre"]), late["suffix"]
+    if len(parts) == 1 and _is_work(found["prefix"], parts[0]):
         return None
     return Shape(
         prefix=found["prefix"],
@@ -98,6 +134,20 @@ def shape(tag: str) -> Shape | None:
         suffix=suffix,
         revision=revision,
     )
+
+
+def _is_work(prefix: str, number: str) -> bool:
+    """`pr-123`, `ABC-123`, `sha-1234567`; but `git-20240115` is a date."""
+    if _is_day(number):
+        return False
+    return _WORK.fullmatch(prefix) is not None or _TICKET.fullmatch(prefix) is not None
+
+
+def commits(tags: Iterable[str]) -> frozenset[tuple[str, int]]:
+    """How commits look in a list of tags, by what stands before them and their length: one in thirty of
+    them has digits alone, and only its neighbours tell that it is no number."""
+    found = (_COMMIT_TAG.fullmatch(tag) for tag in tags)
+    return frozenset((each["prefix"], len(each["commit"])) for each in found if each is not None)
 
 
 def _is_commit(text: str) -> bool:
