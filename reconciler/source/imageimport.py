@@ -112,7 +112,7 @@ def _of_flux(
         places.setdefault(standing.of(one.slot)[0], []).append(one.ref)
     lines: dict[tuple[str, str], list[Place]] = {}
     for repository, path in sorted({(place.repository, place.path) for place in places}):
-        for line in fluximages.marked(repository, path, standing.estate.read(repository, path)):
+        for line in fluximages.marked(repository, path, standing.read(repository, path)):
             if line.part != "name" and line.place in places:
                 lines.setdefault((line.namespace, line.policy), []).append(line.place)
     known = list(standing.scanned.of("ImageRepository"))

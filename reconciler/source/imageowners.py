@@ -73,6 +73,10 @@ class Standing:
                 return found, 0
         return place, slot.line
 
+    def read(self, repository: str, path: str) -> bytes | None:
+        tree = self.trees.get(repository)
+        return tree.read(path) if tree is not None else None
+
     def said(self, place: Place, keys: Sequence[Key]) -> Value:
         """What a file of one document says; None for nothing, and where it isn't one."""
         tree = self.trees.get(place.repository)
@@ -132,7 +136,9 @@ def _by_flux(standing: Standing, slots: Sequence[Slot]) -> Iterator[tuple[Place,
     written: dict[Place, str] = {}
     places = [(slot, standing.of(slot)[0]) for slot in slots]
     for repository, path in sorted({(place.repository, place.path) for _, place in places}):
-        for line in fluximages.marked(repository, path, standing.estate.read(repository, path)):
+        if not any(each.may_write(repository, path) for each in found):
+            continue
+        for line in fluximages.marked(repository, path, standing.read(repository, path)):
             writer = fluximages.writer(found, line)
             if writer is not None and line.part != "name":
                 written.setdefault(line.place, writer.words)
@@ -187,5 +193,5 @@ class Renovate:
     def _read(self, place: Place) -> bytes | None:
         at = (place.repository, place.path)
         if at not in self._files:
-            self._files[at] = self._standing.estate.read(*at)
+            self._files[at] = self._standing.read(*at)
         return self._files[at]

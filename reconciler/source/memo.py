@@ -55,7 +55,7 @@ class Memo:
         self.defined: Table[Defined] = Table(most)
         self.values: Table[Value | Refused] = Table(most)
         self.objects: Table[tuple[bool, bool]] = Table(most)  # any at all; others than what defines units
-        self.others: Table[tuple[Thing, ...]] = Table(most)  # by which other tools change images
+        self.scanned: object = None  # what tells other tools to change images, as of the first look
         self.homes: Homes = {}  # of Applications that Argo CD lists
 
     def values_of(self, tree: Tree, path: str) -> Value | Refused:

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import pygit2
 import pytest
 from images.owners_world import deployment, estate, owners, programs, put_tools_on_path
+from rendered_world import lay_out
+
+from reconciler.cli import ended
+from reconciler.source.imageowners import owners_of
 
 MARKER = '  # {"$imagepolicy": "flux-system:web"}'
 AUTOMATION = """\
@@ -231,6 +239,75 @@ def test_image_updater_owns_the_images_of_its_applications(
     )
     assert [look.refused for look in whole.looks] == [None]
     assert owners(whole) == ({"web/app": words} if words else {})
+
+
+APPLICATION_SET = """\
+apiVersion: argoproj.io/v1alpha1
+kind: ApplicationSet
+metadata: {name: webs, namespace: argocd}
+spec:
+  generators:
+  - list: {elements: [{env: dev, list: "nginx:1.x"}, {env: prod, list: "redis"}]}
+  template:
+    metadata:
+      name: "web-{{env}}"
+      annotations: {argocd-image-updater.argoproj.io/image-list: "{{list}}"}
+    spec:
+      destination: {server: https://kubernetes.default.svc, namespace: "shop-{{env}}"}
+      source: {repoURL: https://git.example.com/deploy.git, path: "web/{{env}}"}
+"""
+
+
+def test_applications_of_a_set_are_looked_after_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_tools_on_path(monkeypatch)
+    kustomization = KUSTOMIZATION.replace("namespace: shop", "namespace: {}").replace(
+        "deployment.yaml", "../base"
+    )
+    files = {
+        "argocd/set.yaml": APPLICATION_SET,
+        "web/base/kustomization.yaml": "resources: [deployment.yaml]\n",
+        "web/base/deployment.yaml": deployment("nginx"),
+        "web/dev/kustomization.yaml": kustomization.format("shop-dev"),
+        "web/prod/kustomization.yaml": kustomization.format("shop-prod"),
+    }
+    whole = estate(programs(), deploy=files)
+    said = owners_of(whole, "deploy")
+    assert [place.path for place in said] == ["web/dev/kustomization.yaml"]
+    assert all("of the Application web-dev" in words for words in said.values())
+    # a base that both share is left alone as soon as one of them is looked after
+    shared = {path: text.split("images:")[0] for path, text in files.items()}
+    shared["web/base/deployment.yaml"] = deployment("nginx:1.25")
+    said = owners_of(estate(programs(), deploy=shared), "deploy")
+    assert [place.path for place in said] == ["web/base/deployment.yaml"]
+
+
+def test_a_run_keeps_what_another_tool_changes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {
+        "renovate.json": f"{{{KUBERNETES}}}",
+        "apps/web.yaml": deployment("127.0.0.1:1/web:1.25"),
+        "other/web.yaml": deployment("127.0.0.1:1/web:1.25", name="other"),
+    }
+    folder = lay_out(tmp_path / "deploy", files)
+    repository = pygit2.init_repository(str(folder), initial_head="main")
+    repository.index.add_all()
+    who = pygit2.Signature("A", "a@example.com", 1_700_000_000, 0)
+    repository.create_commit("HEAD", who, who, "all", repository.index.write_tree(), [])
+    (tmp_path / "policy.yaml").write_text(
+        "apiVersion: reconciler/v1\nkind: Policy\nmetadata: {name: all}\nmode: {images: propose}\n"
+    )
+    settings = tmp_path / "reconcile.yaml"
+    settings.write_text(
+        f"apiVersion: reconciler/v1\nrepositories: [{{url: {folder}}}]\npolicies: {tmp_path}/policy.yaml\n"
+    )
+    monkeypatch.chdir(folder)
+    ended(["run", "--dry-run", "--config", str(settings), "-o", "json"])
+    kept = json.loads(capsys.readouterr().out)["kept"]
+    images = {row["workload"]: (row["reason"], row["detail"]) for row in kept if row["field"] == "image"}
+    owner = "Renovate (renovate.json, manager kubernetes) changes this image"
+    assert images["web"] == ("owned-by", owner)
+    assert images["other"][0] == "not-answered"
 
 
 def test_renovate_owns_what_it_keeps_in_a_charts_defaults(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,11 +30,15 @@ class Automation(NamedTuple):
 
     def covers(self, place: Place, namespace: str) -> bool:
         """It writes only what policies of its own namespace say."""
-        if self.repository not in ("", place.repository):
-            return False
         if namespace and self.namespace and namespace != self.namespace:
             return False
-        return self.folder == "." or place.path.startswith(f"{self.folder}/")
+        return self.may_write(place.repository, place.path)
+
+    def may_write(self, repository: str, path: str) -> bool:
+        """Whether lines of a file may be marked for it."""
+        if self.repository not in ("", repository):
+            return False
+        return self.folder == "." or path.startswith(f"{self.folder}/")
 
 
 class Marked(NamedTuple):

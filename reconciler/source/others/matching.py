@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final
@@ -14,6 +15,7 @@ from reconciler.source.typed import Table, texts
 _LONGEST: Final = 2000
 _MEMORY: Final = 1 << 20  # of one compiled expression
 _MOST_FOUND: Final = 20_000
+_WILD: Final = re.compile(r"[*?\[{\\]")
 _LARGEST: Final = 4 << 20  # bytes of a file that expressions are tried on
 _NAMES: Final = {
     "matchPackageNames": "",
@@ -94,6 +96,8 @@ def _one(pattern: str, name: str) -> bool:
     head, _, flags = pattern.rpartition("/")
     if len(head) > 0 and pattern.startswith("/") and flags in ("", "i"):
         return _found(head[1:], name, flags == "i")
+    if not _WILD.search(pattern):
+        return pattern.lower() == name.lower()
     return _glob(pattern.lower())(name.lower())
 
 

@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 
 from reconciler.model import Refused
 from reconciler.source.estate import Estate
-from reconciler.source.memo import Memo
 from reconciler.source.render import HelmRequest
 from reconciler.source.repositories import Repositories
 from reconciler.source.trees import Tree
@@ -40,18 +39,23 @@ class Scanned(NamedTuple):
 
 
 def scan(estate: Estate) -> Scanned:
+    """Once for all repositories of a run: each of them asks for it."""
+    if not isinstance(estate.memo.scanned, Scanned):
+        estate.memo.scanned = _scan(estate)
+    return estate.memo.scanned
+
+
+def _scan(estate: Estate) -> Scanned:
     repositories = Repositories([land.known for land in estate.lands])
-    found = [each for tree in repositories.trees for each in _in_files(tree, estate.memo)]
+    found = [each for tree in repositories.trees for each in _in_files(tree)]
     made, inputs = _rendered(estate)
     kept = [each for each in found if (each.repository, each.path, each.kind, each.name) not in inputs]
     return Scanned(repositories, tuple([*kept, *made][:_MOST]))
 
 
-def _in_files(tree: Tree, memo: Memo) -> Iterator[Thing]:
-    """Files of equal content are read once, however often it is asked."""
+def _in_files(tree: Tree) -> Iterator[Thing]:
     for entry in tree.layout.manifests:
-        known = memo.others.get(entry.blob, lambda path=entry.path: _read(tree.read(path) or b""))  # type: ignore[misc]
-        for each in known:
+        for each in _read(tree.read(entry.path) or b""):
             yield each._replace(repository=tree.name, path=entry.path)
 
 
