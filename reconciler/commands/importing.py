@@ -12,8 +12,10 @@ from rich.text import Text
 
 from reconciler.commands.common import Config, Exit, errors_console, progress_bars
 from reconciler.config import ImageDraft, drafted, parse_policies
+from reconciler.config.document import LARGEST
 from reconciler.errors import Misconfigured
 from reconciler.images.rules import BadRuleError, Compiled, ImageRule, Level, Order, strategy
+from reconciler.model import containers
 from reconciler.report.diffs import shown
 from reconciler.report.text import console, counted, print_failures
 from reconciler.source.imageimport import Draft, Left, imported
@@ -44,14 +46,21 @@ def import_policies(
         )
     with progress_bars() as bars:
         survey = survey_folder(folder, config, bars)
-    found = imported(survey.estate, _flaw)
+    inside = {one.ref for _, one in containers(survey.found.workloads)}
+    found = imported(survey.estate, _flaw, inside)
     drafts = [_written(each) for each in found.drafts]
+    text = drafted(drafts)
+    if len(text.encode()) > LARGEST:
+        words = (
+            "its rules make more policies than one file may hold: import one folder of it after the other."
+        )
+        raise Misconfigured(str(folder), words, path=str(folder))
     _tell(found.left, found.drafts)
     print_failures(errors_console(), survey.found.failures)
     if drafts and file is None:
-        sys.stdout.write(drafted(drafts))
+        sys.stdout.write(text)
     elif drafts and file is not None:
-        _write(file, drafted(drafts))
+        _write(file, text)
         console().print(f"Wrote {counted(len(drafts), 'policy', 'policies')} to {shown(str(file))}.")
     else:
         errors_console().print("No rule was found that could be taken over.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from reconciler.model import ContainerRef, Field, Place, Slot
@@ -49,8 +49,8 @@ class _Pictured(NamedTuple):
     slot: Slot
 
 
-def imported(estate: Estate, check: Check) -> Imported:
-    """`check` tells of settings why they can't be used; "" where they can."""
+def imported(estate: Estate, check: Check, wanted: Collection[ContainerRef] | None = None) -> Imported:
+    """For the wanted containers, or all. `check` tells why settings can't be used; "" where they can."""
     pictured = [
         _Pictured(one.ref, one.slot(Field.IMAGE))
         for found in estate.discoveries.values()
@@ -62,6 +62,8 @@ def imported(estate: Estate, check: Check) -> Imported:
     scanned = scan(estate)
     ruled: dict[ContainerRef, Ruling] = {}
     for ref, ruling in _rulings(estate, scanned, pictured, left):
+        if wanted is not None and ref not in wanted:
+            continue
         why = ruling.refused or check(dict(ruling.settings))
         if why:
             left[Left(ruling.origin, why)] = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from textwrap import dedent
 
+import pygit2
 import pytest
 from images.owners_world import deployment, estate, put_tools_on_path
 from rendered_world import lay_out
@@ -375,6 +376,25 @@ def test_where_no_other_tool_says_anything_nothing_is_written(
     assert not (tmp_path / "out.yaml").exists()
 
 
+def test_only_what_lies_in_the_folder_is_taken_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rules are looked for in all of the clone."""
+    lay_out(
+        tmp_path,
+        {
+            "renovate.json": RENOVATE,
+            "a/web.yaml": deployment("nginx:1.25", name="a"),
+            "b/web.yaml": deployment("nginx:1.25", name="b"),
+        },
+    )
+    pygit2.init_repository(str(tmp_path))
+    assert ended(["import", str(tmp_path / "a")]) == 0
+    said = capsys.readouterr().out
+    assert "names: [a]" in said
+    assert said.count("kind: Policy") == 1
+
+
 def test_a_broken_manifest_is_told_and_the_rest_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -385,6 +405,16 @@ def test_a_broken_manifest_is_told_and_the_rest_goes_on(
     said = capsys.readouterr()
     assert "names: [web]" in said.out
     assert "bad.yaml" in said.err
+
+
+def test_more_than_a_file_of_policies_may_hold_is_no_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_out(tmp_path, {"renovate.json": RENOVATE, "web.yaml": deployment("nginx:1.25")})
+    monkeypatch.setattr("reconciler.commands.importing.LARGEST", 100)
+    assert ended(["import", str(tmp_path), "-o", str(tmp_path / "out.yaml")]) == 2
+    assert "one folder of it after the other" in capsys.readouterr().err
+    assert not (tmp_path / "out.yaml").exists()
 
 
 # -- hostile --------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from rendered_world import lay_out
 
 from reconciler.cli import ended
 from reconciler.source.imageowners import owners_of
+from reconciler.source.others.renovate import Config, Updated, manager_of, words
 
 MARKER = '  # {"$imagepolicy": "flux-system:web"}'
 AUTOMATION = """\
@@ -98,7 +99,7 @@ def test_rules_for_packages_are_heard_in_their_order(rules: str, owned: bool) ->
 
 
 @pytest.mark.parametrize(
-    ("files", "words"),
+    ("files", "told"),
     [
         ({".github/renovate.json5": f"{{{KUBERNETES}}}"}, ".github/renovate.json5, manager kubernetes"),
         ({".renovaterc": f"{{{KUBERNETES}}}"}, ".renovaterc, manager kubernetes"),
@@ -111,9 +112,9 @@ def test_rules_for_packages_are_heard_in_their_order(rules: str, owned: bool) ->
         ),
     ],
 )
-def test_where_the_configuration_lies(files: dict[str, str], words: str) -> None:
+def test_where_the_configuration_lies(files: dict[str, str], told: str) -> None:
     found = owners(estate(deploy={**files, "apps/web.yaml": deployment("nginx:1.25")}))
-    assert found == ({"web/app": f"Renovate ({words})"} if words else {})
+    assert found == ({"web/app": f"Renovate ({told})"} if told else {})
 
 
 def test_the_users_own_expressions_own_the_lines_that_they_find() -> None:
@@ -135,6 +136,20 @@ def test_what_cant_be_read_counts_as_no_configuration_of_its_own(config: str) ->
     assert owners(estate(deploy=files)) == {}
 
 
+def test_unread_it_does_what_it_does_without_a_word() -> None:
+    config = Config("renovate.json", {}, "line 1: a comma is missing")
+    one = Updated("web/values.yaml", ("image", "tag"), 2, ("nginx",))
+    assert manager_of(config, one, None) == "helm-values"
+    assert manager_of(config, one._replace(alone=True), None) == ""
+    assert manager_of(config, one._replace(path="web/prod.yaml"), None) == ""
+    assert manager_of(config, Updated("a/kustomization.yml", ("images", 0, "newTag"), 2, ("x",)), None)
+    said = words(config, "helm-values")
+    assert (
+        said
+        == "Renovate (renovate.json, manager helm-values; it can't be read here: line 1: a comma is missing)"
+    )
+
+
 # -- Flux -----------------------------------------------------------------------------------------
 
 
@@ -144,8 +159,8 @@ def test_flux_owns_a_marked_line_that_an_automation_of_another_repository_writes
         "db/web.yaml": deployment("redis:7", name="db"),
     }
     fleet = {"flux/all.yaml": AUTOMATION + SOURCE}
-    words = "Flux (ImageUpdateAutomation all in flux/all.yaml:1)"
-    assert owners(estate(deploy=files, fleet=fleet)) == {"web/app": words}
+    writer = "Flux (ImageUpdateAutomation all in flux/all.yaml:1)"
+    assert owners(estate(deploy=files, fleet=fleet)) == {"web/app": writer}
     assert owners(estate(deploy=files)) == {}  # nobody is known who writes it
 
 
@@ -206,7 +221,7 @@ RESOURCE = "Argo CD Image Updater (ImageUpdater all in argocd/updater.yaml:1)"
 
 
 @pytest.mark.parametrize(
-    ("annotations", "files", "words"),
+    ("annotations", "files", "told"),
     [
         ("", {}, ""),
         (LISTED, {}, ANNOTATION),
@@ -225,7 +240,7 @@ RESOURCE = "Argo CD Image Updater (ImageUpdater all in argocd/updater.yaml:1)"
     ],
 )
 def test_image_updater_owns_the_images_of_its_applications(
-    monkeypatch: pytest.MonkeyPatch, annotations: str, files: dict[str, str], words: str
+    monkeypatch: pytest.MonkeyPatch, annotations: str, files: dict[str, str], told: str
 ) -> None:
     put_tools_on_path(monkeypatch)
     whole = estate(
@@ -238,7 +253,7 @@ def test_image_updater_owns_the_images_of_its_applications(
         },
     )
     assert [look.refused for look in whole.looks] == [None]
-    assert owners(whole) == ({"web/app": words} if words else {})
+    assert owners(whole) == ({"web/app": told} if told else {})
 
 
 APPLICATION_SET = """\
@@ -273,7 +288,7 @@ def test_applications_of_a_set_are_looked_after_one_by_one(monkeypatch: pytest.M
     whole = estate(programs(), deploy=files)
     said = owners_of(whole, "deploy")
     assert [place.path for place in said] == ["web/dev/kustomization.yaml"]
-    assert all("of the Application web-dev" in words for words in said.values())
+    assert all("of the Application web-dev" in told for told in said.values())
     # a base that both share is left alone as soon as one of them is looked after
     shared = {path: text.split("images:")[0] for path, text in files.items()}
     shared["web/base/deployment.yaml"] = deployment("nginx:1.25")
