@@ -46,6 +46,7 @@ from reconciler.source.discover import OF_IMAGE, said_of_image
 Look = Callable[[Sequence[Asked], Mapping[Sighting, int], int, Progress], Snapshot]
 SEEN: Final = "seen"  # the ledger's word for a tag that was there
 _UNASKED: Final = NoUsage(Reason.NO_METRICS, "the use of a container says nothing of its image")
+_UNLOOKED: Final = ImageFacts(None, (), 0)
 _STANDS: Final = (
     Reason.UP_TO_DATE,
     Reason.SAME_CONTENT,
@@ -129,7 +130,7 @@ def _rows(
 ) -> list[tuple[Workload, Decision]]:
     lines: dict[Place, list[tuple[Pictured, Decision]]] = defaultdict(list)
     for one in wanted:
-        evidence = _evidence(site, one, found.facts[one.asked], now)
+        evidence = _evidence(site, one, found.facts.get(one.asked, _UNLOOKED), now)
         lines[one.slot.place].append((one, decide_image(evidence)))
     return [(one.subject.workload, _told(one, row)) for rows in lines.values() for one, row in _agreed(rows)]
 
@@ -141,7 +142,7 @@ def weighed(sites: Sequence[Where], looked: Looked | None, now: int, progress: P
     wanted = [list(_pictured(site, looked.everywhere)) for site in sites]
     found = _snapshot(sites, wanted, looked, now, progress)
     return [
-        _evidence(site, one, found.facts[one.asked], now)
+        _evidence(site, one, found.facts.get(one.asked, _UNLOOKED), now)
         for site, mine in zip(sites, wanted, strict=True)
         for one in mine
     ]
@@ -150,7 +151,12 @@ def weighed(sites: Sequence[Where], looked: Looked | None, now: int, progress: P
 def _snapshot(
     sites: Sequence[Where], wanted: Sequence[Sequence[Pictured]], looked: Looked, now: int, progress: Progress
 ) -> Snapshot:
-    asked = [one.asked for some in wanted for one in some]
+    asked = [
+        one.asked
+        for site, mine in zip(sites, wanted, strict=True)
+        for one in mine
+        if one.slot.place not in site.owners  # others see to it, so nobody needs to ask
+    ]
     known = [first_seen(site.past.ledger) for site in sites]
     seen = {sighting: at for mine in known for sighting, at in mine.items()}
     return looked.look(asked, seen, now, progress) if asked else Snapshot({})

@@ -263,3 +263,17 @@ def test_resources_and_images_are_requests_of_their_own(tmp_path: Path, registry
         "reconcile/image/apps",
         "reconcile/safety/apps",
     ]
+
+
+def test_nobody_asks_about_an_image_that_others_see_to(tmp_path: Path, registry: SmallRegistry) -> None:
+    registry.push("app", single(), "1.0.0", "1.1.0")
+    marker = ' # {"$imagepolicy": "flux-system:app"}'
+    text = _web(f"{registry.host}/app:1.0.0").replace("   # what runs", marker)
+    automation = (
+        "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\n"
+        "metadata: {name: all, namespace: flux-system}\n"
+        "spec: {sourceRef: {kind: GitRepository, name: deploy}, update: {path: ., strategy: Setters}}\n"
+    )
+    world = _world(tmp_path, registry, {"a.yaml": text, "flux.yaml": automation})
+    assert {kept.reason for kept in _kept(world.run())} <= {Reason.OWNED_BY, Reason.WRITTEN_BY_FLUX}
+    assert not registry.asked
