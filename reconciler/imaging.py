@@ -155,7 +155,7 @@ def _snapshot(
         one.asked
         for site, mine in zip(sites, wanted, strict=True)
         for one in mine
-        if one.slot.place not in site.owners  # others see to it, so nobody needs to ask
+        if one.slot.refused is None and one.slot.place not in site.owners  # else nobody needs to know
     ]
     known = [first_seen(site.past.ledger) for site in sites]
     seen = {sighting: at for mine in known for sighting, at in mine.items()}
