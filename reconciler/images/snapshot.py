@@ -130,9 +130,16 @@ class _Looking:
 
 def _looked_at(asked: Asked, ranked: Sequence[str]) -> list[str]:
     """The best that people refuse, so that it can be told, and the best few that they don't."""
-    refused = [tag for tag in ranked if by_people(asked.policy, tag, asked.holds) is not None]
-    free = [tag for tag in ranked if tag not in {*refused}][:_FINALISTS]
-    return [tag for tag in ranked if tag in {*refused[:1], *free}]
+    refused: list[str] = []
+    free: list[str] = []
+    for tag in ranked:
+        if by_people(asked.policy, tag, asked.holds) is None:
+            free.append(tag)
+        elif not refused:
+            refused.append(tag)
+        if len(free) == _FINALISTS:
+            break
+    return [tag for tag in ranked if tag in {*refused, *free}]
 
 
 def _follows_digest(policy: ImagePolicy, meant: Image) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,7 @@ from reconciler.images.registry.endpoints import Endpoint, Endpoints, nobody
 from reconciler.images.registry.logins import Login, LoginOf, login_of
 from reconciler.images.registry.memory import Folder
 from reconciler.images.registry.registries import Registries
-from reconciler.images.registry.wire import Wire
+from reconciler.images.registry.wire import Wire, origin
 from reconciler.wiring.places import cache_folder
 
 _SECONDS: Final = 30.0
@@ -75,11 +75,10 @@ def _read(source: TokenSource) -> Login:
 
 def _trust(settings: Settings) -> Callable[[str], ssl.SSLContext]:
     """By host; read once, when the first connection is made."""
-    own: Mapping[str, Path] = {
-        one.prefix.partition("/")[0].rpartition(":")[0] or one.prefix.partition("/")[0]: one.ca_bundle
-        for one in settings.registries
-        if one.ca_bundle is not None
-    }
+    own: dict[str, Path] = {}
+    for one in settings.registries:
+        if one.ca_bundle is not None:
+            own = {**dict.fromkeys(_hosts(one), one.ca_bundle), **own}
     made: dict[Path | None, ssl.SSLContext] = {}
 
     def trusted(host: str) -> ssl.SSLContext:
@@ -89,6 +88,12 @@ def _trust(settings: Settings) -> Callable[[str], ssl.SSLContext]:
         return made[bundle]
 
     return trusted
+
+
+def _hosts(one: ImageRegistry) -> tuple[str, ...]:
+    """Those that one registry answers from: where it is asked, its servers of tokens, those of its blobs."""
+    asked = one.api or f"https://{one.prefix.partition('/')[0]}"
+    return (origin(asked).host, *(host.lower() for host in (*one.token_hosts, *one.blob_hosts)))
 
 
 def _context(bundle: Path | None) -> ssl.SSLContext:

@@ -38,6 +38,7 @@ _MOST_LIST: Final = 32 << 20
 _MOST_MANIFEST: Final = 4 << 20
 _MOST_REDIRECTS: Final = 3
 _PATIENCE: Final = 30.0  # seconds that a run waits for one registry in all
+_SLOW: Final = 5.0  # seconds from which on an answer costs patience, a tenth of what it took longer
 _FLOOR: Final = 5  # of what a registry still allows: the rest is left to those who pull
 
 
@@ -74,7 +75,7 @@ class Repository:
         url: str | None = f"{self._root}/tags/list?n={_PAGE}"
         seen = set[str]()
         while url is not None:
-            if url in seen or len(seen) >= _MOST_PAGES or len(found) > _MOST_TAGS:
+            if url in seen or len(seen) >= _MOST_PAGES:
                 raise UnreachableError(f"{shown(self._root)} has no end of tags")
             seen.add(url)
             answer = self._get(url, "application/json", _MOST_LIST)
@@ -84,6 +85,8 @@ class Repository:
             if page is None:
                 raise UnreachableError(f"what {shown(url)} answers is no list of tags")
             found += page
+            if len(found) > _MOST_TAGS:
+                raise UnreachableError(f"{shown(self._root)} has more than {_MOST_TAGS} tags")
             url = self._next(answer, url)
         return tuple(dict.fromkeys(found))
 
@@ -202,8 +205,13 @@ class Repository:
 class Patience:
     """With one registry: what it allows, and how long it is waited for."""
 
-    def __init__(self, sleep: Callable[[float], None] = time.sleep, patience: float = _PATIENCE) -> None:
-        self._sleep, self._left = sleep, patience
+    def __init__(
+        self,
+        sleep: Callable[[float], None] = time.sleep,
+        patience: float = _PATIENCE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._sleep, self._left, self._clock = sleep, patience, clock
         self._turn = threading.Lock()
         self._stopped = ""
         self.counts = Counts()
@@ -212,7 +220,13 @@ class Patience:
         while True:
             if self._stopped:
                 raise UnreachableError(self._stopped)
-            answer = ask()
+            begun = self._clock()
+            try:
+                answer = ask()
+            except UnreachableError as gone:
+                self._spend(self._clock() - begun, gone.words)
+                raise
+            self._spend((self._clock() - begun - _SLOW) / 10, f"{shown(url)} is too slow to be asked on")
             with self._turn:
                 self.counts = self.counts._replace(requests=self.counts.requests + 1)
             self._heed(answer, url)
@@ -220,6 +234,13 @@ class Patience:
                 return answer
             if not self._wait(answer, url):
                 return answer
+
+    def _spend(self, seconds: float, words: str) -> None:
+        """Whoever lets a run wait for nothing is not asked a thousand times."""
+        with self._turn:
+            self._left -= max(0.0, seconds)
+            if self._left < 0 and not self._stopped:
+                self._stopped = words
 
     def _heed(self, answer: Answer, url: str) -> None:
         """`RateLimit-Remaining: 3;w=21600` is how Docker Hub says it."""

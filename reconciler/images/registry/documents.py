@@ -22,7 +22,11 @@ MANIFESTS: Final = (
     "application/vnd.docker.distribution.manifest.v2+json",
 )
 ACCEPT: Final = ", ".join((*INDEXES, *MANIFESTS))
-_NEXT: Final = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
+# <address>; other="words"; rel="next": as many words as there may be, in any order
+_NEXT: Final = re.compile(r'<([^<>]*)>((?:\s*;\s*[^\s;,="<>]+\s*=\s*(?:"[^"]*"|[^\s;,"<>]*))*)')
+_IS_NEXT: Final = re.compile(
+    r';\s*rel\s*=\s*(?:"\s*(?:[^"]*\s)?next(?:\s[^"]*)?"|next(?![^\s;,]))', re.IGNORECASE
+)
 _MOST_CHILDREN: Final = 200
 _MOST_LABELS: Final = 100
 _LONGEST: Final = 1000
@@ -97,11 +101,11 @@ def tags(body: bytes) -> list[str] | None:
 
 def next_page(header: str, url: str) -> str | None:
     """The address of the next page, in full; None at the last one."""
-    found = _NEXT.search(header)
-    if found is None:
+    link = next((found[1] for found in _NEXT.finditer(header) if _IS_NEXT.search(found[2])), None)
+    if link is None:
         return None
     try:
-        address: str = urljoin(url, found[1])
+        address: str = urljoin(url, link.strip())
         urlsplit(address)
     except ValueError:
         return ""

@@ -8,7 +8,8 @@ import socket
 import ssl
 import threading
 import urllib.request
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -149,7 +150,7 @@ class Wire:
             connection.close()
         else:
             self._keep(where, connection)
-        return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, body)
+        return _unpacked(Answer(answer.status, _headers(answer.getheaders()), body), asked)
 
     # -- connections ------------------------------------------------------------------------------
 
@@ -206,6 +207,36 @@ def _told(
         raise ConnectionError("the answer breaks off")
     answer.close()  # read to its end, it leaves its connection to the next
     return answer, bytes(body)
+
+
+def _headers(said: Iterable[tuple[str, str]]) -> Mapping[str, str]:
+    """One of each name: a registry may want one of two logins, each in a header of its own."""
+    found: dict[str, str] = {}
+    for name, value in said:
+        known = found.get(name.lower())
+        found[name.lower()] = value if known is None else f"{known}, {value}"
+    return found
+
+
+def _unpacked(answer: Answer, asked: _Question) -> Answer:
+    """Some pack what nobody asked them to pack; what comes out is bounded as what goes in."""
+    if (
+        answer.headers.get("content-encoding", "").strip().lower() not in ("gzip", "x-gzip")
+        or not answer.body
+    ):
+        return answer
+    opener = zlib.decompressobj(wbits=31)
+    try:
+        body = opener.decompress(answer.body, asked.most + 1)
+    except zlib.error:
+        raise UnreachableError(f"{shown(asked.url)} answers with gzip that is broken") from None
+    if len(body) > asked.most:
+        raise UnreachableError(
+            f"{shown(asked.url)} is larger than the {asked.most >> 10} KiB that are read of it"
+        )
+    if not opener.eof:
+        raise UnreachableError(f"{shown(asked.url)} breaks off")
+    return answer._replace(body=body)
 
 
 def _proxy_login(user: str | None, password: str | None) -> dict[str, str]:
