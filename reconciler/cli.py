@@ -39,8 +39,9 @@ _DEFAULT = "run"
 _TOP = ("--help", "-h", "--version", "--install-completion", "--show-completion")
 _HELP = """Keep a deployment-config repository right.
 
-Reads live utilization, works out new resource requests, finds the exact line in Git that owns each
-value, changes only those bytes, proves it, and opens merge requests.
+Reads live utilization, works out new resource requests (and image tags, where a policy wants that),
+finds the exact line in Git that owns each value, changes only those bytes, proves it, and opens merge
+requests.
 
 **reconcile --dry-run** shows what it would do in the clone you stand in;
 **reconcile** alone means **reconcile run**. New here? **reconcile demo**.

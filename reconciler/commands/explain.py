@@ -46,7 +46,11 @@ def explain(
     now: Now = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Tell why each request of a workload is proposed or kept, step by step."""
+    """Tell why each request of a workload is proposed or kept, step by step.
+
+    Its images too, where a policy says something of them or the settings name registries. What keeps
+    a value has a code, which docs/reasons.md explains.
+    """
     asked = Asked(config, metrics, remote, parse_now(now), only_filter([workload]), partial=True, write=False)
     with progress_bars() as bars:
         found, failed, known = weigh(job(asked, bars))

@@ -99,9 +99,10 @@ def list_tags(
     config: Config = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """List the tags of an image in its registry, with what a policy thinks of each.
+    """List the tags of an image in its registry, with what a policy would think of each.
 
-    With a tag, the image's own says which are of its kind; without, every tag is only listed.
+    With a tag, the image's own says which are of its kind; without, every tag is only listed. The
+    options stand for a policy: those in the settings are not read.
     """
     rule = _rule(named, ImageRule(range=range_, filter=filter_, extract=extract, order=order, level=level,
                                   pre_releases=pre_releases))  # fmt: skip

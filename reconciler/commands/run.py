@@ -55,6 +55,9 @@ def run(
 ) -> None:
     """Read utilization, decide, and open or update merge requests.
 
+    Registries are asked for newer image tags only where a policy says something of images, or the
+    settings name registries.
+
     Without --dry-run it needs settings that name repositories and forges. With --dry-run it also
     works in any clone without settings: `reconcile --dry-run --metrics FOLDER`.
 
