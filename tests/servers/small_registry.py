@@ -149,6 +149,7 @@ def running(server: SmallRegistry | TokenServer, host: str = "127.0.0.1") -> Ite
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = 1 << 16  # an answer in one piece: in two, the second waits for an acknowledgement
 
         def _do(self) -> None:
             parts = urlsplit(self.path)
