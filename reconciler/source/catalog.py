@@ -38,10 +38,6 @@ class Catalog:
         self.deployed = [each for each in found if not self._is_patch(each)]
         self.patches = [each for each in found if self._is_patch(each)]
 
-    def is_input(self, thing: Thing) -> bool:
-        """Whether a kustomization renders it, so that what is deployed can differ."""
-        return thing.path in self._inputs[thing.repository].by
-
     def _is_patch(self, thing: Thing) -> bool:
         return thing.path in self._inputs[thing.repository].patches
 
