@@ -73,6 +73,8 @@ class _Looking:
             meant, rule = image(asked.text), rule_of(asked.policy)
         except (BadReferenceError, BadRuleError, ValueError) as bad:
             return nothing._replace(none=str(bad))
+        if meant.digest and not meant.tag:
+            return nothing._replace(none="it has a digest and no tag, so nobody knows what would be newer")
         try:
             repository = self._registries.repository(meant)
             tags = self._all_tags(meant, repository)
