@@ -11,6 +11,7 @@ from reconciler.config import units
 from reconciler.config.fields import UNSET, Flag, Written
 
 _WORDS: Final = ("keep", "raise", "equal", "ratio", "none")
+ADDS_NONE: Final = ("keep", "raise", "ratio", "none")  # of these, none says how high a new limit is
 _LARGEST: Final = 100_000
 _SHARE: Final = r"^[0-9]{3,6}%$"
 _EXPECTED: Final = f"expected {', '.join(_WORDS)}, or a share of the request from 100% to {_LARGEST}%"

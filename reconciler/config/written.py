@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from reconciler.config.check import Wrong, check, mistake
 from reconciler.config.document import LARGEST, Document, read_documents
+from reconciler.config.limits import ADDS_NONE
 from reconciler.config.mistakes import BadFile, Mistake
 from reconciler.config.paths import tidied
 from reconciler.config.policy import Match, PolicyFile, Resources, said
@@ -162,6 +163,13 @@ def contradictions(values: Mapping[Key, Any]) -> Iterator[tuple[Key, str]]:
         ceiling = values.get(("resources", level, "ceiling"))
         if floor is not None and ceiling is not None and floor > ceiling:
             yield ("resources", level, "ceiling"), f"resources.{level}: the ceiling is below the floor"
+        rule = values.get(("resources", level, "limit"))
+        if values.get(("resources", level, "missingLimit")) == "add" and rule in ADDS_NONE:
+            yield (
+                ("resources", level, "missingLimit"),
+                f"resources.{level}: with `limit: {rule}` none is ever added, as nothing says how high: "
+                "write `limit: equal`, or a share such as 150%",
+            )
 
 
 # ---------------------------------------------------------------------------------------------

@@ -38,6 +38,9 @@ HEAD = "apiVersion: reconciler/v1\nkind: Policy\nmetadata: {name: mine}\n"
          "250m, 0.5 or 2"),
         ("resources: {cpu: {floor: 2, ceiling: 1}}",
          "p.yaml:4:38: resources.cpu: the ceiling is below the floor"),
+        ("resources: {cpu: {missingLimit: add, limit: none}}",
+         "p.yaml:4:33: resources.cpu: with `limit: none` none is ever added, as nothing says how high: write "
+         "`limit: equal`, or a share such as 150%"),
         ("resources: {memory: {floor: -1Mi}}", "p.yaml:4:29: resources.memory.floor: it can't be below zero"),
         ("resources: {memory: {round: 0}}",
          "p.yaml:4:29: resources.memory.round: expected at least 1 byte, found the number 0"),
