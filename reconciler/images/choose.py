@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from reconciler.images.reference import is_tag
 from reconciler.images.rules import BadRuleError, Compiled, ImageRule, Level, Order, Strategy
 from reconciler.images.semver import RELEASE, Range, Version, version
-from reconciler.images.shapes import Scheme, Shape, commits, shape
+from reconciler.images.shapes import Scheme, Shape, commits, is_signature, shape
 
 MOST_JUMP: Final = 100  # majors at once: 3 → 20240101 is another way of counting
 BUILDS_FROM: Final = 1000  # a lower number standing alone may be a major version: postgres:16
@@ -109,7 +109,7 @@ def _judged(
         compiled = Compiled(rule)
     except BadRuleError as bad:
         return NoChoice(str(bad))
-    known = sorted({tag for tag in tags if is_tag(tag)})
+    known = sorted({tag for tag in tags if is_tag(tag) and not is_signature(tag)})
     judge = _judge_of(compiled, current, made, known)
     if isinstance(judge, NoChoice):
         return judge

@@ -102,9 +102,14 @@ _LONGEST_NUMBER: Final = 18
 _DATE_8: Final = 8
 
 
+def is_signature(tag: str) -> bool:
+    """What stands beside an image in its repository, and never runs."""
+    return _SIGNATURE.fullmatch(tag) is not None
+
+
 def shape(tag: str) -> Shape | None:
     """None for what is no version: a name, a commit, a signature."""
-    if _SIGNATURE.fullmatch(tag) or _HASH.fullmatch(tag):
+    if is_signature(tag) or _HASH.fullmatch(tag):
         return None
     found = _DASHED_DATE.fullmatch(tag) or _TAKEN.fullmatch(tag)
     if found is None:

@@ -21,11 +21,13 @@ from reconciler.images.registry.client import Head, Repository
 from reconciler.images.registry.documents import Config, Manifest, Platform
 from reconciler.images.registry.registries import Registries
 from reconciler.images.registry.wire import UnreachableError
-from reconciler.images.rules import BadRuleError, Strategy
+from reconciler.images.rules import BadRuleError, Compiled, ImageRule, Strategy
+from reconciler.images.shapes import is_signature
 from reconciler.images.signatures import Key, Signed, signed
 from reconciler.model import ImageFacts, ImagePolicy, TagSeen
 
 _FINALISTS: Final = 5  # of one image, that are looked at
+_MOST_DATED: Final = 2000  # tags that are asked about for strategy newest
 _THREADS: Final = 8
 _SAYS: Final = "org.opencontainers.image."
 _LABELS: Final = (f"{_SAYS}source", f"{_SAYS}revision", f"{_SAYS}url")
@@ -102,7 +104,13 @@ class _Looking:
     def _among(self, asked: Asked, meant: Image, details: _Details, tags: tuple[str, ...]) -> ImageFacts:
         rule = rule_of(asked.policy)
         current = meant.tag or "latest"
-        made = details.made(tags) if rule.strategy is Strategy.NEWEST else {}
+        made: Mapping[str, int] = {}
+        if rule.strategy is Strategy.NEWEST:
+            some = _dated(rule, tags)
+            if len(some) > _MOST_DATED:
+                words = f"{len(some)} tags pass the filter; newest asks about each, at most {_MOST_DATED}"
+                return ImageFacts(None, (), len(tags), none=words, holds=asked.holds)
+            made = details.made(some)
         found = choose(rule, current, tags, made)
         if isinstance(found, NoChoice):
             return ImageFacts(None, (), len(tags), found.lost, none=found.why, holds=asked.holds)
@@ -128,6 +136,15 @@ class _Looking:
     @property
     def around(self) -> Surroundings:
         return self._around
+
+
+def _dated(rule: ImageRule, tags: Sequence[str]) -> list[str]:
+    """Those whose time counts: nobody is asked about what the filter leaves out."""
+    try:
+        passes = Compiled(rule).passes
+    except BadRuleError:
+        return []  # nothing is chosen then
+    return [tag for tag in tags if not is_signature(tag) and passes(tag) is not None]
 
 
 def _looked_at(asked: Asked, ranked: Sequence[str]) -> list[str]:

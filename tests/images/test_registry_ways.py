@@ -16,6 +16,7 @@ from servers.small_registry import Said, SmallRegistry, TokenServer, basic
 
 from reconciler.config import Settings
 from reconciler.config.registries import ImageRegistry
+from reconciler.images.choose import Chosen, choose
 from reconciler.images.facts import Asked
 from reconciler.images.reference import image
 from reconciler.images.registry.client import Patience
@@ -24,6 +25,7 @@ from reconciler.images.registry.endpoints import Endpoint, Endpoints
 from reconciler.images.registry.logins import Login
 from reconciler.images.registry.registries import Registries
 from reconciler.images.registry.wire import Answer, UnreachableError, Wire
+from reconciler.images.rules import ImageRule, Strategy
 from reconciler.images.snapshot import Surroundings, snapshot
 from reconciler.model import ImagePolicy, Secret
 from reconciler.wiring.registries import _trust
@@ -196,3 +198,29 @@ def test_the_authority_of_a_registry_counts_where_it_answers(tmp_path: Path) -> 
         with pytest.raises(Exception, match=r"ca\.pem"):
             _trust(settings)(host)
         assert _trust(settings)("elsewhere.example.com") is not None
+
+
+def test_newest_asks_about_nothing_that_can_not_be_it(
+    registry: SmallRegistry, registries: Registries
+) -> None:
+    registry.push("app", single(created="2026-01-01T00:00:00Z"), "main-1")
+    registry.push("app", single(created="2026-02-01T00:00:00Z"), "main-2")
+    registry.push("app", single(created="2026-03-01T00:00:00Z"), f"sha256-{'a' * 64}.sig", "pr-3")
+    asked = Asked(f"{registry.host}/app:main-1", ImagePolicy(strategy="newest", filter="^(main|sha)"))
+    facts = snapshot([asked], registries, Surroundings(1_800_000_000, {}, {})).facts[asked]
+    assert [one.tag for one in facts.finalists] == ["main-2"]
+    assert not [path for path in registry.paths() if "pr-3" in path or ".sig" in path]
+    registry.push("app", single(), *(f"main-{number}" for number in range(3, 3000)))
+    registry.asked.clear()
+    facts = snapshot([asked], registries, Surroundings(1_800_000_000, {}, {})).facts[asked]
+    assert "asks about each" in facts.none
+    assert registry.paths() == ["/v2/app/tags/list"]
+
+
+@pytest.mark.parametrize("strategy", ["alphabetical", "newest", "auto", "semver", "numerical", "calver"])
+def test_what_signs_an_image_is_none(strategy: str) -> None:
+    beside = [f"sha256-{'a' * 64}{end}" for end in ("", ".sig", ".att", ".sbom")]
+    found = choose(
+        ImageRule(strategy=Strategy(strategy)), "main", ["main", *beside], dict.fromkeys(beside, 9)
+    )
+    assert not isinstance(found, Chosen) or found.tag == "main"
