@@ -79,6 +79,8 @@ def _ranges(spec: Mapping[str, object]) -> Iterator[Range]:
                 _amount(_map(item.get(key)).get(resource), parse)
                 for key in ("min", "max", "default", "defaultRequest")
             )
+            if low is not None and high is not None and low > high:
+                continue  # Kubernetes refuses the object, so that nothing of this is in force
             ratio = _amount(_map(item.get("maxLimitRequestRatio")).get(resource), parse_cpu)
             if kind == "Pod":
                 limit = request = None

@@ -107,6 +107,7 @@ def test_defaults_are_completed_as_kubernetes_does(
         {"limits": [{"type": "Container", "max": {"cpu": "-1"}}]},
         {"limits": [{"type": "Container", "max": ["cpu"]}]},
         {"limits": [{"max": {"cpu": "1"}}]},
+        {"limits": [{"type": "Container", "min": {"cpu": "2"}, "max": {"cpu": "1"}}]},  # it can't be applied
     ],
 )
 def test_what_kubernetes_would_not_take_says_nothing(said: dict[str, Any]) -> None:
