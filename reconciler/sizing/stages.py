@@ -218,6 +218,13 @@ def _gives(way: Way) -> str:
 
 
 def _bound(way: Way) -> str:
+    held, heap = _held_at(way), runtimes.floor(way.case, way.top.wanted)
+    if held and way.target.held is not Reason.HEAP_FLOOR and heap > max(way.top.wanted, way.target.value):
+        return f"{runtimes.floor_in_words(way.case)}; {held}"  # else nobody knew why it goes that far
+    return held
+
+
+def _held_at(way: Way) -> str:
     case, target = way.case, way.target
     if target.held is Reason.HEAP_FLOOR:
         return runtimes.floor_in_words(case)

@@ -135,6 +135,9 @@ def test_a_limit_that_has_to_rise_rises_to_what_the_heap_needs() -> None:
 
 def test_the_ceiling_is_the_operators_last_word() -> None:
     assert settled(started(XMX, **policy(ceiling=GI))) == "1024Mi"
+    first = of_memory(with_memory(started(XMX, **policy(ceiling=GI)), "512Mi"))
+    assert isinstance(first, Change)
+    assert "can fill 2406.4Mi; the ceiling is 1Gi" in first.because
 
 
 def test_the_largest_heap_on_a_line_counts() -> None:
