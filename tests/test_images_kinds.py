@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rendered_world import put_tools_on_path
 from servers import small_registry
 from servers.registries import single
 from servers.small_registry import SmallRegistry
-from world import World
+from world import NOW, World
 
 from reconciler.model import Keep, Reason, Report
+from reconciler.usage.days import DAY
 
 _POLICY = "apiVersion: reconciler/v1\nkind: Policy\nmetadata: {name: ours}\nmode: {images: propose}\n"
 
@@ -117,8 +119,13 @@ def test_what_shows_no_version_stays(
 
 @pytest.mark.parametrize("tag", ["1.19", "'1.19'", '"1.19"'])
 def test_kustomize_keeps_its_tags_text(
-    tmp_path: Path, registry: SmallRegistry, digests: tuple[str, str], tag: str
+    tmp_path: Path,
+    registry: SmallRegistry,
+    digests: tuple[str, str],
+    tag: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    put_tools_on_path(monkeypatch)
     images = f"images:\n  - name: web\n    newName: {registry.host}/app\n    newTag: {tag}\n"
     overlay = f"resources: [web.yaml]\n{images}"
     world = _world(tmp_path, registry, {"app/kustomization.yaml": overlay, "app/web.yaml": _web("web")})
@@ -129,3 +136,54 @@ def test_kustomize_keeps_its_tags_text(
         return
     written = _written(world, "app/kustomization.yaml")
     assert written.replace("'", '"') == overlay.replace("'", '"').replace(tag.replace("'", '"'), '"1.20"')
+
+
+def test_a_dry_run_writes_nothing_and_a_second_run_no_more(
+    tmp_path: Path, registry: SmallRegistry, digests: tuple[str, str]
+) -> None:
+    """Neither a request nor what the ledger remembers of a tag that is too young."""
+    files = {"a.yaml": _web(f"{registry.host}/app:1.19")}
+    world = _world(tmp_path, registry, files, "images: {minimumAge: 3d}\n")
+    before = world.state()
+    dry = world.run(write=False)
+    assert world.state() == before
+    assert [keep.reason for keep in _kept(dry)] == [Reason.TOO_YOUNG]
+    world.run()
+    remembered = world.state()
+    assert remembered != before
+    world.run()
+    assert world.state() == remembered
+    world.run(NOW + 4 * DAY)
+    assert "app:1.20" in _written(world, "a.yaml")
+
+
+def test_a_helm_chart_has_repository_tag_and_digest_apart(
+    tmp_path: Path, registry: SmallRegistry, digests: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_tools_on_path(monkeypatch)
+    name = "{{ .Values.image.repository }}:{{ .Values.image.tag }}@{{ .Values.image.digest }}"
+    values = f'image:\n  repository: {registry.host}/app\n  tag: "1.19" # what runs\n  digest: {digests[0]}\n'
+    app = """\
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: web, namespace: argocd}
+spec:
+  destination: {namespace: shop, server: https://kubernetes.default.svc}
+  source: {repoURL: 'https://git.example.com/deploy', path: c, targetRevision: main}
+"""
+    chart = "apiVersion: v2\nname: c\nversion: 1.0.0\n"
+    template = _web(name).replace(f"'{name}'", f'"{name}"')
+    files = {"c/Chart.yaml": chart, "c/values.yaml": values, "c/templates/d.yaml": template}
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "ours.yaml").write_text(_POLICY)
+    known = {
+        "url": str(tmp_path / "deploy.git"),
+        "branch": "main",
+        "aliases": ["https://git.example.com/deploy"],
+    }
+    registries = [{"prefix": registry.host, "plainHttp": True}]
+    more = {"policies": "policies", "registries": registries, "repositories": [known]}
+    world = World(tmp_path, {**files, "app.yaml": app}, (), **more)
+    report = world.run()
+    assert _kept(report) == []
+    assert _written(world, "c/values.yaml") == values.replace("1.19", "1.20").replace(*digests)
