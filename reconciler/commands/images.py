@@ -34,32 +34,36 @@ app = typer.Typer(help="Image tags: which follows which, and what a registry has
 _MOST_TEXT = 64 << 20  # more than a million tags
 
 
+Strategies = Annotated[
+    str, typer.Option("--strategy", metavar="NAME", help=f"{', '.join(STRATEGIES)}; docs/images.md.")
+]
+Range = Annotated[
+    str | None, typer.Option("--range", metavar="RANGE", help="For semver: '^1.2', '>=1.2 <3', '1.x'.")
+]
+Filter = Annotated[
+    str | None, typer.Option("--filter", metavar="RE", help="Only tags in which this (RE2) is found.")
+]
+Extract = Annotated[
+    str | None,
+    typer.Option("--extract", metavar="TEXT", help="What counts of a tag: '$1', '${name}' of the filter."),
+]
+Ordered = Annotated[
+    Order, typer.Option("--order", help="For numerical and alphabetical: which end is the newest.")
+]
+Levels = Annotated[Level, typer.Option("--level", help="The largest step, where no range is given.")]
+PreReleases = Annotated[bool, typer.Option("--pre-releases", help="Take these as well.")]
+
+
 @app.command("choose")
 def choose_tag(
     current: Annotated[str, typer.Option("--current", metavar="TAG", help="The tag in force.")],
-    named: Annotated[
-        str,
-        typer.Option("--strategy", metavar="NAME", help=f"{', '.join(STRATEGIES)}; docs/images.md."),
-    ] = "auto",
-    range_: Annotated[
-        str | None, typer.Option("--range", metavar="RANGE", help="For semver: '^1.2', '>=1.2 <3', '1.x'.")
-    ] = None,
-    filter_: Annotated[
-        str | None, typer.Option("--filter", metavar="RE", help="Only tags in which this (RE2) is found.")
-    ] = None,
-    extract: Annotated[
-        str | None,
-        typer.Option(
-            "--extract", metavar="TEXT", help="What counts of a tag: '$1', '${name}' of the filter."
-        ),
-    ] = None,
-    order: Annotated[
-        Order, typer.Option("--order", help="For numerical and alphabetical: which end is the newest.")
-    ] = Order.ASCENDING,
-    level: Annotated[
-        Level, typer.Option("--level", help="The largest step, where no range is given.")
-    ] = Level.MAJOR,
-    pre_releases: Annotated[bool, typer.Option("--pre-releases", help="Take these as well.")] = False,
+    named: Strategies = "auto",
+    range_: Range = None,
+    filter_: Filter = None,
+    extract: Extract = None,
+    order: Ordered = Order.ASCENDING,
+    level: Levels = Level.MAJOR,
+    pre_releases: PreReleases = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Choose among tags on standard input, one a line, as a policy would; ends with 1 when none fits.
@@ -89,13 +93,13 @@ def choose_tag(
 @app.command("list")
 def list_tags(
     name: Annotated[str, typer.Argument(metavar="IMAGE", help="As a manifest names it.")],
-    named: Annotated[str, typer.Option("--strategy", metavar="NAME", help="As for choose.")] = "auto",
-    range_: Annotated[str | None, typer.Option("--range", metavar="RANGE", help="As for choose.")] = None,
-    filter_: Annotated[str | None, typer.Option("--filter", metavar="RE", help="As for choose.")] = None,
-    extract: Annotated[str | None, typer.Option("--extract", metavar="TEXT", help="As for choose.")] = None,
-    order: Annotated[Order, typer.Option("--order", help="As for choose.")] = Order.ASCENDING,
-    level: Annotated[Level, typer.Option("--level", help="As for choose.")] = Level.MAJOR,
-    pre_releases: Annotated[bool, typer.Option("--pre-releases", help="As for choose.")] = False,
+    named: Strategies = "auto",
+    range_: Range = None,
+    filter_: Filter = None,
+    extract: Extract = None,
+    order: Ordered = Order.ASCENDING,
+    level: Levels = Level.MAJOR,
+    pre_releases: PreReleases = False,
     config: Config = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
@@ -140,7 +144,7 @@ def _rule(named: str, rule: ImageRule) -> ImageRule:
         rule = rule._replace(strategy=strategy(named))
         Compiled(rule)
     except BadRuleError as bad:
-        raise Misconfigured("images choose", f"{bad}.") from bad
+        raise Misconfigured("--strategy", f"{bad}.") from bad
     return rule
 
 

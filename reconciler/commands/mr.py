@@ -20,6 +20,7 @@ from reconciler.forges.port import Comment, NotMerged
 from reconciler.forges.records import Record
 from reconciler.git.diff import request_diff
 from reconciler.model import MergeRequest
+from reconciler.proposals.markdown import plain
 from reconciler.report.diffs import shown, shown_lines
 from reconciler.report.text import console, new_table, print_diff, print_table, when
 from reconciler.wiring import local_repository
@@ -92,7 +93,7 @@ def print_request(record: Record, diff: str) -> None:
     visible = "\n".join(line for line in record.body.splitlines() if not line.startswith("<!--"))
     for tag, mark in (("<details><summary>", "**"), ("</summary>", "**"), ("</details>", "")):
         visible = visible.replace(tag, mark)
-    text = shown_lines(visible)
+    text = shown_lines(plain(visible))
     out.print(Markdown(text) if out.is_terminal else Text(text))
     for said in record.comments:
         out.print(Text(shown_lines(f"{when(said.at)} {said.by}: {said.text}")))

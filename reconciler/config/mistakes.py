@@ -60,9 +60,9 @@ def nearest(word: str, known: Sequence[str]) -> str:
     close = begun if len(begun) == 1 else get_close_matches(small, by_small, n=1)
     if close:
         return f'; did you mean "{by_small[close[0]]}"?'
-    if not known:
+    words = list(dict.fromkeys(filter(None, known)))
+    if not words:
         return ""
-    words = list(dict.fromkeys(known))
     more = f" and {len(words) - _MOST_KNOWN} more" if len(words) > _MOST_KNOWN else ""
     return f"; known here: {', '.join(words[:_MOST_KNOWN])}{more}"
 

@@ -75,7 +75,7 @@ def _keep(slot: Slot, refused: Refused, told: tuple[Stage, ...] = ()) -> Keep:
 def _outright(evidence: Evidence, slot: Slot, facts: ImageFacts) -> Refused | None:
     policy = evidence.policy.images
     said = {word.strip() for word in evidence.opted_out.rpartition(": ")[2].split(",")}
-    if evidence.opted_out and ("image" in said or not said <= {"cpu", "memory"}):
+    if evidence.opted_out and ("image" in said or not said <= {"cpu", "memory", "image"}):
         return Refused(Reason.OPTED_OUT, f"the annotation {evidence.opted_out} opts it out")
     if slot.value is None:
         return Refused(Reason.UNSET, "no image is set")

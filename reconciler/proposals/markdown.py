@@ -26,6 +26,11 @@ def prose(text: str) -> str:
     return re.sub(r"(?i)\b(https?|www)(?=[:.])", lambda found: found[0] + _WORD_JOINER, still)
 
 
+def plain(text: str) -> str:
+    """Where nobody makes mark-up of it: without the joiners that keep names from being mentions."""
+    return text.replace(_WORD_JOINER, "")
+
+
 def still(text: str) -> str:
     """As plain words in a title or a commit message, where no mark-up but references are obeyed."""
     return _SIGIL.sub(rf"\1{_WORD_JOINER}", one_line(text))

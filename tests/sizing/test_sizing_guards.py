@@ -50,6 +50,7 @@ from reconciler.model import (
 from reconciler.sizing import decide, explain, remedy, tell
 from reconciler.sizing.band import band_of
 from reconciler.sizing.case import Case, open_case
+from reconciler.sizing.guards.standing import applies
 from reconciler.sizing.planned import due
 
 CPU, MEMORY = Field.CPU_REQUEST, Field.MEMORY_REQUEST
@@ -614,3 +615,18 @@ def test_every_guard_has_its_place_in_the_docs() -> None:
     assert {found for found in reasons if f"`{found}`" not in page} == set()
     for key in ("evidence.weekend", "evidence.age", "killed", "restarts", "band.adapt", "peaks", "twins"):
         assert f"`{key}`" in page
+
+
+@pytest.mark.parametrize(
+    ("said", "about"),
+    [
+        ("true", "cpu memory"),
+        ("cpu", "cpu"),
+        ("memory, image", "memory"),
+        ("image", ""),
+        ("imgae", "cpu memory"),
+    ],
+)
+def test_what_an_annotation_is_about(said: str, about: str) -> None:
+    found = [resource for resource in ("cpu", "memory") if applies(f"reconciler.io/ignore: {said}", resource)]
+    assert found == about.split()

@@ -22,9 +22,9 @@ def outright(evidence: Evidence, slot: Slot) -> Refused | None:
 
 
 def applies(annotation: str, resource: str) -> bool:
-    """`KEY: cpu` and `KEY: memory` are about that resource alone; anything else about both."""
+    """`KEY: cpu`, `memory` and `image` are about these alone; anything else about all."""
     said = {word.strip() for word in annotation.rpartition(": ")[2].split(",")}
-    return bool(annotation) and (resource in said or not said <= {"cpu", "memory"})
+    return bool(annotation) and (resource in said or not said <= {"cpu", "memory", "image"})
 
 
 def standing(case: Case) -> Refused | None:
