@@ -37,6 +37,7 @@ _LATER: Final = frozenset(
         "image",
         "images",
         "images_said",
+        "together",
         "known_days",
         "last_year",
         "limit_percent",

@@ -132,7 +132,8 @@ def _rows(
     for one in wanted:
         evidence = _evidence(site, one, found.facts.get(one.asked, _UNLOOKED), now)
         lines[one.slot.place].append((one, decide_image(evidence)))
-    return [(one.subject.workload, _told(one, row)) for rows in lines.values() for one, row in _agreed(rows)]
+    agreed = [pair for rows in lines.values() for pair in _agreed(rows)]
+    return [(one.subject.workload, _told(one, row)) for one, row in _together(agreed)]
 
 
 def weighed(sites: Sequence[Where], looked: Looked | None, now: int, progress: Progress) -> list[Evidence]:
@@ -182,6 +183,42 @@ def _agreed(rows: Sequence[tuple[Pictured, Decision]]) -> Iterator[tuple[Picture
         else:
             words = f"those that share the line would become different ones: {', '.join(sorted(changes))}"
             yield one, Keep(one.slot, Reason.NO_CHOICE, words, row.stages)
+
+
+def _together(rows: Sequence[tuple[Pictured, Decision]]) -> Iterator[tuple[Pictured, Decision]]:
+    """Images that a policy lets move only together come to one tag in one change, or stay."""
+    sets: dict[str, list[tuple[Pictured, Decision]]] = defaultdict(list)
+    for one, row in rows:
+        name = one.asked.policy.together
+        if name is None:
+            yield one, row
+        else:
+            sets[name].append((one, row))
+    for name, members in sorted(sets.items()):
+        yield from _as_one(name, members)
+
+
+def _as_one(name: str, members: Sequence[tuple[Pictured, Decision]]) -> Iterator[tuple[Pictured, Decision]]:
+    changes = [(one, row) for one, row in members if isinstance(row, Change)]
+    kept = [(one, row) for one, row in members if isinstance(row, Keep)]
+    yield from kept
+    tags = {_tag(row.values[0].new) for _, row in changes}
+    behind = sorted({str(one.subject.container.ref) for one, _ in kept if _tag(one.asked.text) not in tags})
+    if not changes:
+        return
+    if len(tags) > 1 or behind:
+        why = f"{', '.join(behind)} can't" if behind else f"they would come to {', '.join(sorted(tags))}"
+        for one, row in changes:
+            words = f"it moves only together with {name}, and {why}; it would become {row.values[0].new}"
+            yield one, Keep(one.slot, Reason.MOVES_TOGETHER, words, row.stages)
+        return
+    first, row = min(changes, key=lambda pair: pair[0].subject.container.ref)
+    values = {value.slot.place: value for _, each in changes for value in each.values}
+    because = f"{row.because}; {len(values)} images of {name} move together"
+    yield (
+        first,
+        row._replace(values=tuple(values[place] for place in sorted(values, key=str)), because=because),
+    )
 
 
 def _evidence(site: Where, one: Pictured, facts: ImageFacts, now: int) -> Evidence:

@@ -378,6 +378,7 @@ class Reason(StrEnum):
     HELD = "held"
     OWNED_BY = "owned-by"
     PINNED = "pinned"
+    MOVES_TOGETHER = "moves-together"
     SCALED_TOGETHER = "scaled-together"
     # the source text
     UNSET = "unset"
@@ -639,6 +640,7 @@ class ImagePolicy(NamedTuple):
     ignore: tuple[str, ...] = ()  # patterns of tags that are never taken
     hold_until: int = 0  # nothing is changed before
     platforms: tuple[str, ...] = ()  # that must be there, besides those of the image in force
+    together: str | None = None  # name of those that move to one tag at once, or not at all
 
 
 class Policy(NamedTuple):

@@ -277,3 +277,33 @@ def test_nobody_asks_about_an_image_that_others_see_to(tmp_path: Path, registry:
     world = _world(tmp_path, registry, {"a.yaml": text, "flux.yaml": automation})
     assert {kept.reason for kept in _kept(world.run())} <= {Reason.OWNED_BY, Reason.WRITTEN_BY_FLUX}
     assert not registry.asked
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_what_moves_together_moves_all_or_none(
+    tmp_path: Path, registry: SmallRegistry, complete: bool
+) -> None:
+    for name in ("server", "worker"):
+        registry.push(name, single(words=f"{name} old"), "1.0.0")
+        registry.push(name, single(words=f"{name} new"), "1.1.0")
+    registry.push("server", single(words="server newer"), "1.2.0")
+    if complete:
+        registry.push("worker", single(words="worker newer"), "1.2.0")
+    files = {
+        f"apps/{name}.yaml": _web(f"{registry.host}/{name}:1.0.0", name) for name in ("server", "worker")
+    }
+    files["apps/other.yaml"] = _web(f"{registry.host}/server:1.1.0", "other")
+    policy = "match: {names: [server, worker]}\nmode: {images: propose}\nimages: {together: release}"
+    world = _world(tmp_path, registry, files, policy)
+    report = world.run()
+    if complete:
+        (change,) = report.changes
+        assert [value.new.rpartition("/")[2] for value in change.values] == ["server:1.2.0", "worker:1.2.0"]
+        assert change.because.endswith("2 images of release move together")
+        (request,) = world.requests()
+        assert b"worker:1.2.0" in world.files(request.branch)["apps/worker.yaml"]
+        world.forge.merge(request.number, request.head)
+        assert world.run(NOW + DAY).changes == ()
+    else:
+        kept = {keep.reason for keep in _kept(report) if "other" not in str(keep.ref)}
+        assert (kept, report.changes) == ({Reason.MOVES_TOGETHER}, ())

@@ -75,6 +75,10 @@ class Images(Written):
     )
     pin: Line | None = Field(default=None, description="The only tag that there may be; null for none.")
     ignore: tuple[Glob, ...] = Field(default=UNSET, description="Tags that are never taken: patterns.")
+    together: Name | None = Field(
+        default=None,
+        description="Name of a set: all images of it move to one tag at once, or none does; null for none.",
+    )
     hold_until: Annotated[Line, AfterValidator(_moment)] | None = Field(
         default=None, description="Nothing is changed before this day or moment; null for no hold."
     )
@@ -98,4 +102,5 @@ def image_policy(said: Callable[[str], Any]) -> ImagePolicy:
         ignore=tuple(said("ignore")),
         hold_until=units.moment(until) if until else 0,
         platforms=tuple(said("platforms")),
+        together=said("together"),
     )

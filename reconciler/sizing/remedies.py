@@ -23,6 +23,7 @@ _TOLD: Final[Mapping[Reason, str]] = {
     Reason.HELD: "a tag newer than the one that was refused; or take back who said no",
     Reason.OWNED_BY: "the other tool switched off for this image; reconcile import takes its rules over",
     Reason.PINNED: "another pin, or none",
+    Reason.MOVES_TOGETHER: "the same tag for all images of the set",
     Reason.AT_CEILING: "a higher ceiling in the policy",
     Reason.ONLY_RAISED: "nothing but a higher need moves it; a policy or an annotation says so",
     Reason.LIMIT_BELOW: "a higher limit, or one that the policy may raise (limit: raise)",

@@ -37,12 +37,13 @@ def test_what_is_said_comes_out() -> None:
   pin: 1.2.3
   ignore: ["1.9.*"]
   holdUntil: 1970-01-03
+  together: release
 """
     assert resolve(book(policy("ours", said))).images == ImagePolicy(
         strategy="semver", range="^1.2", filter="^v", extract="$1", order="desc", level="patch",
         pre_releases=True, minimum_age=3 * 86_400, platforms=("linux/arm64",), signed_by=("release",),
         digest="pin", pin="1.2.3",
-        ignore=("1.9.*",), hold_until=2 * 86_400,
+        ignore=("1.9.*",), hold_until=2 * 86_400, together="release",
     )  # fmt: skip
     assert resolve(book()).images == ImagePolicy()
 
