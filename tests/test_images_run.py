@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from killed_run import KILLED
 from servers import small_registry
 from servers.registries import multi, single
 from servers.small_registry import Said, SmallRegistry
@@ -307,3 +308,36 @@ def test_what_moves_together_moves_all_or_none(
     else:
         kept = {keep.reason for keep in _kept(report) if "other" not in str(keep.ref)}
         assert (kept, report.changes) == ({Reason.MOVES_TOGETHER}, ())
+
+
+def test_killed_after_any_write_the_next_run_ends_the_same(tmp_path: Path, registry: SmallRegistry) -> None:
+    """A branch, the ledger with its sightings, and the forge: each can be the last write."""
+    for name in ("web", "api"):
+        registry.push(name, single(words=f"{name} old"), "1.0.0")
+        registry.push(name, single(words=f"{name} new"), "1.1.0")
+    files = {f"{name}/app.yaml": _web(f"{registry.host}/{name}:1.0.0", name) for name in ("web", "api")}
+    policy = "mode: {images: propose}\nimages: {minimumAge: 1d}"
+    wanted: dict[str, bytes] | None = None
+    for writes in (99, 1, 2, 3, 4):
+        world = _world(tmp_path / str(writes), registry, files, policy)
+        world.run()
+        _killed(world, writes)
+        world.run(NOW + 2 * DAY)
+        settled = world.state()
+        world.run(NOW + 2 * DAY)
+        assert world.state() == settled
+        requests = world.requests()
+        assert sorted(request.branch for request in requests) == [
+            "reconcile/image/api",
+            "reconcile/image/web",
+        ]
+        found = {request.branch: world.files(request.branch)["web/app.yaml"] for request in requests}
+        wanted = wanted or found
+        assert found == wanted
+
+
+def _killed(world: World, writes: int) -> None:
+    program = Path(__file__).parent / "killed_run.py"
+    command = [sys.executable, str(program), str(world.settings), str(NOW + 2 * DAY), str(writes)]
+    ended = subprocess.run(command, capture_output=True, timeout=120, check=False)
+    assert ended.returncode in (0, KILLED), ended.stderr.decode()
