@@ -25,10 +25,10 @@ from reconciler.images.decide import decide_image
 from reconciler.model import Consumer, Evidence, Keep, Usage
 from reconciler.proposals.body import evidence_words
 from reconciler.report.diffs import shown
-from reconciler.report.rows import API_VERSION, explanation, failure_row
+from reconciler.report.rows import API_VERSION, explanation, failure_row, takes
 from reconciler.report.text import console, print_failures
 from reconciler.run import weigh
-from reconciler.sizing import Explanation, remedy, tell
+from reconciler.sizing import Explanation, tell
 from reconciler.sizing import explain as explained
 from reconciler.wiring import Asked, job
 
@@ -90,7 +90,7 @@ def _print(seen: Evidence) -> None:
         for line in tell(row):
             out.print(Text(f"  {shown(line)}"))
         if isinstance(row.decision, Keep):
-            out.print(Text(shown(f"      what it takes: {remedy(seen, row.decision)}"), style="dim"))
+            out.print(Text(shown(f"      what it takes: {takes(seen, row.decision)}"), style="dim"))
     out.print()
 
 

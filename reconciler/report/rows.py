@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler import canonical
+from reconciler.images import remedies
 from reconciler.model import (
     Action,
     Change,
@@ -165,6 +166,11 @@ def _is_own(slot: Slot, evidence: Evidence) -> bool:
     return slot in evidence.slots or slot in evidence.consumers[0].targets
 
 
+def takes(evidence: Evidence, row: Keep) -> str:
+    """What would have to change for it to be proposed."""
+    return remedy(evidence, row) if evidence.image is None else remedies.remedy(row)
+
+
 def explanation(found: Explanation, evidence: Evidence) -> dict[str, Any]:
     """One row of `reconcile explain --output json`."""
     row = found.decision
@@ -173,7 +179,7 @@ def explanation(found: Explanation, evidence: Evidence) -> dict[str, Any]:
             "decision": "keep",
             "reason": row.reason.value,
             "detail": row.detail,
-            "takes": remedy(evidence, row),
+            "takes": takes(evidence, row),
         }
         if isinstance(row, Keep)
         else {
