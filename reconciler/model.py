@@ -1063,7 +1063,7 @@ class LedgerEntry(NamedTuple):
     """One line of the ledger branch: what happened to a key, and the facts of it."""
 
     at: int
-    event: str  # evidence | opened | updated | merged | rejected | closed
+    event: str  # evidence | pushed | opened | merged | rejected | closed | seen
     key: str
     facts: dict[str, object]
 

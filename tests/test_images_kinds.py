@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from rendered_world import put_tools_on_path
-from servers import small_registry
 from servers.registries import single
 from servers.small_registry import SmallRegistry
 from world import NOW, World
@@ -17,13 +15,6 @@ from reconciler.model import Keep, Reason, Report
 from reconciler.usage.days import DAY
 
 _POLICY = "apiVersion: reconciler/v1\nkind: Policy\nmetadata: {name: ours}\nmode: {images: propose}\n"
-
-
-@pytest.fixture
-def registry() -> Iterator[SmallRegistry]:
-    made = SmallRegistry()
-    with small_registry.running(made):
-        yield made
 
 
 @pytest.fixture

@@ -5,25 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from killed_run import KILLED
-from servers import small_registry
 from servers.registries import multi, single
 from servers.small_registry import Said, SmallRegistry
 from world import NOW, Used, World
 
 from reconciler.model import ContainerRef, Do, Keep, Reason, Report
 from reconciler.usage.days import DAY
-
-
-@pytest.fixture
-def registry() -> Iterator[SmallRegistry]:
-    made = SmallRegistry()
-    with small_registry.running(made):
-        yield made
 
 
 def _web(image: str, name: str = "web") -> str:

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from servers import small_registry
 from servers.registries import CONFIG, INDEX, MANIFEST, Blob, Built, single
 from servers.small_registry import SmallRegistry
 
@@ -68,13 +67,6 @@ class Signer:
     def key(self, folder: Path, name: str = "cosign.pub") -> Key:
         (folder / name).write_bytes(self.pem)
         return read_key(folder / name)
-
-
-@pytest.fixture
-def registry() -> Iterator[SmallRegistry]:
-    made = SmallRegistry()
-    with small_registry.running(made):
-        yield made
 
 
 @pytest.fixture

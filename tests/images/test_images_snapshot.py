@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from servers import small_registry
 from servers.registries import multi, single
-from servers.small_registry import Said, SmallRegistry
+from servers.small_registry import Memory, Said, SmallRegistry
 
 from reconciler.images.facts import Asked
 from reconciler.images.reference import image
@@ -21,18 +20,6 @@ from reconciler.model import Hold, ImageFacts, ImagePolicy
 
 _NOW = 1_800_000_000
 _AROUND = Surroundings(_NOW, {}, {})
-
-
-class Memory(dict[str, bytes]):
-    def put(self, digest: str, body: bytes) -> None:
-        self[digest] = body
-
-
-@pytest.fixture
-def registry() -> Iterator[SmallRegistry]:
-    made = SmallRegistry()
-    with small_registry.running(made):
-        yield made
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from servers import small_registry
 from servers.registries import Blob, multi, single
-from servers.small_registry import Asked, Said, SmallRegistry, TokenServer, basic
+from servers.small_registry import Asked, Memory, Said, SmallRegistry, TokenServer, basic
 
 from reconciler.images.reference import image
 from reconciler.images.registry.client import Patience, Repository
@@ -20,18 +20,6 @@ from reconciler.images.registry.endpoints import Endpoint, Endpoints
 from reconciler.images.registry.logins import Keys, Login, challenge, login_of
 from reconciler.images.registry.wire import UnreachableError, Wire, origin
 from reconciler.model import Secret, Whose
-
-
-class Memory(dict[str, bytes]):
-    def put(self, digest: str, body: bytes) -> None:
-        self[digest] = body
-
-
-@pytest.fixture
-def registry() -> Iterator[SmallRegistry]:
-    made = SmallRegistry()
-    with small_registry.running(made):
-        yield made
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from servers import small_registry
 from servers.registries import single
-from servers.small_registry import Said, SmallRegistry, TokenServer, basic
+from servers.small_registry import Memory, Said, SmallRegistry, TokenServer, basic
 
 from reconciler.config import Settings
 from reconciler.config.registries import ImageRegistry
@@ -32,18 +32,6 @@ from reconciler.wiring.registries import _trust
 
 _PAGE = "https://r.io/v2/app/tags/list?n=1000"
 _SECRET = "s3cret-word"
-
-
-class Memory(dict[str, bytes]):
-    def put(self, digest: str, body: bytes) -> None:
-        self[digest] = body
-
-
-@pytest.fixture
-def registry() -> Iterator[SmallRegistry]:
-    made = SmallRegistry()
-    with small_registry.running(made):
-        yield made
 
 
 @pytest.fixture

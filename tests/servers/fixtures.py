@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from servers import authority as authorities
-from servers import git_http, prometheus, proxy, registries, ssh, victoria, worlds
+from servers import git_http, prometheus, proxy, registries, small_registry, ssh, victoria, worlds
 from servers.repositories import Bare
 
 TOKEN = "s3cret-token-for-tests"
@@ -114,6 +114,14 @@ def victoria_server(
     running, stop = victoria.start(data, tmp_path_factory.mktemp("victoria") / "server")
     yield running
     stop()
+
+
+@pytest.fixture
+def registry() -> Iterator[small_registry.SmallRegistry]:
+    """A small registry that does what a test tells it to."""
+    made = small_registry.SmallRegistry()
+    with small_registry.running(made):
+        yield made
 
 
 @pytest.fixture

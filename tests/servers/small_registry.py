@@ -41,6 +41,13 @@ class Said(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
+class Memory(dict[str, bytes]):
+    """What a client has read of digests before."""
+
+    def put(self, digest: str, body: bytes) -> None:
+        self[digest] = body
+
+
 @dataclass
 class SmallRegistry:
     """Attributes may be changed between two requests."""

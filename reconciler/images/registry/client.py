@@ -55,11 +55,6 @@ class Memory(Protocol):
     def put(self, digest: str, body: bytes) -> None: ...
 
 
-class Counts(NamedTuple):
-    requests: int = 0
-    waited: float = 0.0
-
-
 class Repository:
     """One repository of a registry. Whatever can't be had is an UnreachableError with its words."""
 
@@ -214,7 +209,7 @@ class Patience:
         self._sleep, self._left, self._clock = sleep, patience, clock
         self._turn = threading.Lock()
         self._stopped = ""
-        self.counts = Counts()
+        self.requests = 0
 
     def asked(self, ask: Callable[[], Answer], url: str) -> Answer:
         while True:
@@ -228,7 +223,7 @@ class Patience:
                 raise
             self._spend((self._clock() - begun - _SLOW) / 10, f"{shown(url)} is too slow to be asked on")
             with self._turn:
-                self.counts = self.counts._replace(requests=self.counts.requests + 1)
+                self.requests += 1
             self._heed(answer, url)
             if answer.status not in (429, 502, 503, 504):
                 return answer
@@ -259,6 +254,5 @@ class Patience:
                 )
                 return False
             self._left -= max(seconds, 0.2)
-            self.counts = self.counts._replace(waited=self.counts.waited + seconds)
         self._sleep(seconds)
         return True

@@ -51,7 +51,7 @@ class Registries:
 
     @property
     def requests(self) -> int:
-        return sum(each.counts.requests for each in self._patience.values())
+        return sum(each.requests for each in self._patience.values())
 
     def close(self) -> None:
         self._wire.close()
