@@ -80,9 +80,9 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def pour(self, piece: bytes) -> None:
-        self.wfile.write(piece)
-        with self.sick.turn:
+        with self.sick.turn:  # counted before: who has read the last byte may ask at once for the sum
             self.sick.sent += len(piece)
+        self.wfile.write(piece)
 
 
 # -- ways to answer --------------------------------------------------------------------------------
