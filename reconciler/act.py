@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from reconciler import canonical
 from reconciler.errors import Problem
-from reconciler.forges.port import Draft, Forge, NotMerged, Wording
+from reconciler.forges.port import Draft, Forge, Merging, NotMerged, Wording
 from reconciler.model import (
     Action,
     Decision,
@@ -249,7 +249,9 @@ def _on_forge(forge: Forge, one: Planned, tip: str) -> tuple[MergeRequest | None
     """
     request, proposal, step = one.seen.request, one.proposal, one.step
     if step.do is Do.OPEN and proposal is not None:
-        draft = Draft(one.branch, proposal.base, proposal.title, proposal.body, proposal.labels)
+        draft = Draft(
+            one.branch, proposal.base, proposal.title, proposal.body, proposal.labels, proposal.reviewers
+        )
         request = forge.open(draft)
     elif step.do is Do.UPDATE and proposal is not None and request is not None:
         request = forge.update(request.number, Wording(title=_title(request, proposal), body=proposal.body))
@@ -258,9 +260,11 @@ def _on_forge(forge: Forge, one: Planned, tip: str) -> tuple[MergeRequest | None
         forge.update(request.number, Wording(title=title))
         request = forge.close(request.number)
     if step.merge and request is not None:
-        merged = forge.merge(request.number, tip)
+        merged = forge.merge(request.number, tip, later=forge.capabilities.merges_later)
         if isinstance(merged, NotMerged):
             return request, f"; not merged: {merged.detail}"
+        if isinstance(merged, Merging):
+            return merged.request, f"; {merged.detail}"
         return merged, "; merged"
     return request, ""
 

@@ -1006,6 +1006,7 @@ class Proposal(NamedTuple):
     labels: tuple[str, ...]
     files: tuple[FileChange, ...]
     changes: tuple[Change, ...]
+    reviewers: tuple[str, ...] = ()  # users, and teams as `organisation/team`
 
 
 class Do(StrEnum):
@@ -1046,6 +1047,16 @@ class MergeRequest(NamedTuple):
     ended_by: str = ""
     merge_commit: str = ""  # also of a squash or a rebase
     author: str = ""  # who opened it; "" where the forge does not tell
+    draft: bool = False
+    reviewers: tuple[str, ...] = ()
+
+
+class Commit(NamedTuple):
+    """A commit that is to be: files on top of another one."""
+
+    parent: str
+    files: dict[str, bytes]
+    message: str
 
 
 class RefUpdate(NamedTuple):

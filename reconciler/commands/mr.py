@@ -16,7 +16,7 @@ from rich.text import Text
 from reconciler.commands.common import Config, Exit, Moment, Output, OutputOption, parse_now, print_json
 from reconciler.errors import Misconfigured
 from reconciler.forges.local import LocalForge
-from reconciler.forges.port import Comment, NotMerged
+from reconciler.forges.port import Comment, Method, NotMerged
 from reconciler.forges.records import Record
 from reconciler.git.diff import request_diff
 from reconciler.model import MergeRequest
@@ -111,7 +111,8 @@ def merge(
 ) -> None:
     """Merge one into its base branch."""
     forge = _writable(repository, config, now)
-    merged = forge.merge(number, forge.get(number).head, squash=squash)
+    method = Method.SQUASH if squash else Method.MERGE
+    merged = forge.merge(number, forge.get(number).head, method=method)
     if isinstance(merged, NotMerged):
         console().print(Text(f"Not merged: {shown(merged.detail)}."), style="red")
         raise typer.Exit(Exit.SOME_FAILED)
@@ -156,4 +157,4 @@ def _open(path: Path, clock: Callable[[], int] | None = None) -> LocalForge:
 
 
 def _row(request: MergeRequest) -> dict[str, Any]:
-    return {**request._asdict(), "labels": list(request.labels)}
+    return {**request._asdict(), "labels": list(request.labels), "reviewers": list(request.reviewers)}

@@ -15,9 +15,20 @@ import pygit2
 
 from reconciler.errors import Problem
 from reconciler.forges.landed import Base
-from reconciler.forges.port import Blocked, Capabilities, Comment, Draft, NotMerged, Site, Wording
+from reconciler.forges.port import (
+    Blocked,
+    Capabilities,
+    Comment,
+    Draft,
+    Method,
+    NotMerged,
+    Page,
+    Site,
+    Standing,
+    Wording,
+)
 from reconciler.forges.records import LATEST, Event, Record, Records, Said
-from reconciler.model import MergeRequest
+from reconciler.model import Commit, MergeRequest
 
 _HEADS: Final = "refs/heads/"
 
@@ -30,7 +41,15 @@ def open_local(site: Site) -> LocalForge:
 
 
 class LocalForge:
-    capabilities = Capabilities(body_limit=1_000_000, squash=True, comments=True, needs_review=False)
+    capabilities = Capabilities(
+        body_limit=1_000_000,
+        squash=True,
+        comments=True,
+        needs_review=False,
+        reviewers=True,
+        pages=True,
+        details=True,
+    )
 
     def __init__(self, repository: Path, *, user: str, clock: Callable[[], int]) -> None:
         self._path = repository
@@ -40,11 +59,19 @@ class LocalForge:
 
     # -- the port ---------------------------------------------------------------------------
 
-    def mine(self, prefix: str) -> Sequence[MergeRequest]:
+    def whoami(self) -> str:
+        return self._user
+
+    def mine(self, prefix: str, since: int = 0) -> Sequence[MergeRequest]:
         now = _Now(self._store())
-        return [
-            self._shown(now.seen(record)) for record in self.records.all() if record.branch.startswith(prefix)
-        ]
+        ours = (record for record in self.records.all() if record.branch.startswith(prefix))
+        shown = (self._shown(now.seen(record)) for record in ours)
+        return [request for request in shown if request.state == "open" or request.ended_at >= since]
+
+    def standing(self, number: int) -> Standing:
+        """Nobody reviews or checks here."""
+        self.records.get(number)
+        return Standing()
 
     def get(self, number: int) -> Record:
         """One record with its comments and events, as `reconcile mr show` prints it."""
@@ -71,6 +98,7 @@ class LocalForge:
                 title=" ".join(draft.title.split()),
                 body=draft.body,
                 labels=tuple(dict.fromkeys(draft.labels)),
+                reviewers=tuple(dict.fromkeys(draft.reviewers)),
                 events=(self._event("opened"),),
             )
             return self._shown(self.records.put(record))
@@ -84,6 +112,7 @@ class LocalForge:
                     "title": old.title if wording.title is None else " ".join(wording.title.split()),
                     "body": old.body if wording.body is None else wording.body,
                     "labels": tuple(dict.fromkeys((*kept, *wording.add_labels))),
+                    "reviewers": tuple(dict.fromkeys((*old.reviewers, *wording.add_reviewers))),
                 }
             )
             new = self._commented(new, wording.comment)
@@ -114,7 +143,9 @@ class LocalForge:
             again = old.model_copy(update={"state": "open", "head": head, "since": base})
             return self._shown(self._put(again, "reopened"))
 
-    def merge(self, number: int, head: str, *, squash: bool = False) -> MergeRequest | NotMerged:
+    def merge(
+        self, number: int, head: str, *, method: Method = Method.AUTO, later: bool = False
+    ) -> MergeRequest | NotMerged:
         with self.records.writing():
             store = self._store()
             record = self._current(number)
@@ -128,11 +159,22 @@ class LocalForge:
                 return NotMerged(Blocked.HEAD_MOVED, text)
             if is_merged:
                 return self._shown(record)
-            merged = self._merge_now(store, record, head, squash)
+            merged = self._merge_now(store, record, head, method in (Method.SQUASH, Method.REBASE))
             if isinstance(merged, NotMerged):
                 return merged
             done = record.model_copy(update={"state": "merged", "head": head, "merge_commit": merged})
             return self._shown(self._put(done, "merged"))
+
+    def page(self, topic: str) -> Page | None:
+        return self.records.page(topic)
+
+    def write_page(self, page: Page) -> Page:
+        with self.records.writing():
+            return self.records.put_page(page)
+
+    def commit(self, what: Commit) -> str | None:
+        """None: nobody vouches for commits here."""
+        return None
 
     # -- merging ----------------------------------------------------------------------------
 
@@ -216,6 +258,7 @@ class LocalForge:
             ended_by=ended.by if ended else "",
             merge_commit=record.merge_commit,
             author=record.author,
+            reviewers=record.reviewers,
         )
 
     # -- the repository ---------------------------------------------------------------------

@@ -21,6 +21,7 @@ from typing import Annotated, Final, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reconciler.errors import Problem
+from reconciler.forges.port import Page
 
 _NAME: Final = re.compile(r"([1-9]\d{0,8})\.json")
 _BRANCH: Final = re.compile(rb'"branch"\s*:\s*("(?:[^"\\]|\\.)*")')
@@ -65,6 +66,7 @@ class Record(BaseModel):
     title: str
     body: str
     labels: tuple[str, ...] = ()
+    reviewers: tuple[str, ...] = ()
     merge_commit: Commit | Literal[""] = ""
     comments: tuple[Said, ...] = ()
     events: tuple[Event, ...] = ()
@@ -157,19 +159,44 @@ class Records:
         return max(self._numbers(), default=0) + 1
 
     def put(self, record: Record) -> Record:
+        self._replace(self.path(record.number), record.model_dump(mode="json"))
+        return record
+
+    def page(self, topic: str) -> Page | None:
+        """A text that is kept current, as `page-TOPIC.json`."""
+        path = self._page_path(topic)
+        try:
+            found = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, RecursionError) as error:
+            text = f"{path.name} can't be read ({error}): correct the file, or remove it."
+            raise Problem(topic, text, path=str(path)) from error
+        told = found if isinstance(found, dict) else {}
+        return Page(topic, str(told.get("title", "")), str(told.get("body", "")), str(path))
+
+    def put_page(self, page: Page) -> Page:
+        known, path = self.page(page.topic), self._page_path(page.topic)
+        if known is None or (known.title, known.body) != (page.title, page.body):
+            self._replace(path, {"title": page.title, "body": page.body})
+        return page._replace(url=str(path))
+
+    def _page_path(self, topic: str) -> Path:
+        return self.folder / f"page-{re.sub(r'[^a-z0-9-]', '-', topic.lower())[:60]}.json"
+
+    def _replace(self, path: Path, plain: object) -> None:
         """Beside its place, then moved there: a reader and a crash see the old one or the new one."""
-        text = json.dumps(record.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+        text = json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
         descriptor, beside = tempfile.mkstemp(prefix=".", suffix=".new", dir=self.folder)
         try:
             with open(descriptor, "wb") as file:
                 file.write(text.encode("utf-8", "replace"))
                 file.flush()
                 os.fsync(descriptor)
-            os.replace(beside, self.path(record.number))
+            os.replace(beside, path)
         except BaseException:
             os.unlink(beside)
             raise
-        return record
 
     @contextmanager
     def writing(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ import pytest
 from servers.repositories import Bare
 
 from reconciler.errors import Problem
-from reconciler.forges.port import Blocked, Comment, Draft, Forge, NotMerged, Wording
+from reconciler.forges.port import Blocked, Comment, Draft, Forge, Method, NotMerged, Page, Wording
 from reconciler.model import MergeRequest
 
 BODY = "**Why** | `x` | ü 🎉\n\n<!-- hidden -->\n"
@@ -173,7 +173,7 @@ class ForgeContract:
             pytest.skip("this forge doesn't squash")
         made = self.opened(bench)
         base = bench.bare.tip()
-        merged = bench.forge.merge(made.number, made.head, squash=True)
+        merged = bench.forge.merge(made.number, made.head, method=Method.SQUASH)
         assert isinstance(merged, MergeRequest)
         commit = bench.bare.store[merged.merge_commit]
         assert [str(parent) for parent in commit.parent_ids] == [base]
@@ -284,3 +284,31 @@ class ForgeContract:
         assert "\n" not in made.title
         assert "$(id)" in made.body
         assert bench.fresh().mine("")[0] == made
+
+    # -- who, since when, pages ---------------------------------------------------------------------
+
+    def test_what_we_write_is_shown_under_our_name(self, bench: Bench) -> None:
+        assert self.opened(bench).author == bench.forge.whoami()
+
+    def test_what_ended_long_ago_is_left_out(self, bench: Bench) -> None:
+        made = self.opened(bench)
+        other = self.opened(bench, "reconcile/savings/api")
+        ended = bench.forge.close(made.number)
+        assert [each.number for each in bench.forge.mine("", ended.ended_at)] == [other.number, made.number]
+        assert [each.number for each in bench.forge.mine("", ended.ended_at + 86_400)] == [other.number]
+
+    def test_nobody_has_looked_at_a_new_one(self, bench: Bench) -> None:
+        standing = bench.forge.standing(self.opened(bench).number)
+        assert (standing.approved_by, standing.changes_wanted_by, standing.merging) == ((), (), False)
+
+    def test_a_topic_has_one_page(self, bench: Bench) -> None:
+        if not bench.forge.capabilities.pages:
+            pytest.skip("this forge has no issues")
+        assert bench.forge.page("dashboard") is None
+        first = bench.forge.write_page(Page("dashboard", "Reconciler", BODY))
+        assert first.url
+        assert bench.fresh().page("dashboard") == first
+        again = bench.fresh().write_page(Page("dashboard", "Reconciler", "changed\n"))
+        assert again.url == first.url
+        assert bench.fresh().page("dashboard") == again
+        assert bench.fresh().page("other") is None

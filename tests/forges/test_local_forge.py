@@ -16,7 +16,7 @@ from servers.repositories import Bare, git
 from reconciler.errors import Problem
 from reconciler.forges import FORGES
 from reconciler.forges.local import LocalForge
-from reconciler.forges.port import Blocked, Draft, Forge, NotMerged, Site
+from reconciler.forges.port import Blocked, Draft, Forge, Method, NotMerged, Site
 from reconciler.model import MergeRequest
 
 NOW = 1_762_300_800
@@ -106,9 +106,9 @@ def test_a_merge_by_a_person_is_seen_with_its_merge_commit(
 
 def test_a_squash_that_was_cut_off_before_its_record(bench: Bench, made: MergeRequest) -> None:
     before = Path(made.url).read_bytes()
-    first = bench.forge.merge(made.number, made.head, squash=True)
+    first = bench.forge.merge(made.number, made.head, method=Method.SQUASH)
     Path(made.url).write_bytes(before)
-    second = bench.forge.merge(made.number, made.head, squash=True)
+    second = bench.forge.merge(made.number, made.head, method=Method.SQUASH)
     assert second == first
     assert len(list(bench.bare.store.walk(bench.bare.tip()))) == 2
 
