@@ -16,9 +16,9 @@ from reconciler.config import (
 from reconciler.errors import Misconfigured
 from reconciler.git.clone import Clone, open_clone
 from reconciler.git.urls import normalise_url
+from reconciler.job import Job
 from reconciler.model import ContainerRef, NodeSize, Note
 from reconciler.ports import Files, Policies, Progress, Repository
-from reconciler.run import Job
 from reconciler.wiring.images import looked_at
 from reconciler.wiring.metrics import moment, open_metrics, sources_of
 from reconciler.wiring.places import clone_url, found_settings, must_be_trusted
