@@ -33,6 +33,7 @@ _ACTION_STYLE = {
     Do.WAIT: "yellow",
 }
 _MOST_PLACES = 3  # that a note names
+_MOST_ALIKE = 3  # merge requests left for one reason, before they become one line
 _PIPED_WIDTH = 100_000  # never wrap what another program reads
 
 
@@ -67,7 +68,8 @@ def print_report(out: Console, report: Report, how: Shown) -> None:
     if not how.quiet:
         _print_details(out, report, how)
     left = [action for action in report.actions if how.quiet and action.do is Do.LEAVE]
-    print_actions(out, [action for action in report.actions if action not in left], wrote=how.wrote)
+    going = [action for action in report.actions if action not in left]
+    print_actions(out, going, wrote=how.wrote, each=how.verbose)
     if not how.quiet:
         print_notes(out, report.notes)
     print_failures(out, report.failed)
@@ -157,23 +159,28 @@ def print_kept(out: Console, kept: Sequence[Keep], *, verbose: bool) -> None:
     out.print()
 
 
-def print_actions(out: Console, actions: Sequence[Action], *, wrote: bool) -> None:
+def print_actions(out: Console, actions: Sequence[Action], *, wrote: bool, each: bool = True) -> None:
+    """A line each; without `each`, many that are left for the same reason are one line."""
     if not actions:
         return
     out.print("Merge requests" if wrote else "Merge requests, if this were no dry run", style="bold")
-    width = max(len(action.branch) for action in actions)
-    for action in actions:
+    alike = Counter((action.do, action.why) for action in actions if action.do is Do.LEAVE)
+    many = {same for same, count in alike.items() if count > _MOST_ALIKE and not each}
+    single = [action for action in actions if (action.do, action.why) not in many]
+    width = max((len(action.branch) for action in single), default=0)
+    for action in single:
         changes = f"  {counted(len(action.changes), 'change')}" if action.changes else ""
-        out.print(
-            Text.assemble(
-                (f"  {action.do.value:<6}  ", _ACTION_STYLE.get(action.do, "dim")),
-                f"{shown(action.branch):<{width}}{changes}  ",
-                (shown(action.why), "dim"),
-            )
-        )
+        _print_action(out, action.do, f"{shown(action.branch):<{width}}{changes}", action.why)
         if action.url:
             out.print(Text(f"          {shown(action.url)}", style="cyan dim"), overflow="fold")
+    for do, why in sorted(many):
+        _print_action(out, do, f"{counted(alike[do, why], 'merge request')} (each: --verbose)", why)
     out.print()
+
+
+def _print_action(out: Console, do: Do, what: str, why: str) -> None:
+    style = _ACTION_STYLE.get(do, "dim")
+    out.print(Text.assemble((f"  {do.value:<6}  ", style), f"{what}  ", (shown(why), "dim")))
 
 
 def print_notes(out: Console, notes: Iterable[Note]) -> None:
