@@ -32,6 +32,14 @@ class App(NamedTuple):
     key: Callable[[], Secret]  # PEM
 
 
+class Spent:
+    """What a run has asked of one server by now; its repositories there share it."""
+
+    def __init__(self) -> None:
+        self.waited = 0.0  # seconds
+        self.writes: list[float] = []  # when, by the monotonic clock, oldest first
+
+
 class Site(NamedTuple):
     """One repository on one forge, and who asks."""
 
@@ -46,6 +54,7 @@ class Site(NamedTuple):
     patience: int = 600  # seconds that a run may wait for the forge's limits, all in all
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
+    spent: Spent | None = None  # None: nobody else asks that server
 
 
 class Draft(NamedTuple):
