@@ -44,6 +44,7 @@ from reconciler.proposals.lifecycle import (
     retire,
 )
 from reconciler.proposals.memo import MemoValue, find
+from reconciler.proposals.pushed import pushed
 
 # Not knowing a number is no reason to close what was proposed when it was known.
 _UNKNOWN = {
@@ -229,10 +230,7 @@ def _push_branches(writer: Writer, planned: Sequence[Planned], now: int) -> tupl
         tip = writer.commit(proposal.files, proposal.message, trailers(proposal))
         tips[one.branch] = tip
         updates.append(RefUpdate(f"refs/heads/{one.branch}", tip, one.step.expected))
-        facts: dict[str, object] = {
-            "branch": one.branch, "base": proposal.base, "head": tip, "plan": proposal.plan
-        }  # fmt: skip
-        entries[tip] = LedgerEntry(now, "pushed", proposal.key, facts)
+        entries[tip] = LedgerEntry(now, "pushed", proposal.key, pushed(proposal, tip))
         for change in proposal.changes:
             hashed = fingerprint(change.evidence)
             found = {"hash": hashed, "evidence": canonical.plain(change.evidence)}
