@@ -37,6 +37,7 @@ _LATER: Final = frozenset(
         "image",
         "images",
         "images_said",
+        "image_requests",
         "together",
         "known_days",
         "last_year",

@@ -660,6 +660,7 @@ class Policy(NamedTuple):
     twins: PeerRule | None = None  # from whom a container without history gets its first request
     images: ImagePolicy = ImagePolicy()
     images_said: bool = False  # whether anybody but the default says something of images
+    image_requests: str = "separate"  # separate | together: whether images share the requests of savings
 
 
 # ---------------------------------------------------------------------------------------------

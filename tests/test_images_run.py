@@ -15,6 +15,7 @@ from servers.small_registry import Said, SmallRegistry
 from world import NOW, Used, World
 
 from reconciler.model import ContainerRef, Do, Keep, Reason, Report
+from reconciler.report.rows import report as as_json
 from reconciler.usage.days import DAY
 
 
@@ -255,6 +256,59 @@ def test_resources_and_images_are_requests_of_their_own(tmp_path: Path, registry
     assert sorted(request.branch for request in world.requests()) == [
         "reconcile/image/apps",
         "reconcile/safety/apps",
+    ]
+
+
+def test_a_policy_lets_images_share_the_request_of_savings(tmp_path: Path, registry: SmallRegistry) -> None:
+    registry.push("app", single(words="old"), "1.0.0")
+    registry.push("app", single(words="new"), "1.1.0")
+    files = {"apps/web.yaml": _web(f"{registry.host}/app:1.0.0").replace("100m", "2")}
+    policy = "mode: {images: propose}\nproposals: {images: together}"
+    used = [Used(ContainerRef("", "shop", "Deployment", "web", "app"), 400, 50 << 20)]
+    world = _world(tmp_path, registry, files, policy, used)
+    registry.answers = lambda asked: Said(500)
+    world.run()
+    (request,) = world.requests()  # savings alone
+    assert (request.branch, request.title) == ("reconcile/savings/apps", "perf(resources): right-size web")
+    registry.answers = lambda asked: None
+    report = world.run(NOW + 60)
+    assert [action.do for action in report.actions] == [Do.UPDATE]
+    (request,) = world.requests()  # both
+    assert request.title == "chore(resources,images): right-size and update images of web"
+    assert sorted(row["class"] for row in as_json(report)["changes"]) == ["image", "savings"]
+    text = world.files(request.branch)["apps/web.yaml"].decode()
+    assert ("app:1.1.0" in text, "cpu: 2" in text) == (True, False)
+    for words in ("Updates 1 image, frees", "`shop/web/app` | requests.cpu", "known since",
+                  "Evidence of images", "older ones stay away until"):  # fmt: skip
+        assert words in request.body
+    before = world.state()
+    assert [action.do for action in world.run(NOW + 60).actions] == [Do.LEAVE]
+    assert world.state() == before
+    ours = tmp_path / "policies" / "ours.yaml"
+    ours.write_text(ours.read_text().replace("{images: propose}", "{resources: observe, images: propose}"))
+    report = world.run(NOW + 120)
+    (request,) = world.requests()  # the image alone
+    assert (request.branch, request.title) == (
+        "reconcile/savings/apps",
+        "chore(images): update images of web",
+    )
+    world.forge.close(request.number)
+    assert Reason.HELD in {kept.reason for kept in _kept(world.run(NOW + DAY))}
+
+
+def test_what_is_raised_for_safety_shares_no_request_with_images(
+    tmp_path: Path, registry: SmallRegistry
+) -> None:
+    registry.push("app", single(words="old"), "1.0.0")
+    registry.push("app", single(words="new"), "1.1.0")
+    policy = "mode: {images: propose}\nproposals: {images: together}"
+    used = [Used(ContainerRef("", "shop", "Deployment", "web", "app"), 400, 300 << 20)]
+    files = {"apps/web.yaml": _web(f"{registry.host}/app:1.0.0")}
+    world = _world(tmp_path, registry, files, policy, used)
+    world.run()
+    assert sorted(request.branch for request in world.requests()) == [
+        "reconcile/safety/apps",
+        "reconcile/savings/apps",
     ]
 
 

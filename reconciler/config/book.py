@@ -201,6 +201,7 @@ class PolicyBook:
             planned=tuple(sorted({entry.peak for entry in held["resources", "peaks"].value})),
             twins=_kindred(held, TWINS),
             images=image_policy(lambda key: held["images", key].value),
+            image_requests=held["proposals", "images"].value,
             images_said=any(key[0] == "images" and one.by is not self._default for key, one in held.items()),
         )
 

@@ -304,6 +304,10 @@ class Requests(Written):
     """How merge requests are cut and marked, and when there are none."""
 
     group: Grouping = Field(default=UNSET, description="What shares a merge request.")
+    images: Literal["separate", "together"] = Field(
+        default=UNSET,
+        description="Whether images have merge requests of their own or share those of savings.",
+    )
     freeze: tuple[FreezeEntry, ...] = Field(
         default=UNSET, description="Times in which nothing is proposed or merged, safety included."
     )

@@ -26,11 +26,9 @@ _BARS = "▁▂▃▄▅▆▇█"
 def title_subject(group: Group) -> str:
     """What the merge request does, short enough for a subject line."""
     refs = sorted({first_consumer(change) for change in group.changes})
-    verb = {
-        ChangeClass.SAFETY: "give more to",
-        ChangeClass.SAVINGS: "right-size",
-        ChangeClass.IMAGE: "update images of",
-    }[group.klass]
+    resized = "give more to" if group.klass is ChangeClass.SAFETY else "right-size"
+    verbs = {images.RESOURCES: resized, images.IMAGES: "update images of"}
+    verb = verbs.get(images.scope(group.changes), f"{resized} and update images of")
     workloads = sorted({ref.workload for ref in refs})
     if len(workloads) == 1:
         return f"{verb} {still(workloads[0])}"
@@ -38,19 +36,22 @@ def title_subject(group: Group) -> str:
 
 
 def body(group: Group, mode_words: str, memo: str) -> str:
-    if group.klass is ChangeClass.IMAGE:
+    resized, new = images.apart(group.changes)
+    if not resized:
         return images.body(group, verdict(group.changes), _proofs(group.changes), mode_words, memo)
     parts = [
         f"**{prose(verdict(group.changes) + worth.risked(group.changes))}**",
         " ".join(map(prose, worth.priced(group.changes))),
-        _table(group.changes),
-        _why(group.changes),
-        hindsight(group.changes),
+        _table(resized),
+        _why(resized),
+        hindsight(resized),
+        images.section(new),
         _proofs(group.changes),
-        _evidence(group.changes),
+        _evidence(resized),
+        images.evidence(new),
         f"**What happens next.** {mode_words}",
         "Close this merge request to say no: it stays closed until the numbers leave the band around "
-        "these. A commit of yours on its branch makes the branch yours.",
+        f"these{images.BESIDE if new else ''}. A commit of yours on its branch makes the branch yours.",
         memo,
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -9,13 +9,14 @@ from reconciler import canonical
 from reconciler.model import ChangeClass, FileChange, Mode, Proposal
 from reconciler.proposals.body import body, message_body, title_subject
 from reconciler.proposals.group import Group, fingerprint, plan_of
+from reconciler.proposals.images import RESOURCES, scope
 from reconciler.proposals.lifecycle import CLOSED_BY_US
 from reconciler.proposals.markdown import one_line, still
 from reconciler.proposals.memo import hide, memo_of
 from reconciler.proposals.templates import fill
 
 SCHEMA = "1"
-_TYPES = {ChangeClass.SAFETY: "fix", ChangeClass.SAVINGS: "perf", ChangeClass.IMAGE: "chore"}
+_TYPES = {ChangeClass.SAFETY: "fix", ChangeClass.SAVINGS: "perf"}
 _NEXT = {
     Mode.PROPOSE: "You decide. Once merged, the next sync applies it; the bot does not merge this one.",
     Mode.MERGE: "The policy lets the bot merge this one; the next sync applies it.",
@@ -82,11 +83,12 @@ def trailers(proposal: Proposal) -> Mapping[str, str]:
 
 
 def _words(group: Group) -> dict[str, str]:
+    about = scope(group.changes)
     return {
         "class": group.klass.value,
         "group": still(one_line(group.name, 80)),
-        "type": _TYPES[group.klass],
-        "scope": "images" if group.klass is ChangeClass.IMAGE else "resources",
+        "type": _TYPES[group.klass] if about == RESOURCES else "chore",
+        "scope": about,
         "subject": one_line(title_subject(group), 120),
         "count": str(len(group.changes)),
     }

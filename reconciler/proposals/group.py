@@ -170,7 +170,7 @@ def group(candidates: Iterable[Candidate], base: str, default_base: str) -> tupl
     """The groups of one repository and base branch: those first that deserve to be looked at first."""
     members: dict[tuple[ChangeClass, str], list[Change]] = defaultdict(list)
     for candidate in candidates:
-        members[candidate.change.klass, group_name(candidate)].append(candidate.change)
+        members[_class_of(candidate.change), group_name(candidate)].append(candidate.change)
     groups = []
     for (klass, name), changes in sorted(members.items()):
         ordered = ranked(changes)
@@ -187,6 +187,13 @@ def group(candidates: Iterable[Candidate], base: str, default_base: str) -> tupl
             )
         )
     return merge_requests(groups, lambda one: one.changes)
+
+
+def _class_of(change: Change) -> ChangeClass:
+    """Whose merge request a change is in: by policy alone, so that its name is the same on a day that
+    has only images, or only savings. A change for safety waits for nobody's tag."""
+    together = change.evidence.policy.image_requests == "together"
+    return ChangeClass.SAVINGS if change.klass is ChangeClass.IMAGE and together else change.klass
 
 
 def group_name(candidate: Candidate) -> str:

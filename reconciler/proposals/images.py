@@ -10,24 +10,46 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from reconciler.model import Change, TagSeen
+from reconciler.model import Change, ChangeClass, TagSeen
 from reconciler.proposals.group import Group, fingerprint, first_consumer, others_on, whom
 from reconciler.proposals.markdown import code, prose
 
 MOST_ROWS: Final = 60
+RESOURCES: Final = "resources"
+IMAGES: Final = "images"
 _SOURCE: Final = "org.opencontainers.image.source"
 _REVISION: Final = "org.opencontainers.image.revision"
 _WEB: Final = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/[A-Za-z0-9._~/-]{1,300}")
 _COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
 
 
+# What a "no" to a request means for its images, after what it means for numbers.
+BESIDE: Final = "; the tags in it and older ones stay away until something newer is there"
+
+
+def apart(changes: Sequence[Change]) -> tuple[list[Change], list[Change]]:
+    """Those of requests, and those of images, which a policy may let share a merge request."""
+    new = [change for change in changes if change.klass is ChangeClass.IMAGE]
+    return [change for change in changes if change.klass is not ChangeClass.IMAGE], new
+
+
+def scope(changes: Sequence[Change]) -> str:
+    """What a merge request is about, as its title has it."""
+    resized, new = apart(changes)
+    return ",".join(word for word, some in ((RESOURCES, resized), (IMAGES, new)) if some)
+
+
+def section(changes: Sequence[Change]) -> str:
+    """The images of a merge request that is about more than them."""
+    return f"{_table(changes)}\n\n{_why(changes)}" if changes else ""
+
+
 def body(group: Group, verdict: str, proofs: str, mode_words: str, memo: str) -> str:
     parts = [
         f"**{prose(verdict)}**",
-        _table(group.changes),
-        _why(group.changes),
+        section(group.changes),
         proofs,
-        _evidence(group.changes),
+        evidence(group.changes),
         f"**What happens next.** {mode_words}",
         "Close this merge request to say no: these tags and older ones stay away until something newer is "
         "there. A commit of yours on its branch makes the branch yours.",
@@ -99,7 +121,9 @@ def _links(change: Change) -> str:
     return f"[source]({source}), as its makers say"
 
 
-def _evidence(changes: Sequence[Change]) -> str:
+def evidence(changes: Sequence[Change]) -> str:
+    if not changes:
+        return ""
     told = []
     for change in changes[:MOST_ROWS]:
         facts, seen = change.evidence.image, _seen(change)
@@ -112,4 +136,4 @@ def _evidence(changes: Sequence[Change]) -> str:
         lost = facts.lost[:3] if facts is not None else ()
         lines += [f"  - not {code(tag)}: {prose(why)}" for tag, why in lost]
         told.append("\n".join(lines))
-    return "\n".join(["<details><summary>Evidence</summary>", "", *told, "", "</details>"])
+    return "\n".join(["<details><summary>Evidence of images</summary>", "", *told, "", "</details>"])
