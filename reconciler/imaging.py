@@ -18,6 +18,7 @@ from reconciler.images.facts import Asked, Sighting, Snapshot
 from reconciler.images.reference import BadReferenceError, image
 from reconciler.images.rules import BadRuleError
 from reconciler.model import (
+    Beside,
     Change,
     Consumer,
     ContainerRef,
@@ -213,12 +214,12 @@ def _as_one(name: str, members: Sequence[tuple[Pictured, Decision]]) -> Iterator
             yield one, Keep(one.slot, Reason.MOVES_TOGETHER, words, row.stages)
         return
     first, row = min(changes, key=lambda pair: pair[0].subject.container.ref)
-    values = {value.slot.place: value for _, each in changes for value in each.values}
-    because = f"{row.because}; {len(values)} images of {name} move together"
-    yield (
-        first,
-        row._replace(values=tuple(values[place] for place in sorted(values, key=str)), because=because),
+    others = {each.values[0].slot.place: each for _, each in changes}
+    others.pop(row.values[0].slot.place)
+    beside = tuple(
+        Beside(others[place].values, row.klass, others[place].because) for place in sorted(others, key=str)
     )
+    yield first, decide_image(row.evidence._replace(beside=beside)) if beside else row
 
 
 def _evidence(site: Where, one: Pictured, facts: ImageFacts, now: int) -> Evidence:

@@ -60,7 +60,19 @@ def decide_image(evidence: Evidence) -> Decision:
     best = _best(evidence, now, facts)
     if isinstance(best, Refused):
         return _keep(slot, best, _stages(evidence, facts))
-    return _observed(_change(evidence, slot, now, best, facts))
+    return _observed(_together(_change(evidence, slot, now, best, facts)))
+
+
+def _together(row: Change) -> Change:
+    """With the images that move to the same tag along with it, which only that makes one change."""
+    others = row.evidence.beside
+    if not others:
+        return row
+    values = {value.slot.place: value for value in row.values}
+    values.update((value.slot.place, value) for one in others for value in one.values)
+    name = row.evidence.policy.images.together
+    because = f"{row.because}; {len(values)} images of {name} move together"
+    return row._replace(values=tuple(values[place] for place in sorted(values, key=str)), because=because)
 
 
 def _keep(slot: Slot, refused: Refused, told: tuple[Stage, ...] = ()) -> Keep:
