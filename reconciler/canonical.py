@@ -33,6 +33,7 @@ _LATER: Final = frozenset(
         "extras",
         "fixed_heap",
         "forgotten",
+        "gates",
         "half_life_days",
         "image",
         "images",

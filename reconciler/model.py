@@ -367,6 +367,11 @@ class Reason(StrEnum):
     REJECTED = "rejected"
     INIT_CONTAINER = "init-container"
     SAFETY_FIRST = "safety-first"
+    NEEDS_APPROVAL = "needs-approval"
+    NOT_SCHEDULED = "not-scheduled"
+    SYNC_WINDOW = "sync-window"
+    QUEUED = "queued"
+    TOO_MANY_ALARMS = "too-many-alarms"
     # images
     UP_TO_DATE = "up-to-date"
     NO_CHOICE = "no-choice"
@@ -643,6 +648,30 @@ class ImagePolicy(NamedTuple):
     together: str | None = None  # name of those that move to one tag at once, or not at all
 
 
+class Hours(NamedTuple):
+    """When merge requests may be opened, each week anew."""
+
+    days: tuple[int, ...]  # on which it begins; 0 is Monday
+    start: int  # minutes after midnight, as the clock on the wall shows them
+    end: int  # more than 1440 on the next day
+
+
+class Gates(NamedTuple):
+    """What a new merge request has to pass, and whom it asks."""
+
+    hours: tuple[Hours, ...] = ()  # any of them; () for always
+    time_zone: str = "UTC"
+    approval: str = "none"  # none | required: whether somebody has to ask for it first
+    most_open: int | None = 20  # at the same time, of a repository; None for any number
+    per_hour: int | None = 10  # new ones of a repository
+    per_run: int | None = None  # new ones of all repositories
+    per_week: int | None = None  # new ones of a repository
+    per_owner: int | None = None  # open at the same time
+    owner: str = ""  # "": whom CODEOWNERS names
+    reviewers_from: str = "codeowners"  # codeowners | names | none
+    reviewers: tuple[str, ...] = ()
+
+
 class Policy(NamedTuple):
     """Everything that policies say about one container, and which of them said it."""
 
@@ -660,6 +689,7 @@ class Policy(NamedTuple):
     twins: PeerRule | None = None  # from whom a container without history gets its first request
     images: ImagePolicy = ImagePolicy()
     images_said: bool = False  # whether anybody but the default says something of images
+    gates: Gates = Gates()
     image_requests: str = "separate"  # separate | together: whether images share the requests of savings
 
 
@@ -1008,6 +1038,7 @@ class Proposal(NamedTuple):
     files: tuple[FileChange, ...]
     changes: tuple[Change, ...]
     reviewers: tuple[str, ...] = ()  # users, and teams as `organisation/team`
+    merge_waits: str = ""  # why the bot would not merge it now, though the policy lets it
 
 
 class Do(StrEnum):
