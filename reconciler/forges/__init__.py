@@ -8,6 +8,30 @@ from typing import Final
 from reconciler.forges.local import open_local
 from reconciler.forges.port import Forge, Site
 
+# Their libraries are read only where they are used: a dry run starts without.
+
+
+def _github(site: Site) -> Forge:
+    from reconciler.forges.github import open_github
+
+    return open_github(site)
+
+
+def _gitlab(site: Site) -> Forge:
+    from reconciler.forges.gitlab import open_gitlab
+
+    return open_gitlab(site)
+
+
+def _gitea(site: Site) -> Forge:
+    from reconciler.forges.gitea import open_gitea
+
+    return open_gitea(site)
+
+
 FORGES: Final[dict[str, Callable[[Site], Forge]]] = {
     "local": open_local,
+    "github": _github,
+    "gitlab": _gitlab,
+    "gitea": _gitea,
 }
