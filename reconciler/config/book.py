@@ -25,6 +25,7 @@ from reconciler.config.ranking import (
     names,
     rank,
 )
+from reconciler.config.requests import gates
 from reconciler.config.teams import LABELS, PEERS, TWINS, counts, joined
 from reconciler.config.written import Key, WrittenPolicy, gather_policies, ready_made, ready_mappings
 from reconciler.model import (
@@ -195,6 +196,7 @@ class PolicyBook:
             group=self._group if by_default and self._group else grouped.value,
             freezes=tuple(sorted({entry.freeze for entry in held[_FREEZE].value})),
             labels=tuple(held[LABELS].value),
+            gates=gates(lambda *keys: held[("proposals", *keys)].value),
             place=held["proposals", "place"].value,
             derived=held["proposals", "derived"].value,
             peers=_kindred(held, PEERS),

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StrictInt
 
-from reconciler.config import units
 from reconciler.config.fields import (
     UNSET,
     Cpu,
@@ -31,8 +30,8 @@ from reconciler.config.limits import Limits
 from reconciler.config.mappings import MappingEntry
 from reconciler.config.peers import Peers, Twins
 from reconciler.config.planned import PeakEntry
-from reconciler.config.settings import Grouping
-from reconciler.model import Freeze, Mode
+from reconciler.config.requests import Requests
+from reconciler.model import Mode
 
 
 def _some(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -265,65 +264,6 @@ def _one_word(value: object) -> object:
     if value not in words:
         raise ValueError(f"expected {', '.join(words)}, or {{resources: ..., images: ...}}")
     return {"resources": value, "images": value}
-
-
-def _moment(text: str) -> str:
-    units.moment(text)
-    return text
-
-
-class FreezeEntry(Written):
-    """A time in which nothing is proposed or merged."""
-
-    start: Annotated[Line, AfterValidator(_moment)] = Field(
-        alias="from", description="First day or moment: 2026-12-20, 2026-12-20T18:00+01:00. UTC without zone."
-    )
-    end: Annotated[Line, AfterValidator(_moment)] = Field(
-        alias="to", description="Last day, which counts in full, or moment."
-    )
-    why: Line = Field(description="The reason, for reports.")
-
-    @model_validator(mode="after")
-    def _in_order(self) -> FreezeEntry:
-        if self.freeze.end <= self.freeze.start:
-            raise ValueError("the freeze ends before it begins")
-        return self
-
-    @property
-    def freeze(self) -> Freeze:
-        return Freeze(units.moment(self.start), units.moment(self.end, end=True), self.why)
-
-
-def _label(text: str) -> str:
-    if "," in text or len(text) > 50:
-        raise ValueError("expected a label of at most 50 characters, without ','")
-    return text
-
-
-class Requests(Written):
-    """How merge requests are cut and marked, and when there are none."""
-
-    group: Grouping = Field(default=UNSET, description="What shares a merge request.")
-    images: Literal["separate", "together"] = Field(
-        default=UNSET,
-        description="Whether images have merge requests of their own or share those of savings.",
-    )
-    freeze: tuple[FreezeEntry, ...] = Field(
-        default=UNSET, description="Times in which nothing is proposed or merged, safety included."
-    )
-    labels: tuple[Annotated[Line, AfterValidator(_label)], ...] = Field(
-        default=UNSET, description="Labels of its merge requests."
-    )
-    place: Literal["source", "overlay"] = Field(
-        default=UNSET, description="Where a value is written: where it is set today, or over it."
-    )
-    derived: Literal["refuse", "allow"] = Field(
-        default=UNSET, description="Fields of the same workload that a chart works out from a changed one."
-    )
-    team_labels: tuple[Glob, ...] = Field(
-        default=UNSET,
-        description="Labels that teams' own policies may add: patterns. Only the operator says it.",
-    )
 
 
 def _one_or_many(value: object) -> object:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from reconciler.config.globs import any_name
 from reconciler.config.ranking import Claim
-from reconciler.config.written import TEAM_LABELS, Key, WrittenPolicy
+from reconciler.config.written import OPERATORS_OWN, TEAM_LABELS, Key, WrittenPolicy
 from reconciler.model import Mode
 
 LABELS: Final = ("proposals", "labels")
@@ -33,6 +33,14 @@ def _if_none(one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Any, ...]:
     """One of several is enough, so a longer list is no more careful than a shorter one."""
     return one or other
 
+
+def _fewer(one: int | None, other: int | None) -> int | None:
+    """None is any number."""
+    known = [number for number in (one, other) if number is not None]
+    return min(known, default=None)
+
+
+_SCHEDULE: Final = (("proposals", "schedule"), ("proposals", "timezone"))
 
 # Of two values the more careful one.
 _CAREFUL: Final[Mapping[Key, Callable[[Any, Any], Any]]] = {
@@ -63,6 +71,8 @@ _CAREFUL: Final[Mapping[Key, Callable[[Any, Any], Any]]] = {
     ("images", "ignore"): _both,
     ("proposals", "freeze"): _both,
     ("proposals", "derived"): max,  # refuse before allow
+    ("proposals", "approval"): max,  # required before none
+    **{("proposals", "limits", key): _fewer for key in ("open", "perHour", "perRun", "perWeek", "perOwner")},
 }
 
 
@@ -70,7 +80,9 @@ def counts(key: Key, ours: Mapping[Key, Claim], default: WrittenPolicy) -> bool:
     """Whether what a team says on the key can make a difference."""
     if key[:2] in (PEERS, TWINS):  # one thing in several keys: nobody's word is mixed with another's
         return all(claim.by is default for said, claim in ours.items() if said[:2] == key[:2])
-    return key != TEAM_LABELS and (key in _CAREFUL or key == LABELS or ours[key].by is default)
+    if key in _SCHEDULE:  # the hours of one in the time zone of another are nobody's word, either
+        return all(ours[said].by is default for said in _SCHEDULE)
+    return key not in OPERATORS_OWN and (key in _CAREFUL or key == LABELS or ours[key].by is default)
 
 
 def joined(

@@ -22,7 +22,7 @@ Key = tuple[str, ...]
 # The keys that say something about containers; the others say what the policy is.
 _ABOUT_CONTAINERS: Final = ("mode", "resources", "images", "proposals")
 TEAM_LABELS: Final = ("proposals", "teamLabels")
-_NOT_A_TEAMS: Final = "proposals.teamLabels is for the operator's policies to say: remove it"
+OPERATORS_OWN: Final = (TEAM_LABELS, ("proposals", "owner"))
 
 
 class Said(NamedTuple):
@@ -88,8 +88,10 @@ def _gathered(raw: bytes, path: str, repository: str = "") -> Gathered:
             policies.append(_written(policy, document, path, repository))
         values = _sound_values(document, policy) if isinstance(policy, Wrong) else said(policy)
         wrong += [mistake(document, path, *one) for one in contradictions(values)]
-        if repository and TEAM_LABELS in values:
-            wrong.append(mistake(document, path, TEAM_LABELS, _NOT_A_TEAMS, key=True))
+        for key in OPERATORS_OWN if repository else ():
+            if key in values:
+                words = f"{'.'.join(key)} is for the operator's policies to say: remove it"
+                wrong.append(mistake(document, path, key, words, key=True))
     return Gathered(tuple(policies), tuple(wrong), frozenset(names))
 
 
