@@ -5,11 +5,11 @@ Puts the Git adapter, the forge and discovery together; decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from reconciler import canonical
+from reconciler.branches import FILES, branch_tip, files_mark, pushed_commits
 from reconciler.errors import Problem
 from reconciler.forges.port import Forge
 from reconciler.git.access import Access
@@ -18,7 +18,7 @@ from reconciler.git.commits import Author, CommitRequest
 from reconciler.git.folder import blob_id
 from reconciler.git.ledger import BRANCH as LEDGER
 from reconciler.git.ledger import Pen, append_ledger, read_ledger, write_ledger
-from reconciler.git.message import message, trailers
+from reconciler.git.message import message
 from reconciler.git.mirror import Mirror, open_mirror
 from reconciler.git.push import Outcome
 from reconciler.git.signing import Signing
@@ -33,7 +33,7 @@ from reconciler.model import (
     RefUpdate,
     Refused,
 )
-from reconciler.ports import BranchTip, Past, Pushed
+from reconciler.ports import Past, Pushed
 from reconciler.proposals.memo import find
 from reconciler.proposals.naming import Naming
 from reconciler.source.cache import Cache
@@ -61,9 +61,6 @@ class Layout(NamedTuple):
     clusters: tuple[str, ...] = ()
     cache: Path | None = None
     addresses: tuple[str, ...] = ()  # all that it goes by, in Applications too
-
-
-_FILES = "Reconcile-Files"
 
 
 class NotedSnapshot(Snapshot, Protocol):
@@ -228,11 +225,11 @@ class MirrorRepository:
                 one for one in self._make_forge().mine(naming.prefix) if self._is_ours(one, naming)
             )
         tips = mirror.branches(naming.prefix)
-        pushed = _pushed(ledger.entries, self.base)
+        pushed = pushed_commits(ledger.entries, self.base)
         known = {(request.branch, request.head) for request in requests}
         author = f"{self._identity.author.name} <{self._identity.author.email}>"
         branches = {
-            name: _branch_tip(mirror, name, tip, self._base_commit, pushed.get(name, {}), known, author)
+            name: branch_tip(mirror, name, tip, self._base_commit, pushed.get(name, {}), known, author)
             for name, tip in tips.items()
             if naming.fits(name, self.base)
         }
@@ -257,59 +254,6 @@ class MirrorRepository:
         return self._opened
 
 
-def _pushed(ledger: Sequence[LedgerEntry], base: str) -> dict[str, dict[str, str]]:
-    """For each branch, the commits that the ledger says were pushed there, and their plans."""
-    found: dict[str, dict[str, str]] = {}
-    for entry in ledger:
-        if entry.event == "pushed" and entry.facts.get("base") == base:
-            branch, head, plan = (str(entry.facts.get(name, "")) for name in ("branch", "head", "plan"))
-            found.setdefault(branch, {})[head] = plan
-    return found
-
-
-def _branch_tip(
-    mirror: Mirror,
-    name: str,
-    tip: str,
-    base: str,
-    pushed: Mapping[str, str],
-    known: Container[tuple[str, str]],
-    author: str,
-) -> BranchTip:
-    """Untouched is what the ledger says was pushed, or what comes to the same.
-
-    Should the ledger be lost, the commit must be what we wrote: by us, on top of the base's
-    history, with our trailers, and with the files that its trailer names.
-    """
-    info = mirror.info(tip)
-    marks = trailers(info.message)
-    plan = marks.get("Reconcile-Plan", "")
-    same = next((head for head in pushed if mirror.is_untouched(tip, head, base)), "")
-    looks_ours = (
-        not pushed
-        and bool(plan)
-        and info.author == author
-        and len(info.parents) == 1
-        and mirror.is_ancestor(info.parents[0], base)
-        and marks.get(_FILES) == _files_mark(_changed(mirror, info.parents[0], tip))
-    )
-    untouched = bool(same) or looks_ours
-    conflicts = untouched and info.parents[0] != base and not mirror.merges_cleanly(base, tip)
-    recorded = bool(same) or (name, tip) in known
-    return BranchTip(tip, pushed.get(same, plan), untouched, untouched and recorded, conflicts)
-
-
-def _changed(mirror: Mirror, before: str, after: str) -> dict[str, str]:
-    """Path and blob of every file that a commit changed; "" for one that it removed."""
-    old = {entry.path: entry.blob for entry in mirror.at(before).entries()}
-    new = {entry.path: entry.blob for entry in mirror.at(after).entries()}
-    return {path: new.get(path, "") for path in old.keys() | new.keys() if old.get(path) != new.get(path)}
-
-
-def _files_mark(blobs: Mapping[str, str]) -> str:
-    return canonical.digest(sorted(blobs.items()))[:16]
-
-
 class MirrorWriter:
     def __init__(self, mirror: Mirror, base_commit: str, forge: Forge, identity: Identity) -> None:
         self._mirror = mirror
@@ -326,7 +270,7 @@ class MirrorWriter:
             CommitRequest(
                 base=self._base_commit,
                 files={change.path: change.after for change in files},
-                message=message(subject, body, {**marks, _FILES: _files_mark(blobs), **signed_off}),
+                message=message(subject, body, {**marks, FILES: files_mark(blobs), **signed_off}),
                 author=author,
                 when=self._identity.when,
                 signing=self._identity.signing,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from reconciler.forges.port import Forge
+from reconciler.forges.port import Forge, Standing
 from reconciler.model import Container as ModelContainer
 from reconciler.model import (
     Discovery,
@@ -21,17 +21,9 @@ from reconciler.model import (
     RefUpdate,
     Workload,
 )
+from reconciler.proposals.lifecycle import Branch
+from reconciler.proposals.wishes import Wish
 from reconciler.source.estate import Land
-
-
-class BranchTip(NamedTuple):
-    """A branch of ours on the remote, and what its commit says of itself."""
-
-    tip: str
-    plan: str
-    untouched: bool
-    recorded: bool
-    conflicts: bool
 
 
 class Pushed(NamedTuple):
@@ -91,13 +83,20 @@ class Repository(Protocol):
     def write(self) -> Writer | None: ...
 
 
+def nobody_looked(number: int) -> Standing:
+    return Standing()
+
+
 class Past(NamedTuple):
     """What happened here before: merge requests, ledger, and the branches there are now."""
 
     requests: tuple[MergeRequest, ...]
     ledger: tuple[LedgerEntry, ...]
-    branches: Mapping[str, BranchTip]
+    branches: Mapping[str, Branch]
     notes: tuple[Note, ...] = ()
+    strayed: tuple[MergeRequest, ...] = ()  # open ones of ours that somebody pointed at another base
+    wishes: frozenset[tuple[Wish, str]] = frozenset()  # whose boxes are ticked, and labels set
+    standing: Callable[[int], Standing] = nobody_looked  # asked for open requests to be moved or merged
 
 
 class Writer(Protocol):

@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from reconciler import elsewhere, gather, imaging
-from reconciler.act import carry_out, intended, judged, plan
+from reconciler.act import carry_out, intended
 from reconciler.errors import Problem
 from reconciler.job import Job, Site
 from reconciler.model import (
@@ -30,6 +30,7 @@ from reconciler.model import (
     containers,
 )
 from reconciler.peers import Peers
+from reconciler.planning import judged, plan
 from reconciler.proposals.group import routed
 from reconciler.proposing import Settled, propose
 from reconciler.sites import discovered, homes

@@ -39,6 +39,8 @@ class Branch(NamedTuple):
     untouched: bool  # nobody but us has written to it
     recorded: bool  # the ledger or a merge request says that we pushed it: only then it may be removed
     conflicts: bool  # can't be merged into the base any more
+    fresh: bool = False  # built on the base as it is now
+    by: tuple[str, ...] = ()  # who wrote what is not ours, newest first
 
 
 class Observed(NamedTuple):

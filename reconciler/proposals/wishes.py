@@ -8,7 +8,12 @@ the same line, and whoever may edit the text may write the x.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from datetime import date
 from enum import StrEnum
+
+from reconciler.model import MergeRequest
+from reconciler.proposals.memo import find
 
 
 class Wish(StrEnum):
@@ -19,12 +24,17 @@ class Wish(StrEnum):
     FORGET = "forget"  # take back a "no"
 
 
+# The same as labels, on the request itself. They stay where people set them, but for a rebase.
+LABELS = {"reconcile:rebase": Wish.REBASE, "reconcile:freeze": Wish.FREEZE}
+_UNTIL = re.compile(r"reconcile:reject-until/(\d{4}-\d{2}-\d{2})")
+
 _BOX = re.compile(
     r" {0,3}[-*+] \[([ xX])\] <!-- reconcile:("
     + "|".join(wish.value for wish in Wish)
     + r") ([A-Za-z0-9._/%-]{1,1200}) -->(?: .*)?"
 )
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
+_EPOCH = date(1970, 1, 1).toordinal()
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/-")
 
 
@@ -50,6 +60,50 @@ def ticked(body: str) -> frozenset[tuple[Wish, str]]:
             if asked and key is not None:
                 found.add((Wish(asked[2]), key))
     return frozenset(found)
+
+
+def carried(body: str, wishes: Iterable[Wish], key: str) -> str:
+    """The body with the boxes of these wishes ticked: a new text unticks no box that still holds."""
+    for wish in wishes:
+        body = body.replace(box(wish, key), box(wish, key, ticked=True))
+    return body
+
+
+def reject_until(labels: Iterable[str]) -> int:
+    """The first moment after the latest day on which a "no" holds by a label; 0 when none says so."""
+    found = [0]
+    for label in labels:
+        said = _UNTIL.fullmatch(label)
+        try:
+            day = date.fromisoformat(said[1]) if said else None
+        except ValueError:  # no day of any calendar
+            continue
+        if day is not None:
+            found.append((day.toordinal() - _EPOCH + 1) * 86_400)
+    return max(found)
+
+
+def asked(requests: Iterable[MergeRequest], page: str = "") -> frozenset[tuple[Wish, str]]:
+    """All wishes: on the dashboard, and on the requests of ours, about their own key alone.
+
+    Of those that have ended only the newest of each branch is asked, and only for a "no" taken back.
+    """
+    wishes = set(ticked(page))
+    newest: dict[str, MergeRequest] = {}
+    for request in requests:
+        if request.branch not in newest or newest[request.branch].number < request.number:
+            newest[request.branch] = request
+    for request in newest.values():
+        memo = find(request.body)
+        if memo is None:
+            continue
+        found = ticked(request.body)
+        if request.state == "open":
+            wishes |= {(wish, key) for wish, key in found if key == memo.key}
+            wishes |= {(LABELS[label], memo.key) for label in request.labels if label in LABELS}
+        elif request.state == "closed":
+            wishes |= {(Wish.FORGET, memo.key)} & found
+    return frozenset(wishes)
 
 
 def _written(key: str) -> str:
