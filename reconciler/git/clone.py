@@ -15,6 +15,7 @@ import pygit2
 from pygit2.enums import FileStatus
 
 from reconciler.errors import Problem
+from reconciler.git.annals import Annals
 from reconciler.git.command import SHA256
 from reconciler.git.lineage import Lineage
 from reconciler.git.snapshot import GitSnapshot
@@ -74,6 +75,21 @@ class Clone:
 
     def lineage(self, commit: str) -> Lineage:
         return Lineage(self._store, commit)
+
+    def annals(self, repository: str = "") -> Annals:
+        """Its history, and the branches that it knows of."""
+        return Annals(self._store, repository or str(self.root), self.tip)
+
+    def tip(self, branch: str) -> str:
+        """The commit of a branch as its remote had it when that was last fetched, else as it is here."""
+        with _readable(self.root):
+            names = [str(name) for name in self._store.references]
+            remotes = sorted(str(each.name) for each in self._store.remotes)
+            ordered = sorted(remotes, key=lambda name: name != "origin")
+            for full in (*(f"refs/remotes/{name}/{branch}" for name in ordered), f"refs/heads/{branch}"):
+                if full in names:
+                    return str(self._store.references[full].peel(pygit2.Commit).id)
+        return ""
 
     def dirty(self) -> list[str]:
         """Paths, from the root, whose content is not what HEAD has; untracked files too."""

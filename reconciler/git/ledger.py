@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from reconciler.errors import Problem
 from reconciler.git.commits import Author, CommitRequest
@@ -40,6 +40,17 @@ proposals may then come back, and cool-downs begin anew.
 """
 
 
+class Holder(Protocol):
+    """Whoever has branches: a mirror, or a clone."""
+
+    @property
+    def repository(self) -> str: ...
+
+    def tip(self, branch: str) -> str: ...
+
+    def at(self, commit: str, *, limit: int) -> GitSnapshot: ...
+
+
 class Ledger(NamedTuple):
     entries: tuple[LedgerEntry, ...]  # in the order of their time
     notes: tuple[Note, ...] = ()  # lines that could not be read
@@ -52,7 +63,7 @@ class Pen(NamedTuple):
     signing: Signing | None = None
 
 
-def read_ledger(mirror: Mirror, *, evidence: bool = False) -> Ledger:
+def read_ledger(mirror: Holder, *, evidence: bool = False) -> Ledger:
     """All lines but evidence, or only evidence. A line that can't be read is a note."""
     snapshot = _snapshot(mirror)
     found: list[LedgerEntry] = []
@@ -111,7 +122,42 @@ def write_ledger(
     )
 
 
-def _snapshot(mirror: Mirror) -> GitSnapshot | None:
+def find_evidence(mirror: Holder, hashes: Collection[str]) -> dict[str, object]:
+    """The evidence of these hashes, as it was stored; without those that the ledger doesn't have.
+
+    Newest months first, and only lines that have one of the hashes in them are read: the rest of it
+    may be hundreds of megabytes.
+    """
+    snapshot = _snapshot(mirror)
+    found: dict[str, object] = {}
+    wanted = {each: each.encode("ascii", "replace") for each in hashes}
+    for series in reversed(_series(snapshot)) if snapshot else ():
+        if snapshot is None or not series.startswith(_EVIDENCE):
+            continue
+        for content in _parts(snapshot, series).values():
+            for name, mark in wanted.items():
+                if name not in found and (entry := _with(content, mark, name)) is not None:
+                    found[name] = entry.facts.get("evidence")
+        if len(found) == len(wanted):
+            break
+    return found
+
+
+def _with(content: bytes, mark: bytes, name: str) -> LedgerEntry | None:
+    """The entry whose hash it is; the same digits may stand in others, too."""
+    at = content.find(mark)
+    while at >= 0:
+        start = content.rfind(b"\n", 0, at) + 1
+        end = content.find(b"\n", at)
+        end = len(content) if end < 0 else end
+        entry = _entry(content[start:end])
+        if entry is not None and entry.event == _EVIDENCE and entry.facts.get("hash") == name:
+            return entry
+        at = content.find(mark, end)
+    return None
+
+
+def _snapshot(mirror: Holder) -> GitSnapshot | None:
     tip = mirror.tip(BRANCH)
     return mirror.at(tip, limit=_LIMIT) if tip else None
 

@@ -20,6 +20,7 @@ import pygit2
 
 from reconciler.errors import Problem
 from reconciler.git.access import Access, cautions
+from reconciler.git.annals import Annals
 from reconciler.git.command import Ran, explained, git_version, may_be_damage, run
 from reconciler.git.commits import CommitRequest, write_commit
 from reconciler.git.desk import Desk
@@ -188,6 +189,9 @@ class Mirror:
 
     def lineage(self, commit: str) -> Lineage:
         return Lineage(self._store, commit)
+
+    def annals(self) -> Annals:
+        return Annals(self._store, self.repository, self.tip, self._mark_damaged)
 
     def info(self, commit: str) -> CommitInfo:
         found = self._commit(commit)
