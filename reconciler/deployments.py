@@ -221,9 +221,9 @@ class MirrorRepository:
         ledger = read_ledger(mirror)
         requests: tuple[MergeRequest, ...] = ()
         if not isinstance(self._make_forge, NoForge):
-            requests = tuple(
-                one for one in self._make_forge().mine(naming.prefix) if self._is_ours(one, naming)
-            )
+            forge = self._make_forge()
+            me = forge.whoami()
+            requests = tuple(one for one in forge.mine(naming.prefix) if self._is_ours(one, naming, me))
         tips = mirror.branches(naming.prefix)
         pushed = pushed_commits(ledger.entries, self.base)
         known = {(request.branch, request.head) for request in requests}
@@ -235,12 +235,12 @@ class MirrorRepository:
         }
         return Past(requests, ledger.entries, branches, ledger.notes)
 
-    def _is_ours(self, request: MergeRequest, naming: Naming) -> bool:
+    def _is_ours(self, request: MergeRequest, naming: Naming, me: str) -> bool:
         """Into our base, from a branch that is called what its key is called, and opened by nobody else."""
         if request.base != self.base or not naming.fits(request.branch, self.base):
             return False
         memo = find(request.body)
-        return (memo is None or naming.of(memo.key) == request.branch) and request.author in ("", BOT)
+        return (memo is None or naming.of(memo.key) == request.branch) and request.author in ("", me)
 
     def write(self) -> MirrorWriter:
         if isinstance(self._make_forge, NoForge):

@@ -148,13 +148,28 @@ def _forges(forges: Sequence[Forge | None]) -> Iterator[tuple[Loc, str]]:
             yield ("forges", index), f"a forge of kind {forge.kind} needs url, like https://git.example.com"
             continue
         host = (
-            urlsplit(forge.url).netloc.lower()
+            urlsplit(forge.url).netloc.lower() + urlsplit(forge.url).path
             if forge.url and forge.kind != "local"
             else f"local {forge.url}"
         )
         first = hosts.setdefault(host, index)
         if first != index:
             yield ("forges", index), f"this server is already forges[{first}]"
+        for key, message in _of_app(forge):
+            yield ("forges", index, *key), message
+
+
+def _of_app(forge: Forge) -> Iterator[tuple[Loc, str]]:
+    app = forge.app
+    if app is not None and forge.kind != "github":
+        yield ("app",), f"a forge of kind {forge.kind} has no apps: give it a token"
+    elif app is not None:
+        if (app.key_file is None) == (app.key_env is None):
+            yield ("app",), "name where the app's key lies, with keyFile or with keyEnv"
+        if forge.token is not None:
+            yield ("app",), "a forge is asked with a token or by an app, not both: remove one"
+    if forge.commits == "forge" and forge.kind != "github":
+        yield ("commits",), f"a forge of kind {forge.kind} makes no commits of its own: write git"
 
 
 def _registries(registries: Sequence[Registry | None]) -> Iterator[tuple[Loc, str]]:

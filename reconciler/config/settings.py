@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, PrivateAttr, StrictBool, ValidationInfo, field_validator
 
@@ -26,6 +25,8 @@ from reconciler.config.fields import (
     Web,
     Written,
 )
+from reconciler.config.forges import Forge as Forge
+from reconciler.config.forges import ForgeApp as ForgeApp
 from reconciler.config.logins import WithToken
 from reconciler.config.metrics import Metrics
 from reconciler.config.paths import tidied
@@ -53,30 +54,6 @@ class Repository(Written):
     @property
     def shown(self) -> str:
         return self.name or self.url
-
-
-class Forge(WithToken):
-    """The server where merge requests are opened; its token also authenticates Git to that host."""
-
-    kind: Literal["local", "github", "gitlab", "gitea"] = Field(description="What the server runs.")
-    url: RepositoryUrl | None = Field(
-        default=None,
-        description="Address of the server. A local forge needs none.",
-    )
-
-    @field_validator("url")
-    @classmethod
-    def _address(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if info.data.get("kind") == "local" or value is None:
-            return value
-        return _server(value)
-
-
-def _server(text: str) -> str:
-    parts = urlsplit(text) if "://" in text else None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("expected the address of a server, like https://git.example.com")
-    return text.rstrip("/")
 
 
 class Nodes(Written):

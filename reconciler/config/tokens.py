@@ -18,6 +18,7 @@ class TokenSource(NamedTuple):
     file: Path | None = None
     env: str | None = None
     what: str = "token"  # what it is called in messages
+    lines: bool = False  # whether it has several, as a key in PEM format does
 
     def read(self, environ: Mapping[str, str]) -> Secret:
         """The token, without the line end a file usually has; Misconfigured says what is amiss."""
@@ -25,6 +26,8 @@ class TokenSource(NamedTuple):
         token = text.removesuffix("\n").removesuffix("\r")
         if not token.strip():
             raise self._bad(f"is empty: put the {self.what} into it")
+        if self.lines:
+            return Secret(token.replace("\\n", "\n") if self.env else token)
         if not token.isprintable() or " " in token or not token.isascii():
             raise self._bad(f"holds a space, a line break or another character that no {self.what} has")
         return Secret(token)

@@ -7,6 +7,7 @@ from typing import Final
 
 from reconciler.forges.local import open_local
 from reconciler.forges.port import Forge, Site
+from reconciler.model import Secret
 
 # Their libraries are read only where they are used: a dry run starts without.
 
@@ -34,4 +35,16 @@ FORGES: Final[dict[str, Callable[[Site], Forge]]] = {
     "github": _github,
     "gitlab": _gitlab,
     "gitea": _gitea,
+}
+
+
+def _github_app(site: Site) -> Secret | None:
+    from reconciler.forges.github_app import app_token
+
+    return app_token(site)
+
+
+# Tokens that a forge gives to an app, for one repository; None where it is not installed.
+APP_TOKENS: Final[dict[str, Callable[[Site], Secret | None]]] = {
+    "github": _github_app,
 }

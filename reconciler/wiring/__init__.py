@@ -1,5 +1,6 @@
 """From settings and flags to what a command needs: the one room that knows every adapter by name."""
 
+from reconciler.wiring.forges import access_of, forge_of
 from reconciler.wiring.jobs import Asked, job
 from reconciler.wiring.measuring import Sources, usage_sources
 from reconciler.wiring.metrics import state_of
@@ -7,7 +8,7 @@ from reconciler.wiring.places import clone_url, found_settings, operators_polici
 from reconciler.wiring.prices import prices_now
 from reconciler.wiring.registries import registries_of
 from reconciler.wiring.replaying import Replaying, replaying
-from reconciler.wiring.repositories import access_of, forge_of, local_repository
+from reconciler.wiring.repositories import local_repository
 from reconciler.wiring.surveys import FolderSurvey, folder_around, survey_folder
 
 __all__ = [

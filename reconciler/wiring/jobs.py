@@ -14,6 +14,7 @@ from reconciler.config import (
     parse_policies,
 )
 from reconciler.errors import Misconfigured
+from reconciler.forges.port import Spent
 from reconciler.git.clone import Clone, open_clone
 from reconciler.git.urls import normalise_url
 from reconciler.job import Job
@@ -53,8 +54,9 @@ def job(asked: Asked, progress: Progress) -> Job:
     now = moment(asked.now, opened)
     book = load_policies(settings.policies, settings.proposals.group)
     sources = sources_of(settings, opened)
+    spent: dict[str, Spent] = {}
     return Job(
-        repositories=[repository_at(settings, each, clone, now) for each in settings.repositories],
+        repositories=[repository_at(settings, each, clone, now, spent) for each in settings.repositories],
         sources=sources,
         prices=pricing_of(settings, sources.of),
         images=looked_at(settings),

@@ -16,7 +16,7 @@ from reconciler.rendering.fetch import ChartFetcher, ChartSource
 from reconciler.rendering.web import Web, allows
 from reconciler.source.render import Files
 from reconciler.source.snapshot import Snapshot
-from reconciler.wiring.repositories import access_of
+from reconciler.wiring.forges import access_of
 
 _MOST_BYTES: Final = 8 << 20
 _OK: Final = 200
