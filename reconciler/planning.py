@@ -28,6 +28,12 @@ _UNKNOWN = {
     Reason.CONSUMER_WITHOUT_METRICS,
     Reason.GUESSED_OWNER,
     Reason.FROZEN,
+    # what only waits is needed as before
+    Reason.NEEDS_APPROVAL,
+    Reason.NOT_SCHEDULED,
+    Reason.SYNC_WINDOW,
+    Reason.QUEUED,
+    Reason.TOO_MANY_ALARMS,
     # what could not be rendered this time is no longer known, but may be needed as before
     Reason.RENDERED,
     Reason.NOT_ANSWERED,

@@ -69,7 +69,7 @@ def decide(proposal: Proposal, seen: Observed, unsettled: str = "") -> Step:
         return Step(Do.WAIT, "the branch has commits that are not the bot's; it is left to their author")
     if request is not None and unsettled:
         return Step(Do.LEAVE, unsettled, expected=branch.tip if branch else "")
-    merge = proposal.mode is Mode.MERGE
+    merge = proposal.mode is Mode.MERGE and not proposal.merge_waits
     current = branch is not None and branch.plan == proposal.plan and not branch.conflicts
     expected = branch.tip if branch else ""
     if request is None:
@@ -84,7 +84,8 @@ def decide(proposal: Proposal, seen: Observed, unsettled: str = "") -> Step:
         return Step(Do.UPDATE, "its text was behind its branch", expected=expected, merge=merge)
     if merge:
         return Step(Do.MERGE, "the policy merges it", expected=expected, merge=True)
-    return Step(Do.LEAVE, "it says what would be proposed now", expected=expected)
+    waits = f"; not merged yet: {proposal.merge_waits}" if proposal.merge_waits else ""
+    return Step(Do.LEAVE, f"it says what would be proposed now{waits}", expected=expected)
 
 
 def retire(seen: Observed, unsettled: str) -> Step | None:
