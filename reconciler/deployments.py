@@ -220,9 +220,10 @@ class MirrorRepository:
         naming = naming._replace(never=never)
         ledger = read_ledger(mirror)
         requests: tuple[MergeRequest, ...] = ()
+        me, asks_owners = "", False
         if not isinstance(self._make_forge, NoForge):
             forge = self._make_forge()
-            me = forge.whoami()
+            me, asks_owners = forge.whoami(), forge.capabilities.asks_owners
             requests = tuple(one for one in forge.mine(naming.prefix) if self._is_ours(one, naming, me))
         tips = mirror.branches(naming.prefix)
         pushed = pushed_commits(ledger.entries, self.base)
@@ -233,7 +234,7 @@ class MirrorRepository:
             for name, tip in tips.items()
             if naming.fits(name, self.base)
         }
-        return Past(requests, ledger.entries, branches, ledger.notes)
+        return Past(requests, ledger.entries, branches, ledger.notes, me=me, asks_owners=asks_owners)
 
     def _is_ours(self, request: MergeRequest, naming: Naming, me: str) -> bool:
         """Into our base, from a branch that is called what its key is called, and opened by nobody else."""

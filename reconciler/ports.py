@@ -97,6 +97,8 @@ class Past(NamedTuple):
     strayed: tuple[MergeRequest, ...] = ()  # open ones of ours that somebody pointed at another base
     wishes: frozenset[tuple[Wish, str]] = frozenset()  # whose boxes are ticked, and labels set
     standing: Callable[[int], Standing] = nobody_looked  # asked for open requests to be moved or merged
+    me: str = ""  # by what name the forge knows us
+    asks_owners: bool = False  # the forge itself asks those whom CODEOWNERS names
 
 
 class Writer(Protocol):
