@@ -30,6 +30,7 @@ _LATER: Final = frozenset(
         "beside",
         "busy_hours",
         "cpu_decayed",
+        "elsewhere",
         "extras",
         "fixed_heap",
         "forgotten",

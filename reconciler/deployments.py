@@ -36,6 +36,8 @@ from reconciler.model import (
 from reconciler.ports import Past, Pushed
 from reconciler.proposals.memo import find
 from reconciler.proposals.naming import Naming
+from reconciler.proposals.pushed import restored
+from reconciler.proposals.surface import Surface
 from reconciler.source.cache import Cache
 from reconciler.source.compose import UnitSetting
 from reconciler.source.discover import discover
@@ -61,6 +63,7 @@ class Layout(NamedTuple):
     clusters: tuple[str, ...] = ()
     cache: Path | None = None
     addresses: tuple[str, ...] = ()  # all that it goes by, in Applications too
+    surface: Surface = Surface()
 
 
 class NotedSnapshot(Snapshot, Protocol):
@@ -189,6 +192,7 @@ class MirrorRepository:
         self.name = url
         self.base = branch
         self.default_base = branch
+        self.surface = layout.surface
 
     def open(self) -> SnapshotFiles:
         mirror = open_mirror(self._url, self._cache, self._access())
@@ -234,6 +238,7 @@ class MirrorRepository:
             for name, tip in tips.items()
             if naming.fits(name, self.base)
         }
+        requests = tuple(restored(request, ledger.entries) for request in requests)
         return Past(requests, ledger.entries, branches, ledger.notes, me=me, asks_owners=asks_owners)
 
     def _is_ours(self, request: MergeRequest, naming: Naming, me: str) -> bool:
@@ -303,6 +308,7 @@ class CloneRepository:
         self.name = name
         self.base = clone.branch or "HEAD"
         self.default_base = self.base
+        self.surface = layout.surface
 
     def open(self) -> SnapshotFiles:
         snapshot = self._clone.snapshot(self.name)

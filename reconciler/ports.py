@@ -21,7 +21,8 @@ from reconciler.model import (
     RefUpdate,
     Workload,
 )
-from reconciler.proposals.lifecycle import Branch
+from reconciler.proposals.situation import Branch
+from reconciler.proposals.surface import Surface
 from reconciler.proposals.wishes import Wish
 from reconciler.source.estate import Land
 
@@ -76,6 +77,11 @@ class Repository(Protocol):
     @property
     def default_base(self) -> str: ...
 
+    @property
+    def surface(self) -> Surface:
+        """What its forge makes of a text."""
+        ...
+
     def open(self) -> Files: ...
 
     def past(self) -> Past: ...
@@ -96,6 +102,7 @@ class Past(NamedTuple):
     notes: tuple[Note, ...] = ()
     strayed: tuple[MergeRequest, ...] = ()  # open ones of ours that somebody pointed at another base
     wishes: frozenset[tuple[Wish, str]] = frozenset()  # whose boxes are ticked, and labels set
+    merges_later: bool = False  # whether the forge can be told to merge once checks have passed
     standing: Callable[[int], Standing] = nobody_looked  # asked for open requests to be moved or merged
     me: str = ""  # by what name the forge knows us
     asks_owners: bool = False  # the forge itself asks those whom CODEOWNERS names

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from reconciler.job import Job, Site
 from reconciler.model import Change, Decision, Keep, Proposal, Reason, Workload
+from reconciler.proposals.body_kept import Owner, by_workload, neighbours
 from reconciler.proposals.build import Base, Templates, build
+from reconciler.proposals.gates import Brake, Held, hold_alarmed
 from reconciler.proposals.group import Candidate, Group, group, hold_frozen, hold_savings, keep, once
 from reconciler.proposals.history import hold_rejected
+from reconciler.proposals.surface import Surface
 from reconciler.source.apart import Batch, Result, change_apart
 from reconciler.source.estate import Estate
 
@@ -21,22 +24,25 @@ class Settled(NamedTuple):
     decisions: tuple[Decision, ...]
     proposals: tuple[Proposal, ...]
     kept: tuple[Keep, ...]
+    held: tuple[Held, ...] = ()  # proposals that wait; their changes are among what is kept
 
 
-def propose(job: Job, site: Site, decisions: Sequence[tuple[Workload, Decision]]) -> Settled:
+def propose(job: Job, site: Site, decisions: Sequence[tuple[Workload, Decision]], brake: Brake) -> Settled:
     candidates = once(
         Candidate(decision, workload.unit) for workload, decision in decisions if isinstance(decision, Change)
     )
     kept = [decision for _, decision in decisions if isinstance(decision, Keep)]
+    candidates, unbelieved = hold_alarmed(candidates, brake)
     candidates, frozen = hold_frozen(candidates, job.now)
     candidates, refused = hold_rejected(candidates, site.history)
     candidates, later = hold_savings(candidates)
-    kept += frozen + refused + later
+    kept += unbelieved + frozen + refused + later
     proposals = []
     base = Base(site.repository.name, site.repository.base, site.files.commit)
+    surface, near = site.repository.surface, by_workload(kept)
     groups = group(candidates, site.repository.base, site.repository.default_base)
     for one, made in zip(groups, _written(job, site.estate, groups), strict=True):
-        proposal, unproven = _proposal(one, made, base, job.templates)
+        proposal, unproven = _proposal(one, made, base, job.templates, surface, near)
         kept += unproven
         proposals += [proposal] if proposal else []
     changed = [change for proposal in proposals for change in proposal.changes]
@@ -59,7 +65,12 @@ def _written(job: Job, estate: Estate, groups: Sequence[Group]) -> list[Result]:
 
 
 def _proposal(
-    one: Group, made: Result, base: Base, templates: Templates
+    one: Group,
+    made: Result,
+    base: Base,
+    templates: Templates,
+    surface: Surface,
+    near: Mapping[Owner, Sequence[Keep]],
 ) -> tuple[Proposal | None, list[Keep]]:
     """What is left of a group; a change that can't be proven leaves it."""
     kept = [
@@ -79,4 +90,5 @@ def _proposal(
         return None, kept
     if not left or not files:
         return None, kept
-    return build(one._replace(changes=left), files, base, templates), kept
+    beside = [*neighbours(left, near), *kept]
+    return build(one._replace(changes=left), files, base, templates, surface, beside), kept

@@ -23,7 +23,7 @@ from reconciler.commands.common import (
 from reconciler.errors import Misconfigured
 from reconciler.images.decide import decide_image
 from reconciler.model import Consumer, Evidence, Keep, Usage
-from reconciler.proposals.body import evidence_words
+from reconciler.proposals.body_evidence import evidence_words
 from reconciler.report.diffs import shown
 from reconciler.report.rows import API_VERSION, explanation, failure_row, takes
 from reconciler.report.text import console, print_failures

@@ -13,7 +13,7 @@ from rich.text import Text
 from reconciler.commands.common import Config, Exit, progress_bars
 from reconciler.errors import Misconfigured
 from reconciler.model import Container, Discovery, Field, FileChange, NewValue, Proof, Reason
-from reconciler.proposals.body import proof_words
+from reconciler.proposals.body_rendered import proof_words
 from reconciler.proposals.group import others_on
 from reconciler.quantity import BadQuantity, read
 from reconciler.report.diffs import shown, unified

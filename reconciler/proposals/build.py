@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from reconciler import canonical
-from reconciler.model import ChangeClass, FileChange, Mode, Proposal
+from reconciler.model import ChangeClass, FileChange, Keep, Proposal
 from reconciler.proposals.body import body, message_body, title_subject
+from reconciler.proposals.group import Base as Base
 from reconciler.proposals.group import Group, fingerprint, plan_of
 from reconciler.proposals.images import RESOURCES, scope
-from reconciler.proposals.lifecycle import CLOSED_BY_US
 from reconciler.proposals.markdown import one_line, still
 from reconciler.proposals.memo import hide, memo_of
+from reconciler.proposals.situation import CLOSED_BY_US
+from reconciler.proposals.surface import Surface
 from reconciler.proposals.templates import fill
 
 SCHEMA = "1"
 _TYPES = {ChangeClass.SAFETY: "fix", ChangeClass.SAVINGS: "perf"}
-_NEXT = {
-    Mode.PROPOSE: "You decide. Once merged, the next sync applies it; the bot does not merge this one.",
-    Mode.MERGE: "The policy lets the bot merge this one; the next sync applies it.",
-    Mode.OBSERVE: "",
-}
+_LONGEST_TITLE = 200  # forges take 255, and a mark may still come at its end
 
 
 class Templates(NamedTuple):
@@ -33,19 +31,22 @@ class Templates(NamedTuple):
     trailers: tuple[tuple[str, str], ...] = ()
 
 
-class Base(NamedTuple):
-    repository: str
-    branch: str
-    commit: str
-
-
-def build(group: Group, files: Iterable[FileChange], base: Base, templates: Templates) -> Proposal:
+def build(
+    group: Group,
+    files: Iterable[FileChange],
+    base: Base,
+    templates: Templates,
+    surface: Surface,
+    near: Sequence[Keep] = (),
+) -> Proposal:
+    """`near` is what the same workloads keep, so that the text can say why there is not more in it."""
     plan = plan_of(group.changes)
     words = _words(group)
-    title = one_line(fill(templates.title, words), 200)
+    title = one_line(fill(templates.title, words), _LONGEST_TITLE)
     while title.endswith(CLOSED_BY_US):  # a name may end like that; the mark is the bot's
         title = title.removesuffix(CLOSED_BY_US)
-    text = body(group, _NEXT[group.mode], hide(memo_of(group.key, plan, group.changes, title)))
+    memo = hide(memo_of(group.key, plan, group.changes, title), surface.body_limit // 2)
+    text = body(group, base, memo, surface, near)
     message = fill(templates.message, words | {"title": title, "body": message_body(group)})
     return Proposal(
         key=group.key,

@@ -42,6 +42,14 @@ class Candidate(NamedTuple):
     unit: str
 
 
+class Base(NamedTuple):
+    """Where merge requests of a repository go, as it was when this run looked."""
+
+    repository: str
+    branch: str
+    commit: str
+
+
 class Group(NamedTuple):
     """The changes of one merge request."""
 

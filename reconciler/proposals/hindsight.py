@@ -6,30 +6,33 @@ from collections.abc import Sequence
 from typing import Final
 
 from reconciler.model import Change, Hindsight, Lived
+from reconciler.proposals.body_fit import Section
 from reconciler.proposals.group import first_consumer
 from reconciler.proposals.markdown import code
+from reconciler.proposals.surface import Surface
 
 MOST_ROWS: Final = 60
+OPEN_ROWS: Final = 6
+_NAME: Final = "what it would have meant"
+_HEAD: Final = (
+    "| container | value | over it, now | over it, proposed | unused, now | unused, proposed |\n"
+    "| --- | --- | ---: | ---: | ---: | ---: |"
+)
+_MORE: Final = "| … and {n} more | | | | | |"
 _MINUTE: Final = 60
 
 
-def hindsight(changes: Sequence[Change]) -> str:
-    """Nothing where nothing was measured."""
+def hindsight(changes: Sequence[Change], surface: Surface, weight: int) -> Section:
+    """Nothing where nothing was measured; folded where it is long."""
     told = [(change, change.hindsight) for change in changes if change.hindsight is not None]
     if not told:
-        return ""
-    rows = [_row(change, found) for change, found in told[:MOST_ROWS]]
-    if len(told) > MOST_ROWS:
-        rows.append(f"| … and {len(told) - MOST_ROWS} more | | | | | |")
-    return "\n".join(
-        [
-            f"**{_title([found for _, found in told])}**",
-            "",
-            "| container | value | over it, now | over it, proposed | unused, now | unused, proposed |",
-            "| --- | --- | ---: | ---: | ---: | ---: |",
-            *rows,
-        ]
-    )
+        return Section(_NAME, weight, "")
+    rows = tuple(_row(change, found) for change, found in told[:MOST_ROWS])
+    title = _title([found for _, found in told])
+    folded = surface.details and len(told) > OPEN_ROWS
+    head = f"<details><summary>{title}</summary>" if folded else f"**{title}**"
+    tail = "\n</details>" if folded else ""
+    return Section(_NAME, weight, f"{head}\n\n{_HEAD}", rows, tail, _MORE, len(told) - len(rows))
 
 
 def _title(found: Sequence[Hindsight]) -> str:

@@ -11,10 +11,19 @@ from datetime import UTC, datetime
 from typing import Final
 
 from reconciler.model import Change, ChangeClass, TagSeen
-from reconciler.proposals.group import Group, fingerprint, first_consumer, others_on, whom
+from reconciler.proposals.body_fit import Section
+from reconciler.proposals.group import fingerprint, first_consumer, others_on, whom
 from reconciler.proposals.markdown import code, prose
+from reconciler.proposals.surface import Surface
 
 MOST_ROWS: Final = 60
+_HEAD: Final = "| container | now | proposed | known since | platforms |\n| --- | --- | --- | --- | --- |"
+_MORE: Final = "| … and {n} more, in the diff | | | | |"
+_KNOWN_BY: Final = {
+    "pushed": ", when it was pushed",
+    "last-modified": ", when the registry got it",
+    "first-seen": ", when it was first seen here",
+}
 RESOURCES: Final = "resources"
 IMAGES: Final = "images"
 _SOURCE: Final = "org.opencontainers.image.source"
@@ -39,32 +48,13 @@ def scope(changes: Sequence[Change]) -> str:
     return ",".join(word for word, some in ((RESOURCES, resized), (IMAGES, new)) if some)
 
 
-def section(changes: Sequence[Change]) -> str:
-    """The images of a merge request that is about more than them."""
-    return f"{_table(changes)}\n\n{_why(changes)}" if changes else ""
-
-
-def body(group: Group, verdict: str, proofs: str, mode_words: str, memo: str) -> str:
-    parts = [
-        f"**{prose(verdict)}**",
-        section(group.changes),
-        proofs,
-        evidence(group.changes),
-        f"**What happens next.** {mode_words}",
-        "Close this merge request to say no: these tags and older ones stay away until something newer is "
-        "there. A commit of yours on its branch makes the branch yours.",
-        memo,
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _table(changes: Sequence[Change]) -> str:
-    rows = ["| container | now | proposed | known since | platforms |", "| --- | --- | --- | --- | --- |"]
-    cells = [row for change in changes for row in _rows(change)]
-    rows += cells[:MOST_ROWS]
-    if len(cells) > MOST_ROWS:
-        rows.append(f"| … and {len(cells) - MOST_ROWS} more, in the diff | | | | |")
-    return "\n".join(rows)
+def table(changes: Sequence[Change], weight: int) -> Section:
+    name = "rows of the images' table"
+    if not changes:
+        return Section(name, weight, "")
+    rows = [row for change in changes[:MOST_ROWS] for row in _rows(change)][:MOST_ROWS]
+    missing = sum(len(change.values) for change in changes) - len(rows)
+    return Section(name, weight, _HEAD, tuple(rows), "", _MORE, missing)
 
 
 def _rows(change: Change) -> list[str]:
@@ -90,7 +80,8 @@ def _seen(change: Change) -> TagSeen | None:
 def _since(seen: TagSeen | None) -> str:
     if seen is None or seen.since is None:
         return "–"
-    return datetime.fromtimestamp(seen.since, UTC).strftime("%Y-%m-%d")
+    day = datetime.fromtimestamp(seen.since, UTC).strftime("%Y-%m-%d")
+    return f"{day}{_KNOWN_BY.get(seen.known_by, '')}"
 
 
 def _platforms(seen: TagSeen | None) -> str:
@@ -98,13 +89,14 @@ def _platforms(seen: TagSeen | None) -> str:
     return code(", ".join(names[:8])) if names else "–"
 
 
-def _why(changes: Sequence[Change]) -> str:
+def why(changes: Sequence[Change], weight: int) -> Section:
     lines = []
     for change in changes[:MOST_ROWS]:
         links = _links(change)
         more = f" ({links})" if links else ""
         lines.append(f"- {code(str(first_consumer(change)))}: {prose(change.because)}{more}")
-    return "\n".join(lines)
+    missing = len(changes) - len(lines)
+    return Section("the reasons of images", weight, "", tuple(lines), "", "- … and {n} more", missing)
 
 
 def _links(change: Change) -> str:
@@ -121,9 +113,10 @@ def _links(change: Change) -> str:
     return f"[source]({source}), as its makers say"
 
 
-def evidence(changes: Sequence[Change]) -> str:
+def evidence(changes: Sequence[Change], surface: Surface, weight: int) -> Section:
+    name = "evidence of images"
     if not changes:
-        return ""
+        return Section(name, weight, "")
     told = []
     for change in changes[:MOST_ROWS]:
         facts, seen = change.evidence.image, _seen(change)
@@ -136,4 +129,8 @@ def evidence(changes: Sequence[Change]) -> str:
         lost = facts.lost[:3] if facts is not None else ()
         lines += [f"  - not {code(tag)}: {prose(why)}" for tag, why in lost]
         told.append("\n".join(lines))
-    return "\n".join(["<details><summary>Evidence of images</summary>", "", *told, "", "</details>"])
+    words = "Evidence of images"
+    head = f"<details><summary>{words}</summary>\n" if surface.details else f"**{words}**\n"
+    tail = "\n</details>" if surface.details else ""
+    missing = len(changes) - len(told)
+    return Section(name, weight, head, tuple(told), tail, "- … and {n} more, in the ledger", missing)

@@ -10,6 +10,7 @@ import base64
 import binascii
 import json
 import re
+import zlib
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -17,7 +18,8 @@ from reconciler import canonical
 from reconciler.model import Change, ContainerRef, Field, Key
 from reconciler.proposals.group import fingerprint
 
-_BLOCK = re.compile(r"<!-- reconcile:v1 ([A-Za-z0-9+/=]{1,2000000}) -->")
+_BLOCK = re.compile(r"<!-- reconcile:v([12]) ([A-Za-z0-9+/=]{1,2000000}) -->")
+_MOST = 64 << 20  # bytes: nobody's body is unpacked any further
 
 
 class MemoValue(NamedTuple):
@@ -39,6 +41,7 @@ class Memo(NamedTuple):
     values: tuple[MemoValue, ...]
     evidence: tuple[str, ...]
     title: str = ""  # as it was set, so that a person's own title is recognised
+    elsewhere: bool = False  # its values were too many for the body: the ledger has them
 
 
 def memo_of(key: str, plan: str, changes: Iterable[Change], title: str = "") -> Memo:
@@ -59,9 +62,13 @@ def memo_of(key: str, plan: str, changes: Iterable[Change], title: str = "") -> 
     )  # fmt: skip
 
 
-def hide(memo: Memo) -> str:
-    text = base64.b64encode(canonical.dump(memo).encode("utf-8", "surrogatepass")).decode("ascii")
-    return f"<!-- reconcile:v1 {text} -->"
+def hide(memo: Memo, limit: int = 2_000_000) -> str:
+    """The comment, at most so long: what has no room in it is left to the ledger."""
+    packed = zlib.compress(canonical.dump(memo).encode("utf-8", "surrogatepass"), 9)
+    text = f"<!-- reconcile:v2 {base64.b64encode(packed).decode('ascii')} -->"
+    if len(text) <= limit or memo.elsewhere:
+        return text
+    return hide(memo._replace(values=(), evidence=(), elsewhere=True))
 
 
 def find(body: str) -> Memo | None:
@@ -70,10 +77,21 @@ def find(body: str) -> Memo | None:
     if not found:
         return None
     try:  # the last one: what stands before may quote anybody
-        text = base64.b64decode(found[-1], validate=True).decode("utf-8", "surrogatepass")
-        return read(json.loads(text))
-    except (binascii.Error, ValueError, RecursionError):
+        version, text = found[-1]
+        data = base64.b64decode(text, validate=True)
+        return read(
+            json.loads((_unpacked(data) if version == "2" else data).decode("utf-8", "surrogatepass"))
+        )
+    except (binascii.Error, zlib.error, ValueError, RecursionError):
         return None
+
+
+def _unpacked(data: bytes) -> bytes:
+    reader = zlib.decompressobj()
+    found = reader.decompress(data, _MOST)
+    if not reader.eof:
+        raise ValueError("cut off, or larger than any memo")
+    return found
 
 
 def read(plain: object) -> Memo:

@@ -6,13 +6,13 @@ merge request but a squash with another title.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from reconciler import __version__, canonical
-from reconciler.model import Amount, Change, ChangeClass, Proposal
+from reconciler.model import Amount, Change, ChangeClass, LedgerEntry, MergeRequest, Proposal
 from reconciler.proposals.group import fingerprint
-from reconciler.proposals.memo import MemoValue, memo_of
+from reconciler.proposals.memo import Memo, MemoValue, find, hide, memo_of
 
 
 class Told(NamedTuple):
@@ -81,3 +81,26 @@ def read_push(facts: Mapping[str, object]) -> Push | None:
     except (KeyError, ValueError, RecursionError):  # written by hand, or by another version
         return None
     return push
+
+
+def whole(memo: Memo, ledger: Iterable[LedgerEntry]) -> Memo | None:
+    """The memo with its values, if need be from the ledger; None where that doesn't know them (yet)."""
+    if not memo.elsewhere:
+        return memo
+    for entry in ledger:
+        if entry.event == "pushed" and entry.key == memo.key and entry.facts.get("plan") == memo.plan:
+            push = read_push(entry.facts)
+            if push is not None:
+                values = tuple(value for told in push.changes for value in told.values)
+                evidence = tuple(sorted({told.evidence for told in push.changes}))
+                return memo._replace(values=values, evidence=evidence, elsewhere=False)
+    return None
+
+
+def restored(request: MergeRequest, ledger: Sequence[LedgerEntry]) -> MergeRequest:
+    """The request with all that it remembers in its body, where that had no room for it."""
+    memo = find(request.body)
+    full = whole(memo, ledger) if memo is not None else None
+    if memo is None or full is None or full == memo:
+        return request
+    return request._replace(body=f"{request.body}\n\n{hide(full)}")

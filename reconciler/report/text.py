@@ -18,7 +18,8 @@ from rich.text import Text
 from reconciler import money
 from reconciler.model import Action, Change, Do, Failure, Keep, Note, Report
 from reconciler.proposals import worth
-from reconciler.proposals.body import proof_words, verdict
+from reconciler.proposals.body import verdict
+from reconciler.proposals.body_rendered import proof_words
 from reconciler.proposals.group import first_consumer, others_on, whom
 from reconciler.report.costs import print_costs
 from reconciler.report.diffs import shown, shown_lines, unified

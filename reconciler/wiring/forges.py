@@ -75,12 +75,9 @@ def _opened(settings: Settings, forge: written.Forge, remote: Remote, spent: Spe
 def _site(settings: Settings, forge: written.Forge, remote: Remote, spent: Spent | None) -> Site:
     """A repository by its address on the web, however Git reaches it; its time is the server's."""
     server = (forge.url or remote.origin).rstrip("/")
-    inside = remote.path.removesuffix("/").removesuffix(".git").strip("/")
-    if remote.scheme != "ssh":
-        inside = inside.removeprefix(urlsplit(server).path.strip("/")).strip("/")
     app = forge.app
     return Site(
-        repository=f"{server}/{inside}",
+        repository=web_address(server, remote),
         token=None,
         user=BOT,
         clock=lambda: int(time.time()),
@@ -91,6 +88,15 @@ def _site(settings: Settings, forge: written.Forge, remote: Remote, spent: Spent
         patience=forge.patience,
         spent=spent,
     )
+
+
+def web_address(server: str, remote: Remote) -> str:
+    """A repository's own page, however Git reaches it."""
+    server = server.rstrip("/")
+    inside = remote.path.removesuffix("/").removesuffix(".git").strip("/")
+    if remote.scheme != "ssh":
+        inside = inside.removeprefix(urlsplit(server).path.strip("/")).strip("/")
+    return f"{server}/{inside}"
 
 
 def forge_settings(settings: Settings, url: str) -> written.Forge | None:

@@ -28,6 +28,7 @@ from reconciler.proposals.naming import Naming
 from reconciler.source.compose import UnitSetting
 from reconciler.wiring.forges import access_of, forge_of
 from reconciler.wiring.places import cache_folder, found_settings, must_be_trusted
+from reconciler.wiring.surfaces import surface_of
 
 
 def repository_at(
@@ -79,7 +80,8 @@ def layout_of(settings: Settings, each: written.Repository) -> Layout:
         if repository_of(settings, unit) is each
     )
     clusters = tuple(cluster.name for cluster in settings.clusters)
-    return Layout(units, clusters, cache_folder(settings), (each.url, *each.aliases))
+    addresses = (each.url, *each.aliases)
+    return Layout(units, clusters, cache_folder(settings), addresses, surface_of(settings, each.url))
 
 
 def is_clone_of(clone: Clone, each: written.Repository) -> bool:

@@ -1,0 +1,62 @@
+"""What happens next, and what a reader can do about it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reconciler.model import ChangeClass, Mode
+from reconciler.proposals.body_fit import ALWAYS, Section
+from reconciler.proposals.group import Group
+from reconciler.proposals.images import BESIDE, apart
+from reconciler.proposals.markdown import code
+from reconciler.proposals.surface import Surface
+from reconciler.proposals.wishes import Wish, box
+
+_MERGED_BY: Final = {
+    Mode.PROPOSE: "You decide: the bot does not merge this one.",
+    Mode.MERGE: "The policy lets the bot merge this one, as soon as the forge allows it.",
+    Mode.OBSERVE: "",
+}
+_WATCHED: Final = (
+    "What runs under the new values is measured as before: kills, throttling or a peak above the request "
+    "bring a merge request that raises it, and nothing is lowered again before the cool-down has passed."
+)
+_IMAGES: Final = "A tag that somebody takes back in Git is not proposed again until something newer is there."
+_UNDO: Final = "To undo it, revert the merge: nothing else was touched."
+
+
+def next_steps(group: Group, weight: int) -> Section:
+    resized, new = apart(group.changes)
+    told = [
+        _MERGED_BY[group.mode],
+        "Once it is merged, the next sync applies it, and the pods are replaced.",
+        _WATCHED if resized else "",
+        _IMAGES if new else "",
+        _UNDO,
+    ]
+    return Section("what happens next", weight, f"**What happens next.** {' '.join(filter(None, told))}")
+
+
+def controls(group: Group, base: str, surface: Surface) -> Section:
+    """They stand in every body, however short."""
+    rebase = f"build it anew on {code(base)}, whatever is on its branch"
+    freeze = "leave it exactly as it is"
+    no = (
+        "these tags and older ones stay away until something newer is there"
+        if group.klass is ChangeClass.IMAGE
+        else "it stays closed until the numbers leave the band around these"
+        + (BESIDE if apart(group.changes)[1] else "")
+    )
+    words = (
+        f"Close this merge request to say no: {no}; with the label `reconcile:reject-until/YYYY-MM-DD`, "
+        "until that day has passed. A commit of yours on its branch makes the branch yours."
+    )
+    if not surface.boxes:
+        labels = f"The label `reconcile:rebase` asks to {rebase}; `reconcile:freeze`, to {freeze}."
+        return Section("controls", ALWAYS, f"{words} {labels}")
+    boxes = [
+        f"{box(Wish.REBASE, group.key)} **Rebase**: {rebase}",
+        f"{box(Wish.FREEZE, group.key)} **Freeze**: {freeze}, for as long as this is ticked",
+        f"{box(Wish.FORGET, group.key)} **Once it is closed**: take back the no",
+    ]
+    return Section("controls", ALWAYS, f"{words}\n\n" + "\n".join(boxes))
