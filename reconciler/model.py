@@ -867,7 +867,7 @@ class TagSeen(NamedTuple):
     digest: str
     platforms: tuple[tuple[str, str], ...]  # each with the digest of its image; one "" for a plain image
     since: int | None  # by when it was there at the latest; None: never seen before
-    known_by: str  # last-modified | first-seen; how that is known
+    known_by: str  # pushed | last-modified | first-seen; how that is known
     created: int | None = None  # as the image itself says, which nobody checks
     signed_by: str = ""  # name of the key; "" where none of the wanted ones signed it
     labels: tuple[tuple[str, str], ...] = ()
@@ -1089,6 +1089,7 @@ class Commit(NamedTuple):
     parent: str
     files: dict[str, bytes]
     message: str
+    executable: frozenset[str] = frozenset()  # those of the files that may be run
 
 
 class RefUpdate(NamedTuple):
