@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from reconciler.gather import Subject
 from reconciler.images.choose import newer
 from reconciler.images.decide import decide_image, rule_of
-from reconciler.images.facts import Asked, Sighting, Snapshot
+from reconciler.images.facts import Age, Asked, Sighting, Snapshot
 from reconciler.images.reference import BadReferenceError, image
 from reconciler.images.rules import BadRuleError
 from reconciler.model import (
@@ -41,10 +41,10 @@ from reconciler.model import (
 )
 from reconciler.ports import Past, Progress
 from reconciler.proposals.history import told_values
-from reconciler.proposals.lifecycle import closed_by_us
+from reconciler.proposals.situation import closed_by_us
 from reconciler.source.discover import OF_IMAGE, said_of_image
 
-Look = Callable[[Sequence[Asked], Mapping[Sighting, int], int, Progress], Snapshot]
+Look = Callable[[Sequence[Asked], Mapping[Sighting, Age], int, Progress], Snapshot]
 SEEN: Final = "seen"  # the ledger's word for a tag that was there
 _UNASKED: Final = NoUsage(Reason.NO_METRICS, "the use of a container says nothing of its image")
 _UNLOOKED: Final = ImageFacts(None, (), 0)
@@ -159,8 +159,7 @@ def _snapshot(
         for one in mine
         if one.slot.refused is None and one.slot.place not in site.owners  # else nobody needs to know
     ]
-    known = [first_seen(site.past.ledger) for site in sites]
-    seen = {sighting: at for mine in known for sighting, at in mine.items()}
+    seen = first_seen(entry for site in sites for entry in site.past.ledger)
     return looked.look(asked, seen, now, progress) if asked else Snapshot({})
 
 
@@ -249,24 +248,41 @@ def _consumer(ref: ContainerRef, subject: Subject) -> Consumer:
 # ---------------------------------------------------------------------------------------------
 
 
-def first_seen(ledger: Iterable[LedgerEntry]) -> dict[Sighting, int]:
-    """When each tag was seen first, with the digest that it had then: pushed anew, it is another one."""
-    found: dict[Sighting, int] = {}
+def first_seen(ledger: Iterable[LedgerEntry]) -> dict[Sighting, Age]:
+    """When each tag was seen first, with the digest that it had then: pushed anew, it is another one.
+
+    What a registry once said of it is kept, so that an answer that is missing today makes nothing younger.
+    """
+    found: dict[Sighting, Age] = {}
     for entry in ledger:
         facts = [entry.facts.get(name) for name in ("image", "tag", "digest")]
-        if entry.event == SEEN and all(isinstance(fact, str) for fact in facts):
-            name, tag, digest = map(str, facts)
-            found[name, tag, digest] = min(entry.at, found.get((name, tag, digest), entry.at))
+        if entry.event != SEEN or not all(isinstance(fact, str) for fact in facts):
+            continue
+        name, tag, digest = map(str, facts)
+        pushed = entry.facts.get("pushed")
+        age = Age(pushed, "pushed") if isinstance(pushed, int) else Age(entry.at, "first-seen")
+        known = found.get((name, tag, digest))
+        if known is None or _is_surer(age, known):
+            found[name, tag, digest] = age
     return found
 
 
-def _remembered(wanted: Iterable[Pictured], seen: Iterable[Sighting], now: int) -> tuple[LedgerEntry, ...]:
+def _is_surer(one: Age, other: Age) -> bool:
+    if one.known_by != other.known_by:
+        return one.known_by == "pushed"
+    return one.since < other.since
+
+
+def _remembered(
+    wanted: Iterable[Pictured], seen: Mapping[Sighting, int | None], now: int
+) -> tuple[LedgerEntry, ...]:
     mine = {name for one in wanted if (name := _name(one.asked.text))}
-    return tuple(
-        LedgerEntry(now, SEEN, name, {"image": name, "tag": tag, "digest": digest})
-        for name, tag, digest in seen
-        if name in mine
-    )
+    told = []
+    for (name, tag, digest), pushed in seen.items():
+        if name in mine:
+            facts: dict[str, object] = {"image": name, "tag": tag, "digest": digest}
+            told.append(LedgerEntry(now, SEEN, name, facts | ({"pushed": pushed} if pushed else {})))
+    return tuple(told)
 
 
 def _name(text: str) -> str:

@@ -59,6 +59,13 @@ class ImageRegistry(Written):
         default=None, description="Ask as whom the cloud takes this program for: ECR, Artifact Registry, ACR."
     )
     region: Line | None = Field(default=None, description="Of identity aws: the region of the registry.")
+    push_times: Literal["hub", "harbor", "quay", "azure", "github", "none"] | None = Field(
+        default=None,
+        description="Whose API tells when it got a tag; without a word, what its name or identity shows.",
+    )
+    push_api: Web | None = Field(
+        default=None, description="Where that API answers, when that is not where it does for everybody."
+    )
     token_hosts: tuple[Host, ...] = Field(
         default=(), description="Hosts that give out its tokens, besides its own and those of its domain."
     )
@@ -78,6 +85,8 @@ class ImageRegistry(Written):
             raise ValueError(f"{keys[0]} and {keys[1]} both say who asks: remove one")
         if (self.region is not None) != (self.identity == "aws"):
             raise ValueError("region goes with identity: aws, and identity: aws needs it")
+        if self.push_api is not None and self.push_times in (None, "none"):
+            raise ValueError("pushApi goes with pushTimes: say whose API it is")
         return self
 
     @property

@@ -32,7 +32,11 @@ from reconciler.model import (
 )
 
 _LEVELLED: Final = ("auto", "semver")
-_SEEN: Final = {"last-modified": "the registry has it", "first-seen": "it is known"}
+_SEEN: Final = {
+    "pushed": "it was pushed {} ago, as its registry says",
+    "last-modified": "the registry has it for {}",
+    "first-seen": "it was first seen {} ago",
+}
 _UNITS: Final = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
@@ -201,13 +205,20 @@ def _young(policy: ImagePolicy, now: int, one: TagSeen) -> Refused | None:
     if not wanted:
         return None
     known = now if one.since is None else one.since
-    believed = known if one.created is None else max(known, min(one.created, now))
+    made = one.created if one.created is not None and one.created <= now else known
+    believed = max(known, made)
     left = believed + wanted - now
     if left <= 0:
         return None
-    how = _SEEN.get(one.known_by, "it is known")
-    seen, wants, more = _span(max(0, now - known)), _span(wanted), _span(left)
-    return Refused(Reason.TOO_YOUNG, f"{how} since {seen}; the policy wants {wants}, {more} more")
+    words = f"{_age(one, now)}; the policy wants {_span(wanted)}, {_span(left)} more"
+    return Refused(Reason.TOO_YOUNG, words)
+
+
+def _age(one: TagSeen, now: int) -> str:
+    """How long it is known, and how that is known."""
+    if one.since is None or (one.known_by == "first-seen" and one.since >= now):
+        return "it is seen for the first time"
+    return _SEEN.get(one.known_by, "it is known for {}").format(_span(max(0, now - one.since)))
 
 
 def _unsigned(policy: ImagePolicy, one: TagSeen) -> Refused | None:
@@ -238,7 +249,7 @@ def _because(evidence: Evidence, now: Image, best: TagSeen) -> str:
     if best.tag == now.tag:
         words = [f"{best.tag} is another image now"]
     if policy.minimum_age and best.since is not None:
-        words.append(f"known for {_span(max(0, evidence.now - best.since))}")
+        words.append(_age(best, evidence.now))
     if best.signed_by:
         words.append(f"signed by {best.signed_by}")
     return "; ".join(words)
@@ -255,9 +266,14 @@ def _stages(evidence: Evidence, facts: ImageFacts) -> tuple[Stage, ...]:
         Stage("registry", None, f"{facts.tags} tags"),
         Stage("rule", None, _rule_in_words(evidence.policy.images)),
     ]
-    told += [Stage("may follow", None, f"{one.tag} ({one.digest[:19]})") for one in facts.finalists]
+    told += [Stage("may follow", None, _finalist(one, evidence.now)) for one in facts.finalists]
     told += [Stage("lost", None, f"{tag}: {why}") for tag, why in facts.lost]
     return tuple(told)
+
+
+def _finalist(one: TagSeen, now: int) -> str:
+    words = [one.digest[:19], *([_age(one, now)] if one.since is not None else [])]
+    return f"{one.tag} ({'; '.join(filter(None, words))})" if any(words) else one.tag
 
 
 def _observed(row: Change) -> Decision:

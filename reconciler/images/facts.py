@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from reconciler.model import Hold, ImageFacts, ImagePolicy
@@ -18,7 +19,15 @@ class Asked(NamedTuple):
     holds: tuple[Hold, ...] = ()
 
 
+class Age(NamedTuple):
+    """Since when a tag is known with its digest, and how."""
+
+    since: int
+    known_by: str  # pushed: its registry has said so; first-seen
+
+
 class Snapshot(NamedTuple):
     facts: Mapping[Asked, ImageFacts]
-    seen: tuple[Sighting, ...] = ()  # tags whose age the registry doesn't tell, seen for the first time
+    # Tags to be remembered, with when they were pushed; None: all that is known is that they are here now.
+    seen: Mapping[Sighting, int | None] = MappingProxyType({})
     requests: int = 0

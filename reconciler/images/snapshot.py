@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from reconciler.errors import Misconfigured
 from reconciler.images.choose import NoChoice, choose
 from reconciler.images.decide import against, by_people, rule_of
-from reconciler.images.facts import Asked, Sighting, Snapshot
+from reconciler.images.facts import Age, Asked, Sighting, Snapshot
 from reconciler.images.reference import BadReferenceError, Image, image
 from reconciler.images.registry.client import Head, Repository
 from reconciler.images.registry.documents import Config, Manifest, Platform
@@ -38,7 +38,7 @@ class Surroundings(NamedTuple):
 
     now: int
     keys: Mapping[str, Key]  # by the name that policies use
-    first_seen: Mapping[Sighting, int]
+    first_seen: Mapping[Sighting, Age]
 
 
 def snapshot(
@@ -58,7 +58,7 @@ def snapshot(
 
     with ThreadPoolExecutor(_THREADS) as pool:
         found = dict(zip(wanted, pool.map(one, wanted), strict=True))
-    return Snapshot(found, tuple(sorted(looking.sightings)), registries.requests)
+    return Snapshot(found, dict(sorted(looking.sightings.items())), registries.requests)
 
 
 class _Looking:
@@ -67,7 +67,7 @@ class _Looking:
         self._turn = Lock()
         self._turns: dict[str, Lock] = {}
         self._tags: dict[str, tuple[str, ...] | UnreachableError] = {}
-        self.sightings: set[Sighting] = set()
+        self.sightings: dict[Sighting, int | None] = {}
 
     def facts(self, asked: Asked) -> ImageFacts:
         nothing = ImageFacts(None, (), 0, holds=asked.holds)
@@ -119,7 +119,8 @@ class _Looking:
         if ranked[0] == current and not _follows_digest(asked.policy, meant):
             return facts
         if current in tags:
-            facts = facts._replace(current=details.seen(meant, current, asked.policy))
+            aged = current in ranked and _follows_digest(asked.policy, meant)
+            facts = facts._replace(current=details.seen(meant, current, asked.policy, aged=aged))
         for tag in _looked_at(asked, ranked):
             if tag != current and by_people(asked.policy, tag, asked.holds) is not None:
                 facts = facts._replace(finalists=(*facts.finalists, TagSeen(tag, "", (), None, "")))
@@ -172,14 +173,16 @@ class _Details:
         self._repository, self._strategy, self._looking = repository, strategy, looking
         self._config = cache(self._config_of)
 
-    def seen(self, meant: Image, tag: str, policy: ImagePolicy) -> TagSeen | None:
+    def seen(self, meant: Image, tag: str, policy: ImagePolicy, *, aged: bool = True) -> TagSeen | None:
+        """`aged`: whether anybody will ask how old it is."""
         head = self._repository.head(tag)
         if head is None:
             return None
         manifest = self._repository.manifest(head.digest)
         platforms = self._platforms(manifest)
         config = self._config(_first(manifest))
-        since, known_by = self._since(meant, tag, head, policy)
+        wait = policy.minimum_age if aged and head.digest != meant.digest else 0
+        since, known_by = self._since(meant, tag, head, wait)
         return TagSeen(
             tag=tag,
             digest=head.digest,
@@ -216,14 +219,23 @@ class _Details:
         except UnreachableError:
             return None
 
-    def _since(self, meant: Image, tag: str, head: Head, policy: ImagePolicy) -> tuple[int | None, str]:
-        if head.modified is not None:
-            return head.modified, "last-modified"
-        sighting = (meant.name, tag, head.digest)
+    def _since(self, meant: Image, tag: str, head: Head, wait: int) -> tuple[int | None, str]:
+        """By what is surest: the registry's own word on the tag, then on what it points to, then the ledger.
+        A time that is still to come is nobody's: it would make the wait endless."""
+        now, sighting = self._looking.around.now, (meant.name, tag, head.digest)
         known = self._looking.around.first_seen.get(sighting)
-        if known is None and policy.minimum_age:
-            self._looking.sightings.add(sighting)
-        return known, "first-seen"
+        if known is not None and known.known_by == "pushed":
+            return known
+        pushed = self._repository.pushed(tag, head.digest) if wait else None
+        if pushed is not None and pushed <= min(now, known.since if known else now):
+            self._looking.sightings[sighting] = pushed
+            return pushed, "pushed"
+        modified = head.modified if head.modified is not None and head.modified <= now else None
+        if known is None and wait and (modified is None or now - modified < wait):
+            self._looking.sightings.setdefault(sighting, None)  # a registry may say "today" every day
+        if modified is not None and (known is None or modified <= known.since):
+            return modified, "last-modified"
+        return known or (None, "first-seen")
 
     def _signed_by(self, digest: str, policy: ImagePolicy) -> str:
         keys = [

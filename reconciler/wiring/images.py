@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from reconciler.config import Settings
-from reconciler.images.facts import Asked, Sighting, Snapshot
+from reconciler.images.facts import Age, Asked, Sighting, Snapshot
 from reconciler.images.signatures import Key, read_key
 from reconciler.images.snapshot import Surroundings, snapshot
 from reconciler.imaging import Looked
@@ -22,7 +22,7 @@ def looked_at(settings: Settings) -> Looked:
         return {name: read_key(path)._replace(name=name) for name, path in settings.image_keys.items()}
 
     def look(
-        asked: Sequence[Asked], first_seen: Mapping[Sighting, int], now: int, progress: Progress
+        asked: Sequence[Asked], first_seen: Mapping[Sighting, Age], now: int, progress: Progress
     ) -> Snapshot:
         registries = registries_of(settings)
         try:

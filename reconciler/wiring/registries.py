@@ -13,9 +13,17 @@ from reconciler.config import Settings
 from reconciler.config.registries import ImageRegistry
 from reconciler.config.tokens import TokenSource
 from reconciler.errors import Misconfigured
-from reconciler.images.registry.clouds import amazon, azure, google, kept
+from reconciler.images.registry.clouds import (
+    GOOGLE_READS,
+    amazon,
+    amazon_pushed,
+    azure,
+    google,
+    google_pushed,
+    kept,
+)
 from reconciler.images.registry.docker import from_config, from_helper
-from reconciler.images.registry.endpoints import Endpoint, Endpoints, nobody
+from reconciler.images.registry.endpoints import Endpoint, Endpoints, Pushed, nobody
 from reconciler.images.registry.logins import Login, LoginOf, login_of
 from reconciler.images.registry.memory import Folder
 from reconciler.images.registry.registries import Registries
@@ -44,7 +52,20 @@ def _endpoint(said: ImageRegistry, wire: Wire) -> Endpoint:
         blob_hosts=said.blob_hosts,
         mirror=said.mirror or "",
         plain=said.plain_http,
+        push_times=said.push_times or "",
+        push_api=said.push_api or "",
+        pushed=_pushed(said, wire) if said.push_times is None else None,
     )
+
+
+def _pushed(said: ImageRegistry, wire: Wire) -> Pushed | None:
+    """Of a cloud that knows who we are."""
+    host = said.prefix.partition("/")[0]
+    if said.identity == "aws":
+        return amazon_pushed(said.region or "", host)
+    if said.identity == "google":
+        return google_pushed(wire, host, kept(partial(google, GOOGLE_READS)))
+    return None
 
 
 def _login(said: ImageRegistry, wire: Wire) -> LoginOf:

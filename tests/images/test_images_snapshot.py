@@ -10,7 +10,7 @@ import pytest
 from servers.registries import multi, single
 from servers.small_registry import Memory, Said, SmallRegistry
 
-from reconciler.images.facts import Asked
+from reconciler.images.facts import Age, Asked
 from reconciler.images.reference import image
 from reconciler.images.registry.endpoints import Endpoint, Endpoints
 from reconciler.images.registry.registries import Registries
@@ -88,12 +88,14 @@ def test_ages(registry: SmallRegistry, registries: Registries) -> None:
     fresh = snapshot([asked], registries, _AROUND)
     assert (name, "1.1.0", digest) in fresh.seen
     assert fresh.facts[asked].finalists[0].since is None
-    known = snapshot([asked], registries, Surroundings(_NOW, {}, {(name, "1.1.0", digest): _NOW - 99}))
+    known = snapshot(
+        [asked], registries, Surroundings(_NOW, {}, {(name, "1.1.0", digest): Age(_NOW - 99, "first-seen")})
+    )
     assert known.facts[asked].finalists[0].since == _NOW - 99
     assert (name, "1.1.0", digest) not in known.seen
     registry.modified = "Fri, 01 Jan 2027 00:00:00 GMT"
     told = snapshot([asked], registries, _AROUND)
-    assert (told.facts[asked].finalists[0].known_by, told.seen) == ("last-modified", ())
+    assert (told.facts[asked].finalists[0].known_by, told.seen) == ("last-modified", {})
 
 
 def test_newest_by_what_images_say(registry: SmallRegistry, registries: Registries) -> None:

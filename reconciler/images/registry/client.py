@@ -28,6 +28,7 @@ from reconciler.images.registry.documents import (
 )
 from reconciler.images.registry.endpoints import Source
 from reconciler.images.registry.logins import Keys
+from reconciler.images.registry.pushed import PushTimes, Tagged
 from reconciler.images.registry.wire import Answer, UnreachableError, Wire, origin
 from reconciler.model import Whose
 
@@ -58,9 +59,17 @@ class Memory(Protocol):
 class Repository:
     """One repository of a registry. Whatever can't be had is an UnreachableError with its words."""
 
-    def __init__(self, wire: Wire, source: Source, keys: Keys, patience: Patience, memory: Memory) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        source: Source,
+        keys: Keys,
+        patience: Patience,
+        memory: Memory,
+        times: PushTimes | None = None,
+    ) -> None:
         self._wire, self._source, self._keys = wire, source, keys
-        self._patience, self._memory = patience, memory
+        self._patience, self._memory, self._times = patience, memory, times
         self._root = f"{source.api}/v2/{source.repository}"
         self._scope = f"repository:{source.repository}:pull"
 
@@ -108,6 +117,10 @@ class Repository:
             return Head(said, modified)
         body = self._whole(url, self._get(url, ACCEPT, _MOST_MANIFEST)).body
         return Head(digest_of(body), modified)
+
+    def pushed(self, tag: str, digest: str) -> int | None:
+        """When the registry got a tag, with that digest, by its own API; None where nobody says."""
+        return self._times.of(Tagged(self._source.repository, tag, digest)) if self._times else None
 
     def manifest(self, digest: str) -> Manifest:
         """Of a digest, which is checked."""

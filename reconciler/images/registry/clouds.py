@@ -10,15 +10,20 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from reconciler.errors import Misconfigured
+from reconciler.images.registry.documents import mapping, moment, read_json
+from reconciler.images.registry.endpoints import Pushed
 from reconciler.images.registry.logins import Login, LoginOf, login_of
 from reconciler.images.registry.wire import UnreachableError, Wire
 from reconciler.model import Secret, Whose
 
 _GOOGLE: Final = "https://www.googleapis.com/auth/devstorage.read_only"
+GOOGLE_READS: Final = "https://www.googleapis.com/auth/cloud-platform.read-only"
+_ARTIFACTS: Final = "https://artifactregistry.googleapis.com"
 _AZURE: Final = "https://containerregistry.azure.net/.default"
 _AZURE_USER: Final = "00000000-0000-0000-0000-000000000000"
 _MOST: Final = 1 << 20
@@ -60,7 +65,7 @@ def amazon(region: str, endpoint: str | None = None) -> Login:
         raise UnreachableError("ECR answers in a way that is no login") from None
 
 
-def google() -> Login:
+def google(scope: str = _GOOGLE) -> Login:
     try:
         import google.auth
         import google.auth.exceptions
@@ -68,11 +73,62 @@ def google() -> Login:
     except ImportError:
         raise _missing("google", "google-auth") from None
     try:
-        credentials, _ = google.auth.default(scopes=[_GOOGLE])
+        credentials, _ = google.auth.default(scopes=[scope])
         credentials.refresh(google.auth.transport.requests.Request())
     except google.auth.exceptions.GoogleAuthError:
         raise _nobody("Google", "a workload identity or GOOGLE_APPLICATION_CREDENTIALS") from None
     return Login("oauth2accesstoken", Secret(str(credentials.token)))
+
+
+def amazon_pushed(region: str, host: str, endpoint: str | None = None) -> Pushed:
+    """ECR tells when an image was pushed to whoever may ask for `ecr:DescribeImages`."""
+    account = host.partition(".")[0]
+    asked = {"registryId": account} if account.isdigit() else {}
+
+    @cache
+    def client() -> Any:
+        import botocore.session
+
+        session: Any = botocore.session.Session()
+        return session.create_client("ecr", region_name=region, endpoint_url=endpoint)
+
+    def pushed(repository: str, tag: str, digest: str) -> int | None:
+        import botocore.exceptions
+
+        try:
+            found = client().describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}], **asked)
+            detail = found["imageDetails"][0]
+            return int(detail["imagePushedAt"].timestamp()) if detail["imageDigest"] == digest else None
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+            raise UnreachableError(f"ECR tells no times: {type(error).__name__}", Whose.YOURS) from None
+        except (KeyError, IndexError, TypeError, AttributeError):
+            return None
+
+    return pushed
+
+
+def google_pushed(wire: Wire, host: str, login: LoginOf, api: str = _ARTIFACTS) -> Pushed:
+    """Artifact Registry tells when an image was uploaded, at one host for all of its registries."""
+    location = host.partition(".")[0].removesuffix("-docker")
+
+    def pushed(repository: str, tag: str, digest: str) -> int | None:
+        project, _, rest = repository.partition("/")
+        mine, _, name = rest.partition("/")
+        if not name or not host.endswith("-docker.pkg.dev"):
+            return None
+        path = f"/v1/projects/{project}/locations/{location}/repositories/{mine}/dockerImages/"
+        url = f"{api}{path}{quote(f'{name}@{digest}', safe='@:')}"
+        key = login()
+        token = {"Authorization": f"Bearer {key.password.reveal()}"} if key is not None else {}
+        answer = wire.ask("GET", url, token, _MOST)
+        if answer.status == 404:
+            return None
+        if answer.status != 200:
+            raise UnreachableError(f"Artifact Registry tells no times (it answers with {answer.status})")
+        found = mapping(read_json(answer.body)).get("uploadTime")
+        return moment(found) if isinstance(found, str) else None
+
+    return pushed
 
 
 def azure(wire: Wire, api: str, token: Callable[[], str] | None = None) -> Login:

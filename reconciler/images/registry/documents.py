@@ -91,7 +91,7 @@ def digest_of(data: bytes, like: str = "sha256:") -> str:
 
 def tags(body: bytes) -> list[str] | None:
     """Those that can be tags; None for an answer that is no list of them."""
-    found = mapping(_json(body)).get("tags", [])
+    found = mapping(read_json(body)).get("tags", [])
     if found is None:  # what some have to say of an empty repository
         return []
     if not isinstance(found, list):
@@ -114,7 +114,7 @@ def next_page(header: str, url: str) -> str | None:
 
 def manifest(body: bytes, digest: str) -> Manifest | None:
     """None for what is neither an index nor an image."""
-    said = mapping(_json(body))
+    said = mapping(read_json(body))
     listed = said.get("manifests")
     if isinstance(listed, list):
         children = tuple(child for each in listed[:_MOST_CHILDREN] if (child := _child(mapping(each))))
@@ -152,7 +152,7 @@ def _child(said: Mapping[str, Any]) -> Child | None:
 
 def attached(body: bytes) -> tuple[Attached, ...]:
     """What an index of referrers lists."""
-    parts = [mapping(each) for each in sequence(mapping(_json(body)).get("manifests"))[:_MOST_CHILDREN]]
+    parts = [mapping(each) for each in sequence(mapping(read_json(body)).get("manifests"))[:_MOST_CHILDREN]]
     return tuple(
         Attached(_text(each.get("digest")), _text(each.get("artifactType")) or _text(each.get("mediaType")))
         for each in parts
@@ -161,11 +161,11 @@ def attached(body: bytes) -> tuple[Attached, ...]:
 
 
 def config(body: bytes) -> Config | None:
-    said = mapping(_json(body))
+    said = mapping(read_json(body))
     if not said:
         return None
     labels = _texts(mapping(said.get("config")).get("Labels"))
-    return Config(_moment(_text(said.get("created"))), _platform(said), labels)
+    return Config(moment(_text(said.get("created"))), _platform(said), labels)
 
 
 def _platform(said: Mapping[str, Any]) -> Platform:
@@ -183,7 +183,7 @@ def http_time(header: str) -> int | None:
     return found if _BELIEVED_FROM < found < _FAR else None
 
 
-def _moment(text: str) -> int | None:
+def moment(text: str) -> int | None:
     found = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d)", text)
     if found is None:
         return None
@@ -198,7 +198,7 @@ def _moment(text: str) -> int | None:
 # -- hostile JSON --------------------------------------------------------------------------------
 
 
-def _json(body: bytes) -> Any:
+def read_json(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

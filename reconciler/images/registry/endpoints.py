@@ -6,7 +6,7 @@ neither the settings name nor everybody knows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from reconciler.images.reference import DOCKER_HUB, Image
@@ -19,6 +19,11 @@ PUBLIC: Final = (
     *("registry.gitlab.com", "cgr.dev", "docker.elastic.co", "nvcr.io", "lscr.io"),
 )
 _HUB_API: Final = "https://registry-1.docker.io"
+
+
+Pushed = Callable[[str, str, str], int | None]  # of repository, tag and digest: when the registry got it
+# Registries of that name whose own API everybody may ask when they got a tag.
+_TELLING: Final = {DOCKER_HUB: "hub", "quay.io": "quay"}
 
 
 def nobody() -> None:
@@ -35,6 +40,9 @@ class Endpoint(NamedTuple):
     blob_hosts: tuple[str, ...] = ()  # to which a registry may send us for what an image says of itself
     mirror: str = ""  # host/path under which another registry has the same images
     plain: bool = False  # plain http, which only this machine may speak without being told so
+    push_times: str = ""  # whose API tells when it got a tag; "" is what the name shows, "none" is nobody's
+    push_api: str = ""  # where that answers, when it is not where it does for everybody
+    pushed: Pushed | None = None  # a cloud's own way to ask
 
 
 class Source(NamedTuple):
@@ -43,6 +51,7 @@ class Source(NamedTuple):
     api: str
     repository: str
     endpoint: Endpoint
+    push_times: str = ""  # whose API tells when it got a tag; "" is nobody's
 
 
 class Endpoints:
@@ -58,15 +67,28 @@ class Endpoints:
         if found is None:
             return None
         if not found.mirror:
-            return Source(_api(found, image.registry), image.repository, found)
+            return _source(found, image.registry, image.repository)
         host, _, path = found.mirror.partition("/")
         repository = f"{path}/{image.repository}" if path else image.repository
         behind = self._of(f"{host}/{repository}") or Endpoint(host)
-        return Source(_api(behind._replace(mirror=""), host), repository, behind)
+        return _source(behind._replace(mirror=""), host, repository)
 
     def _of(self, name: str) -> Endpoint | None:
         """The longest prefix wins; it ends where a part of the name does."""
         return next((one for one in self._told if f"{name}/".startswith(f"{one.prefix}/")), None)
+
+
+def _source(endpoint: Endpoint, registry: str, repository: str) -> Source:
+    return Source(_api(endpoint, registry), repository, endpoint, _push_times(endpoint, registry))
+
+
+def _push_times(endpoint: Endpoint, registry: str) -> str:
+    """By its name alone where that is plain; a registry that answers elsewhere is somebody's own."""
+    if endpoint.push_times:
+        return "" if endpoint.push_times == "none" else endpoint.push_times
+    if endpoint.api:
+        return ""
+    return "azure" if registry.endswith(".azurecr.io") else _TELLING.get(registry, "")
 
 
 def _api(endpoint: Endpoint, registry: str) -> str:

@@ -23,7 +23,7 @@ _MOST: Final = 1 << 20
 _EXPIRES: Final = 60  # seconds, where the server doesn't say
 _LONGEST: Final = 3600
 _SPARE: Final = 10  # a token isn't used up to its last second
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _FIELD: Final = re.compile(r'([A-Za-z_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 # Whose tokens come from a host that is not named like it.
 _KNOWN: Final = {"registry-1.docker.io": ("auth.docker.io",)}
@@ -116,7 +116,7 @@ class Keys:
         if login is None:
             words = f"{self._home.host} wants a login, and the settings have none for it (registries)"
             raise UnreachableError(words, Whose.YOURS)
-        if self._home.scheme != "https" and self._home.host not in _LOOPBACK:
+        if self._home.scheme != "https" and self._home.host not in LOOPBACK:
             words = f"{self._home.host} wants a password over plain http, where others can read it"
             raise UnreachableError(words, Whose.YOURS)
         with self._turn:
@@ -127,7 +127,7 @@ class Keys:
         where = self._realm(wanted.realm)
         words = {"service": wanted.service, "scope": wanted.scope or scope}
         asked = {name: text for name, text in words.items() if text}
-        private = where.scheme == "https" or where.host in _LOOPBACK
+        private = where.scheme == "https" or where.host in LOOPBACK
         answer = self._asked_for(wanted.realm, asked, login if private else None)
         token, seconds = _token(answer)
         if not token:
@@ -152,7 +152,7 @@ class Keys:
     def _realm(self, realm: str) -> Origin:
         """The server of tokens, when it is one that this registry may send us to."""
         where = origin(realm)
-        if where.scheme != "https" and where.host not in _LOOPBACK and where != self._home:
+        if where.scheme != "https" and where.host not in LOOPBACK and where != self._home:
             raise UnreachableError(
                 f"{self._home.host} names a server of tokens without https: {shown(realm)}"
             )
@@ -168,7 +168,7 @@ class Keys:
 
 def _related(one: str, other: str) -> bool:
     """registry.example.com and gitlab.example.com, or example.com."""
-    if one in _LOOPBACK or other in _LOOPBACK or one.replace(".", "").isdigit() or ":" in one:
+    if one in LOOPBACK or other in LOOPBACK or one.replace(".", "").isdigit() or ":" in one:
         return False
     ours, theirs = other.split("."), one.split(".")
     parent = ours[1:] if len(ours) > 2 else ours

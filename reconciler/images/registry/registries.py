@@ -10,6 +10,7 @@ from reconciler.images.reference import Image
 from reconciler.images.registry.client import Memory, Patience, Repository
 from reconciler.images.registry.endpoints import Endpoints, Source
 from reconciler.images.registry.logins import Keys
+from reconciler.images.registry.pushed import PushTimes
 from reconciler.images.registry.wire import Origin, UnreachableError, Wire, origin
 from reconciler.model import Whose
 
@@ -28,6 +29,7 @@ class Registries:
         self._turn = threading.Lock()
         self._keys: dict[tuple[Origin, str], Keys] = {}
         self._patience: dict[Origin, Patience] = {}
+        self._times: dict[tuple[Origin, str], PushTimes] = {}
 
     def repository(self, image: Image) -> Repository:
         """UnreachableError where nobody allows the registry."""
@@ -41,10 +43,14 @@ class Registries:
         where = origin(source.api)
         with self._turn:
             patience = self._patience.setdefault(where, Patience(self._sleep))
-            keys = self._keys.get((where, source.endpoint.prefix))
+            mine = where, source.endpoint.prefix
+            keys = self._keys.get(mine)
             if keys is None:
-                keys = self._keys[where, source.endpoint.prefix] = self._new_keys(where, source)
-        return Repository(self._wire, source, keys, patience, self._memory)
+                keys = self._keys[mine] = self._new_keys(where, source)
+            times = self._times.get(mine)
+            if times is None and _tells(source):
+                times = self._times[mine] = PushTimes(self._wire, source, keys)
+        return Repository(self._wire, source, keys, patience, self._memory, times)
 
     def _new_keys(self, where: Origin, source: Source) -> Keys:
         return Keys(self._wire, where, source.endpoint.login, source.endpoint.token_hosts)
@@ -55,3 +61,7 @@ class Registries:
 
     def close(self) -> None:
         self._wire.close()
+
+
+def _tells(source: Source) -> bool:
+    return bool(source.push_times or source.endpoint.pushed)
