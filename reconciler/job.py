@@ -35,6 +35,7 @@ class Job(NamedTuple):
     prices: Callable[[Iterable[str], int], Priced] = assumed  # of the clusters that the run is about
     nodes: Mapping[str, NodeSize] = MappingProxyType({})  # the largest of each cluster
     images: imaging.Looked | None = None  # None where no registry is asked
+    alarms: Mapping[str, int] = MappingProxyType({})  # of a source's workloads the permille that may cry
 
 
 class Site(NamedTuple):

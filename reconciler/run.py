@@ -15,6 +15,7 @@ from typing import NamedTuple
 from reconciler import elsewhere, gather, imaging
 from reconciler.act import carry_out, intended
 from reconciler.errors import Problem
+from reconciler.gating import brake_on, gated
 from reconciler.job import Job, Site
 from reconciler.model import (
     Action,
@@ -46,7 +47,9 @@ def reconcile(job: Job) -> Report:
     pictured, remembered = imaging.decided(_pictures(sites), job.images, job.now, job.progress)
     rows = [[*mine, *theirs] for mine, theirs in zip(gather.fitting(found), pictured, strict=True)]
     decided = routed([site.repository.name for site in sites], rows)
-    settled = [propose(job, site, mine) for site, mine in zip(sites, decided, strict=True)]
+    brake = brake_on(job, sites, decided, measured.usage)
+    settled = [propose(job, site, mine, brake) for site, mine in zip(sites, decided, strict=True)]
+    settled = gated(job, settled)
     actions = []
     for one, entries in zip(settled, remembered, strict=True):
         done, broken = _act(job, one, entries, partial=job.partial or bool(failed))
@@ -60,7 +63,13 @@ def reconcile(job: Job) -> Report:
         proposals=proposals,
         actions=tuple(actions),
         failed=tuple(dict.fromkeys([*job.failed, *failed])),  # one cause is one row
-        notes=(*job.notes, *notes, *measured.notes, *(note for some in advice for note in some)),
+        notes=(
+            *job.notes,
+            *notes,
+            *measured.notes,
+            *(note for some in advice for note in some),
+            *brake.notes,
+        ),
         stats=_stats(sites, settled),
         costs=measured.costs,
     )
@@ -137,7 +146,7 @@ def _act(
 ) -> tuple[list[Action], list[Failure]]:
     repository, past = one.site.repository, one.site.past
     hidden = any(unit.refused is not None for unit in one.site.discovery.units)
-    planned = plan(one.proposals, past, judged(one.decisions, partial, hidden))
+    planned = plan(one.proposals, past, judged(one.decisions, partial, hidden), job.now)
     try:
         writer = repository.write() if job.write else None
         if writer is None:

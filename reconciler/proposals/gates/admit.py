@@ -16,7 +16,7 @@ HOUR: Final = 3600
 WEEK: Final = 7 * 24 * HOUR
 SAFETY_A_RUN: Final = 5  # and no more when it is run again within the hour
 
-Where = tuple[str, str]  # a repository, and its base branch
+Where = str  # a repository
 
 
 class Bid(NamedTuple):
@@ -30,7 +30,7 @@ class Bid(NamedTuple):
 
     @property
     def where(self) -> Where:
-        return self.proposal.repository, self.proposal.base
+        return self.proposal.repository
 
     @property
     def is_safety(self) -> bool:
@@ -38,7 +38,7 @@ class Bid(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """What there is of one repository and base branch already."""
+    """What there is in one repository already."""
 
     open: int = 0
     by_owner: Mapping[str, int] = {}
