@@ -22,6 +22,7 @@ from reconciler.commands import (
     images,
     importing,
     init,
+    log,
     mr,
     record,
     run,
@@ -81,6 +82,7 @@ app.command("scan")(scan.scan)
 app.command("set")(set_values.set_values)
 app.command("why")(why.why)
 app.command("explain")(explain.explain)
+app.command("log")(log.log)
 app.command("usage")(usage.usage)
 app.command("record")(record.record)
 app.command("backtest")(backtest.backtest)

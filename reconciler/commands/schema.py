@@ -19,6 +19,7 @@ class Wanted(StrEnum):
     RUN = "run"
     USAGE = "usage"
     BACKTEST = "backtest"
+    LOG = "log"
 
 
 _SCHEMAS = {
@@ -28,13 +29,14 @@ _SCHEMAS = {
     Wanted.RUN: schemas.run,
     Wanted.USAGE: schemas.usage,
     Wanted.BACKTEST: schemas.backtest,
+    Wanted.LOG: schemas.log,
 }
 
 
 def schema(
     wanted: Annotated[
         Wanted,
-        typer.Argument(metavar="settings|policy|scan|run|usage|backtest", help="Which schema."),
+        typer.Argument(metavar="settings|policy|scan|run|usage|backtest|log", help="Which schema."),
     ],
 ) -> None:
     """Print a JSON Schema: of settings or policies for your editor, of what is printed for your scripts.

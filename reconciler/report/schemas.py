@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from reconciler.audit.story import Since, What
 from reconciler.model import ChangeClass, Do, Field, Reason, Risk, Whose
 from reconciler.report.rows import API_VERSION
 
@@ -141,6 +142,27 @@ def backtest() -> dict[str, Any]:
         {
             "containers": _COUNT, "train_days": _COUNT, "step_days": _COUNT, "prices": _rows(_object(price)),
             "rows": _rows(_object(row)), "failed": _failed(), "notes": _notes(), "metrics": _metrics(),
+        },
+    )  # fmt: skip
+
+
+def log() -> dict[str, Any]:
+    row = {
+        "at": _COUNT, **_IDENTITY, "field": _FIELD, "old": _OPTIONAL, "new": _OPTIONAL, "by": _STRING,
+        "what": {"enum": [what.value for what in What]},
+        "since": {"enum": [None, *(since.value for since in Since if since.value)]}, "ended_by": _STRING,
+        "why": _STRING, "class": {"enum": [None, *(klass.value for klass in ChangeClass)]},
+        "repository": _STRING, "path": _STRING, "key": _STRING,
+        "number": {"type": ["integer", "null"], "minimum": 1}, "url": _STRING, "commit": _STRING,
+        "proposed_at": _COUNT, "evidence": _STRING, "shared_with": _COUNT,
+        "savings_monthly": {"type": ["number", "null"]}, "currency": _OPTIONAL,
+    }  # fmt: skip
+    saved = {"currency": _STRING, "monthly": {"type": "number"}}
+    return _document(
+        "reconcile log",
+        {
+            "now": _COUNT, "rows": _rows(_object(row)), "saved": _rows(_object(saved)), "failed": _failed(),
+            "notes": _notes(),
         },
     )  # fmt: skip
 

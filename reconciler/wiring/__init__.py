@@ -1,5 +1,6 @@
 """From settings and flags to what a command needs: the one room that knows every adapter by name."""
 
+from reconciler.wiring.auditing import Opened, chronicles
 from reconciler.wiring.forges import access_of, forge_of
 from reconciler.wiring.jobs import Asked, job
 from reconciler.wiring.measuring import Sources, usage_sources
@@ -14,9 +15,11 @@ from reconciler.wiring.surveys import FolderSurvey, folder_around, survey_folder
 __all__ = [
     "Asked",
     "FolderSurvey",
+    "Opened",
     "Replaying",
     "Sources",
     "access_of",
+    "chronicles",
     "clone_url",
     "folder_around",
     "forge_of",

@@ -1,0 +1,1 @@
+"""What became of every value, told from Git alone; and commits made anew from their evidence."""
