@@ -273,7 +273,8 @@ class ForgeContract:
     def test_its_branch_may_go_after_the_merge(self, bench: Bench) -> None:
         made = self.opened(bench)
         merged = bench.forge.merge(made.number, made.head)
-        bench.bare.store.references.delete(f"refs/heads/{made.branch}")
+        if made.branch in bench.bare.branches():  # some forges delete it themselves
+            bench.bare.store.references.delete(f"refs/heads/{made.branch}")
         assert list(bench.forge.mine("")) == [merged]
 
     def test_hostile_words_stay_words(self, bench: Bench) -> None:
