@@ -1,43 +1,34 @@
-"""From proposals to the forge: plan every action, then carry the plan out, in an order that can
-be cut off after any single write.
+"""The plan carried out, in an order that can be cut off after any single write.
 
+    0. where people asked for it: what they wrote is put aside; and requests are opened again, which
+       forges refuse once their branch was moved
     1. one push: new and moved branches, with their evidence in the ledger
     2. the forge, one merge request after the other
     3. one push: branches no longer needed, and what happened, in the ledger
 
-Whatever is missing after a crash, the next run sees missing, and does.
+Whatever is missing after a crash, the next run sees missing, and does. Where the forge wants no more,
+what was done stays, and the next run goes on with the rest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from reconciler import canonical
 from reconciler.errors import Problem
-from reconciler.forges.port import Draft, Forge, Merging, NotMerged, Wording
-from reconciler.model import (
-    Action,
-    Do,
-    Failure,
-    LedgerEntry,
-    MergeRequest,
-    Proposal,
-    RefUpdate,
-    Whose,
-)
+from reconciler.forges.port import TooMany
+from reconciler.model import Action, Do, Failure, LedgerEntry, MergeRequest, RefUpdate, Whose
 from reconciler.planning import Planned
-from reconciler.ports import Past, Progress, Pushed, Repository, Writer
-from reconciler.proposals.build import trailers
-from reconciler.proposals.group import change_id, fingerprint
-from reconciler.proposals.history import events_of
-from reconciler.proposals.lifecycle import CLOSED_BY_US
-from reconciler.proposals.memo import find
-from reconciler.proposals.pushed import pushed
+from reconciler.ports import Past, Progress, Repository, Writer
+from reconciler.proposals.group import change_id
+from reconciler.proposals.history import events_of, facts_of
+from reconciler.proposals.situation import Row
+from reconciler.pushing import HEADS, Moved, push_branches, put_aside
+from reconciler.telling import Told, close, merge, opened, remarked, reopened, updated
 
 
 def intended(repository: str, planned: Iterable[Planned]) -> list[Action]:
     """The plan as a dry run shows it."""
-    return [_action(repository, one, one.seen.request) for one in planned]
+    return [_action(repository, one, one.seen.request or one.seen.strayed) for one in planned]
 
 
 def carry_out(
@@ -50,96 +41,145 @@ def carry_out(
     remembered: Sequence[LedgerEntry] = (),
 ) -> tuple[list[Action], list[Failure]]:
     """`remembered` is what the ledger is to know besides what becomes of the plan."""
-    answer, tips = _push_branches(writer, planned, now)
-    actions: list[Action] = []
-    failed = _failures(repository.name, answer)
-    requests = {request.number: request for request in past.requests}
-    gone: list[RefUpdate] = []
-    advance = progress.step("Writing merge requests", len(planned))
-    for one in planned:
-        ref = f"refs/heads/{one.branch}"
-        why = answer.moved.get(ref) or answer.refused.get(ref)
-        if why:
-            actions.append(_refused(repository.name, one, why))
-            continue
-        try:
-            request, more = _on_forge(writer.forge, one, tips.get(one.branch, one.step.expected))
-        except Problem as problem:
-            failed.append(problem.failure)
-        else:
-            actions.append(_action(repository.name, one, request, more))
-            if request is not None:
-                requests[request.number] = request
-            if one.step.drop:
-                gone.append(RefUpdate(f"refs/heads/{one.branch}", "", one.step.expected))
+    aside = put_aside(writer, planned)
+    going = _Going(repository.name, writer, past, now, aside)
+    ready = [going.begun(one) for one in planned]
+    moved = push_branches(writer, [one for one in ready if one.branch not in going.waits], now)
+    going.follow(moved)
+    advance = progress.step("Writing merge requests", len(ready))
+    for one in ready:
+        going.tell(one)
         advance(1)
-    events = (*events_of(requests.values(), past.ledger), *remembered)
-    if gone or events:
-        failed += _failures(repository.name, writer.push(gone, events))
-    return actions, failed
+    events = (*events_of(going.requests.values(), past.ledger), *going.remarks, *remembered)
+    if going.gone or events:
+        answer = writer.push(going.gone, events)
+        going.failed += [_failure(repository.name, ref, why) for ref, why in answer.refused.items()]
+    return going.actions, going.ended()
 
 
-def _failures(repository: str, answer: Pushed) -> list[Failure]:
-    return [
-        Failure(ref.removeprefix("refs/heads/"), Whose.THEIRS, f"{why}.", repository)
-        for ref, why in answer.refused.items()
-    ]
+class _Going:
+    """A plan while it is carried out."""
+
+    def __init__(self, name: str, writer: Writer, past: Past, now: int, aside: dict[str, str]) -> None:
+        self._name = name
+        self._forge = writer.forge
+        self._now = now
+        self._tips: dict[str, str] = {}
+        self._refused: dict[str, str] = {}
+        self._there: dict[str, MergeRequest] = {}  # by key: what is open now
+        self._limit: TooMany | None = None
+        self._did = False  # anything that others can see
+        self.waits = dict(aside)  # by branch: why this run leaves it for the next
+        self.requests = {request.number: request for request in past.requests}
+        self.actions: list[Action] = []
+        self.failed: list[Failure] = []
+        self.remarks: list[LedgerEntry] = []
+        self.gone: list[RefUpdate] = []
+
+    def begun(self, one: Planned) -> Planned:
+        """Its request is open again, where that comes first; a new one where the forge refuses."""
+        if one.step.do is not Do.REOPEN or one.seen.ended is None:
+            return one
+        try:
+            if self._limit is not None:
+                raise self._limit
+            request = reopened(self._forge, one.seen.ended)
+        except TooMany as limit:
+            self._limit = limit
+            self.waits[one.branch] = limit.failure.error
+            return one
+        except Problem as problem:
+            why = f"new; !{one.seen.ended.number} could not be opened again ({problem})"
+            return one._replace(step=one.step._replace(do=Do.OPEN, why=why, remark=None))
+        self._did = True
+        return one._replace(seen=one.seen._replace(request=request))
+
+    def follow(self, moved: Moved) -> None:
+        self._tips = moved.tips
+        self._refused = moved.refused
+        self.waits |= moved.waits
+        self._did = self._did or bool(moved.tips.keys() - moved.waits.keys() - moved.refused.keys())
+        self.failed += [_failure(self._name, branch, why) for branch, why in moved.refused.items()]
+
+    def tell(self, one: Planned) -> None:
+        """What the forge is told of one key, and what the report is."""
+        if one.failure is not None:
+            self.failed.append(one.failure)
+        why = self.waits.get(one.branch) or self._refused.get(one.branch) or self._too_early(one)
+        if why:
+            self._wait(one, why)
+            return
+        try:
+            told = self._told(one)
+        except TooMany as limit:
+            self._limit = limit
+            self._wait(one, limit.failure.error)
+        except Problem as problem:
+            self.failed.append(problem.failure)
+        else:
+            self._took(one, told)
+
+    def _too_early(self, one: Planned) -> str:
+        """Why a step that writes has to wait for the next run."""
+        if not one.step.writes:
+            return ""
+        if self._limit is not None:
+            return self._limit.failure.error
+        if one.step.instead and one.step.do is Do.CLOSE and not self._heirs(one):
+            return "its values belong into another merge request, which is not open yet"
+        return ""
+
+    def _heirs(self, one: Planned) -> list[MergeRequest]:
+        return [self._there[key] for key in one.step.instead if key in self._there]
+
+    def _told(self, one: Planned) -> Told:
+        forge, step, proposal, request = self._forge, one.step, one.proposal, one.seen.request
+        if step.do is Do.OPEN and proposal is not None:
+            told = Told(opened(forge, proposal))
+        elif step.do in (Do.UPDATE, Do.REOPEN) and proposal is not None and request is not None:
+            told = Told(updated(forge, request, proposal, step))
+        elif step.do is Do.CLOSE and request is not None:
+            told = close(forge, request, self._heirs(one))
+        elif step.remark is not None and (there := request or one.seen.strayed) is not None:
+            told = Told(remarked(forge, there, step))
+        else:
+            told = Told(request or one.seen.strayed)
+        if step.merge and told.request is not None:
+            tip = self._tips.get(one.branch, step.expected)
+            told = merge(forge, told.request, tip)
+            self._limit = told.limit or self._limit
+        return told
+
+    def _took(self, one: Planned, told: Told) -> None:
+        self._did = self._did or one.step.writes
+        request = told.request
+        self.actions.append(_action(self._name, one, request, told.more))
+        if request is not None:
+            if one.seen.strayed is None:
+                self.requests[request.number] = request
+            if request.state == "open":
+                self._there[one.key] = request
+        remark = one.step.remark
+        if remark is not None and request is not None:
+            facts = {**facts_of(request), "mark": remark.mark}
+            if one.step.row is Row.REBASE and one.step.backup:
+                facts["kept"] = one.step.expected
+            self.remarks.append(LedgerEntry(self._now, remark.event, one.key, facts))
+        if one.step.drop:
+            self.gone.append(RefUpdate(HEADS + one.branch, "", one.step.expected))
+
+    def _wait(self, one: Planned, why: str) -> None:
+        action = _action(self._name, one, one.seen.request or one.seen.ended)
+        self.actions.append(action._replace(do=Do.WAIT, why=why))
+
+    def ended(self) -> list[Failure]:
+        """What failed; the forge's limits are no failure, unless they let nothing be done at all."""
+        nothing = self._limit is not None and not self._did
+        return [*self.failed, *([self._limit.failure] if nothing and self._limit else [])]
 
 
-def _push_branches(writer: Writer, planned: Sequence[Planned], now: int) -> tuple[Pushed, dict[str, str]]:
-    """All branches in one push: which of them did not move, and the new tip of each."""
-    tips: dict[str, str] = {}
-    updates: list[RefUpdate] = []
-    entries: dict[str, LedgerEntry] = {}
-    for one in planned:
-        if one.proposal is None or not one.step.push:
-            continue
-        proposal = one.proposal
-        tip = writer.commit(proposal.files, proposal.message, trailers(proposal))
-        tips[one.branch] = tip
-        updates.append(RefUpdate(f"refs/heads/{one.branch}", tip, one.step.expected))
-        entries[tip] = LedgerEntry(now, "pushed", proposal.key, pushed(proposal, tip))
-        for change in proposal.changes:
-            hashed = fingerprint(change.evidence)
-            found = {"hash": hashed, "evidence": canonical.plain(change.evidence)}
-            entries[hashed] = LedgerEntry(now, "evidence", proposal.key, found)
-    if not updates:
-        return Pushed({}, {}), tips
-    return writer.push(updates, tuple(entries.values())), tips
-
-
-def _on_forge(forge: Forge, one: Planned, tip: str) -> tuple[MergeRequest | None, str]:
-    """What the merge request is now, and what its forge would not do.
-
-    Merged is `tip` alone, which this run has pushed or found untouched; never what came since.
-    """
-    request, proposal, step = one.seen.request, one.proposal, one.step
-    if step.do is Do.OPEN and proposal is not None:
-        draft = Draft(
-            one.branch, proposal.base, proposal.title, proposal.body, proposal.labels, proposal.reviewers
-        )
-        request = forge.open(draft)
-    elif step.do is Do.UPDATE and proposal is not None and request is not None:
-        request = forge.update(request.number, Wording(title=_title(request, proposal), body=proposal.body))
-    elif step.do is Do.CLOSE and request is not None:
-        title = request.title.removesuffix(CLOSED_BY_US) + CLOSED_BY_US
-        forge.update(request.number, Wording(title=title))
-        request = forge.close(request.number)
-    if step.merge and request is not None:
-        merged = forge.merge(request.number, tip, later=forge.capabilities.merges_later)
-        if isinstance(merged, NotMerged):
-            return request, f"; not merged: {merged.detail}"
-        if isinstance(merged, Merging):
-            return merged.request, f"; {merged.detail}"
-        return merged, "; merged"
-    return request, ""
-
-
-def _title(request: MergeRequest, proposal: Proposal) -> str | None:
-    """The new title, unless a person has given it one of their own (`WIP: ...`)."""
-    told = find(request.body)
-    ours = request.title.removesuffix(CLOSED_BY_US)
-    return proposal.title if told is None or not told.title or ours == told.title else None
+def _failure(repository: str, ref: str, why: str) -> Failure:
+    return Failure(ref.removeprefix(HEADS), Whose.THEIRS, f"{why}.", repository)
 
 
 def _action(repository: str, one: Planned, request: MergeRequest | None, more: str = "") -> Action:
@@ -153,7 +193,3 @@ def _action(repository: str, one: Planned, request: MergeRequest | None, more: s
         changes=tuple(change_id(change) for change in changes),
         why=one.step.why + more,
     )
-
-
-def _refused(repository: str, one: Planned, why: str) -> Action:
-    return _action(repository, one, one.seen.request)._replace(do=Do.WAIT, why=why)

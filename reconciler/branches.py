@@ -8,7 +8,7 @@ from reconciler import canonical
 from reconciler.git.message import trailers
 from reconciler.git.mirror import Mirror
 from reconciler.model import LedgerEntry
-from reconciler.proposals.lifecycle import Branch
+from reconciler.proposals.situation import Branch
 
 FILES = "Reconcile-Files"  # the trailer that names what a commit of ours changed
 

@@ -34,10 +34,12 @@ from reconciler.model import (
     Refused,
 )
 from reconciler.ports import Past, Pushed
+from reconciler.proposals.history import asked_since
 from reconciler.proposals.memo import find
 from reconciler.proposals.naming import Naming
 from reconciler.proposals.pushed import restored
 from reconciler.proposals.surface import Surface
+from reconciler.proposals.wishes import asked
 from reconciler.source.cache import Cache
 from reconciler.source.compose import UnitSetting
 from reconciler.source.discover import discover
@@ -223,12 +225,11 @@ class MirrorRepository:
         never = naming.never | {self.base, self.default_base, LEDGER}
         naming = naming._replace(never=never)
         ledger = read_ledger(mirror)
-        requests: tuple[MergeRequest, ...] = ()
-        me, asks_owners = "", False
-        if not isinstance(self._make_forge, NoForge):
-            forge = self._make_forge()
-            me, asks_owners = forge.whoami(), forge.capabilities.asks_owners
-            requests = tuple(one for one in forge.mine(naming.prefix) if self._is_ours(one, naming, me))
+        forge = None if isinstance(self._make_forge, NoForge) else self._make_forge()
+        found = list(forge.mine(naming.prefix, asked_since(ledger.entries))) if forge else []
+        me = forge.whoami() if forge else ""
+        found = [one for one in found if self._is_ours(one, naming, me)]
+        requests = tuple(one for one in found if one.base == self.base)
         tips = mirror.branches(naming.prefix)
         pushed = pushed_commits(ledger.entries, self.base)
         known = {(request.branch, request.head) for request in requests}
@@ -239,11 +240,19 @@ class MirrorRepository:
             if naming.fits(name, self.base)
         }
         requests = tuple(restored(request, ledger.entries) for request in requests)
-        return Past(requests, ledger.entries, branches, ledger.notes, me=me, asks_owners=asks_owners)
+        past = Past(requests, ledger.entries, branches, ledger.notes, me=me, wishes=asked(requests))
+        if forge is None:
+            return past
+        return past._replace(
+            strayed=tuple(one for one in found if _is_strayed(one, self.base, pushed)),
+            asks_owners=forge.capabilities.asks_owners,
+            merges_later=forge.capabilities.merges_later,
+            standing=forge.standing,
+        )
 
     def _is_ours(self, request: MergeRequest, naming: Naming, me: str) -> bool:
-        """Into our base, from a branch that is called what its key is called, and opened by nobody else."""
-        if request.base != self.base or not naming.fits(request.branch, self.base):
+        """From a branch that is called what its key is called, and opened by nobody else."""
+        if not naming.fits(request.branch, self.base):
             return False
         memo = find(request.body)
         return (memo is None or naming.of(memo.key) == request.branch) and request.author in ("", me)
@@ -258,6 +267,11 @@ class MirrorRepository:
         if self._opened is None:
             raise RuntimeError("a repository is opened before it is used")
         return self._opened
+
+
+def _is_strayed(request: MergeRequest, base: str, pushed: Mapping[str, object]) -> bool:
+    """Whether it is open at another base than the one that we pushed its branch for."""
+    return request.state == "open" and request.base != base and request.branch in pushed
 
 
 class MirrorWriter:

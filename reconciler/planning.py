@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from reconciler.model import Decision, Keep, Proposal, Reason
+from reconciler.errors import Problem
+from reconciler.forges.port import TooMany
+from reconciler.model import Decision, Do, Failure, Keep, Proposal, Reason
 from reconciler.ports import Past
 from reconciler.proposals.history import Target, targets
-from reconciler.proposals.lifecycle import (
+from reconciler.proposals.lifecycle import decide, retire
+from reconciler.proposals.memo import MemoValue, find
+from reconciler.proposals.situation import (
+    Look,
+    Noted,
     Observed,
+    Row,
     Step,
     closed_by_us,
-    decide,
     newest_open,
-    retire,
+    reopenable,
 )
-from reconciler.proposals.memo import MemoValue, find
 
 # Not knowing a number is no reason to close what was proposed when it was known.
 _UNKNOWN = {
@@ -56,6 +62,7 @@ class Planned(NamedTuple):
     proposal: Proposal | None
     seen: Observed
     step: Step
+    failure: Failure | None = None  # why it could not be asked how it stands
 
 
 class Judged(NamedTuple):
@@ -79,39 +86,123 @@ def judged(decisions: Iterable[Decision], partial: bool, hidden: bool = False) -
     return Judged(frozenset(seen), unknown, partial, hidden)
 
 
-def plan(proposals: Sequence[Proposal], past: Past, known: Judged) -> list[Planned]:
+def plan(proposals: Sequence[Proposal], past: Past, known: Judged, now: int) -> list[Planned]:
     """An action for every proposal, and for everything of ours that no proposal is about."""
+    eye = _Eye(past, now)
     planned = []
     for proposal in proposals:
-        seen = _seen(past, proposal.branch)
-        step = decide(proposal, seen, _withdrawn_unseen(proposal, seen, known))
-        planned.append(Planned(proposal.key, proposal.branch, proposal, seen, step))
+        seen = eye.seen(proposal.branch, proposal.key)
+        decided = _decided(eye, proposal, seen, _withdrawn_unseen(proposal, seen, known))
+        planned.append(Planned(proposal.key, proposal.branch, proposal, *decided))
     wanted = {proposal.branch for proposal in proposals}
     ours = {request.branch for request in past.requests if request.state == "open" and find(request.body)}
-    ours |= set(past.branches)
+    ours |= {*past.branches, *(request.branch for request in past.strayed)}
+    homes = _homes(proposals)
     for branch in sorted(ours - wanted):
-        seen = _seen(past, branch)
-        end = retire(seen, _unsettled(branch, seen, past, known))
+        seen = eye.seen(branch)
+        end = retire(seen, _unsettled(branch, seen, past, known), _instead(seen, homes))
         if end is not None:
             planned.append(Planned(_key(seen, branch), branch, None, seen, end))
     return planned
 
 
-def _seen(past: Past, branch: str) -> Observed:
-    return Observed(newest_open(past.requests, branch), past.branches.get(branch))
+def _decided(
+    eye: _Eye, proposal: Proposal, seen: Observed, unsettled: str
+) -> tuple[Observed, Step, Failure | None]:
+    """Only who would be moved or merged is asked how it stands: that costs a question each."""
+    step = decide(proposal, seen, unsettled)
+    if seen.request is None or not (step.push or step.merge):
+        return seen, step, None
+    look = eye.look(seen.request.number)
+    if isinstance(look, Problem):
+        why = "the forge doesn't tell whether somebody has approved it"
+        failure = None if isinstance(look, TooMany) else look.failure
+        return seen, Step(Do.WAIT, look.failure.error if failure is None else why, Row.UNSEEN), failure
+    seen = seen._replace(look=look)
+    return seen, decide(proposal, seen, unsettled), None
+
+
+class _Eye:
+    """What there is of a key: on the forge, on the remote, and in the ledger."""
+
+    def __init__(self, past: Past, now: int) -> None:
+        self._past = past
+        self._now = now
+        self._noted: dict[object, list[Noted]] = defaultdict(list)
+        self._limit: TooMany | None = None
+        for entry in past.ledger:
+            number = entry.facts.get("number")
+            if isinstance(number, int):
+                mark = str(entry.facts.get("mark", ""))
+                self._noted[number].append(Noted(entry.event, mark, entry.at))
+
+    def seen(self, branch: str, key: str = "") -> Observed:
+        past = self._past
+        request = newest_open(past.requests, branch)
+        strayed = newest_open(past.strayed, branch) if request is None else None
+        there = request or strayed
+        ended = None if there else reopenable(past.requests, branch, self._now)
+        memo = find(there.body) if there else None
+        name = key or (memo.key if memo else "")
+        return Observed(
+            request,
+            past.branches.get(branch),
+            ended,
+            strayed,
+            frozenset(wish for wish, about in past.wishes if about == name),
+            None,
+            tuple(self._noted.get(there.number, ())) if there else (),
+        )
+
+    def look(self, number: int) -> Look | Problem:
+        if self._limit is not None:
+            return self._limit
+        try:
+            found = self._past.standing(number)
+        except TooMany as limit:
+            self._limit = limit
+            return limit
+        except Problem as problem:
+            return problem
+        return Look(
+            found.approved_by,
+            found.changes_wanted_by,
+            found.checks.value,
+            found.merging,
+            self._past.merges_later,
+        )
+
+
+def _homes(proposals: Sequence[Proposal]) -> dict[Target, str]:
+    """For every value that is proposed, the key of its proposal."""
+    return {
+        target: proposal.key
+        for proposal in proposals
+        for change in proposal.changes
+        for value in change.values
+        for target in targets(value)
+    }
+
+
+def _instead(seen: Observed, homes: Mapping[Target, str]) -> list[str]:
+    """The keys that hold values of a request now; [] where none does."""
+    memo = find(seen.request.body) if seen.request else None
+    found = (
+        homes.get((ref, value.field)) for value in (memo.values if memo else ()) for ref in value.consumers
+    )
+    return sorted({key for key in found if key is not None})
 
 
 def _key(seen: Observed, branch: str) -> str:
-    memo = find(seen.request.body) if seen.request else None
+    there = seen.request or seen.strayed
+    memo = find(there.body) if there else None
     return memo.key if memo else branch
 
 
 def _unsettled(branch: str, seen: Observed, past: Past, known: Judged) -> str:
     """Why nobody can say that this is no longer needed; "" when it is not."""
     if seen.request is None:
-        ended = [request for request in past.requests if request.branch == branch]
-        last = max(ended, key=lambda request: request.number, default=None)
-        over = last is None or last.state == "merged" or closed_by_us(last)
+        over = _is_over(branch, past)
         return "" if over and not known.partial else "somebody may still want it"
     memo = find(seen.request.body)
     reasons = sorted({reason for value in memo.values for reason in _reasons(value, known)}) if memo else []
@@ -121,6 +212,17 @@ def _unsettled(branch: str, seen: Observed, past: Past, known: Judged) -> str:
         return "not everything was looked at in this run"
     looked = all((ref, value.field) in known.seen for value in memo.values for ref in value.consumers)
     return "" if looked or not known.hidden else "a unit could not be looked into in this run"
+
+
+def _is_over(branch: str, past: Past) -> bool:
+    """Whether nobody said "no" to the last request of a branch: whoever did may reopen it."""
+    ended = [request for request in past.requests if request.branch == branch]
+    last = max(ended, key=lambda request: request.number, default=None)
+    if last is not None:
+        return last.state == "merged" or closed_by_us(last)
+    told = [entry.event for entry in past.ledger if entry.facts.get("branch") == branch]
+    ends = [event for event in told if event in ("merged", "closed", "rejected")]
+    return not ends or ends[-1] != "rejected"
 
 
 def _reasons(value: MemoValue, known: Judged) -> set[str]:

@@ -193,6 +193,9 @@ def test_what_is_no_longer_needed_is_closed_and_its_branch_removed(world: World)
     assert [action.do for action in report.actions if action.branch == request.branch] == [Do.CLOSE]
     closed = next(one for one in world.requests("closed") if one.number == request.number)
     assert closed.title.endswith(" - autoclosed")
+    world.run(NOW + 7 * DAY)
+    assert f"refs/heads/{request.branch}" in world.refs()  # it may be needed again
+    world.run(NOW + 7 * DAY + 1)
     assert f"refs/heads/{request.branch}" not in world.refs()
 
 

@@ -6,7 +6,7 @@ outlives the forge. So losing one never makes the bot repeat itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from reconciler import canonical
@@ -22,12 +22,16 @@ from reconciler.model import (
     Reason,
 )
 from reconciler.proposals.group import Candidate, keep
-from reconciler.proposals.lifecycle import closed_by_us
 from reconciler.proposals.memo import Memo, find
 from reconciler.proposals.memo import read as read_memo
+from reconciler.proposals.pushed import whole
+from reconciler.proposals.situation import closed_by_us
 from reconciler.quantity import BadQuantity, read
 
 Target = tuple[ContainerRef, str]  # a container and the field of it
+
+
+_CUT_OFF = 30 * 86_400
 
 
 class Rejection(NamedTuple):
@@ -42,7 +46,7 @@ class History(NamedTuple):
     rejected: Mapping[Target, Rejection]  # those that nothing has overtaken
 
 
-def events_of(requests: Iterable[MergeRequest], known: Iterable[LedgerEntry]) -> tuple[LedgerEntry, ...]:
+def events_of(requests: Iterable[MergeRequest], known: Sequence[LedgerEntry]) -> tuple[LedgerEntry, ...]:
     """What the forge tells and the ledger has not yet written down, oldest first."""
     told = [entry for entry in known if isinstance(entry.facts.get("number"), int)]
     written = {_mark(entry.event, entry.facts["number"], entry.at) for entry in told}
@@ -50,14 +54,32 @@ def events_of(requests: Iterable[MergeRequest], known: Iterable[LedgerEntry]) ->
     missing = []
     for request in requests:
         memo = find(request.body) or _memo_of(opened.get(request.number))
-        if memo is None:
+        memo = whole(memo, known) if memo is not None else None
+        if memo is None:  # or what it holds is told to the ledger in this very run: the next one knows
             continue
         missing += [
-            LedgerEntry(at, event, memo.key, _facts(request, memo))
+            LedgerEntry(at, event, memo.key, {**facts_of(request), "memo": canonical.plain(memo)})
             for at, event in _told(request)
             if _mark(event, request.number, at) not in written
         ]
     return tuple(sorted(missing, key=lambda entry: (entry.at, str(entry.facts["number"]), entry.event)))
+
+
+def asked_since(ledger: Sequence[LedgerEntry]) -> int:
+    """Since when requests may have ended that the ledger doesn't know of; 0 without one.
+
+    What the ledger knows to be open may have ended at any time since. Beyond that, runs that were cut
+    off before they wrote down what they had seen are allowed for, a month of them.
+    """
+    newest = max((entry.at for entry in ledger), default=0)
+    open_since: dict[object, int] = {}
+    for entry in ledger:
+        number = entry.facts.get("number")
+        if entry.event in ("opened", "reopened"):
+            open_since[number] = entry.at
+        elif entry.event in ("merged", "closed", "rejected"):
+            open_since.pop(number, None)
+    return max(0, min((newest, *open_since.values())) - _CUT_OFF)
 
 
 def _mark(event: str, number: object, at: int) -> tuple[object, ...]:
@@ -83,7 +105,9 @@ def merged_elsewhere(
             continue
         wanted = [(ref, value.field, value.new) for value in memo.values for ref in value.consumers]
         if all(in_force.get((ref, field)) == new for ref, field, new in wanted):
-            found.append(LedgerEntry(now, "merged", memo.key, _facts(request, memo)))
+            found.append(
+                LedgerEntry(now, "merged", memo.key, {**facts_of(request), "memo": canonical.plain(memo)})
+            )
     return tuple(found)
 
 
@@ -96,7 +120,7 @@ def _told(request: MergeRequest) -> list[tuple[int, str]]:
     return told
 
 
-def _facts(request: MergeRequest, memo: Memo) -> dict[str, object]:
+def facts_of(request: MergeRequest) -> dict[str, object]:
     return {
         "number": request.number,
         "url": request.url,
@@ -104,7 +128,6 @@ def _facts(request: MergeRequest, memo: Memo) -> dict[str, object]:
         "title": request.title,
         "by": request.ended_by,
         "commit": request.merge_commit,
-        "memo": canonical.plain(memo),
     }
 
 

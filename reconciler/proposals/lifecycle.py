@@ -1,123 +1,291 @@
 """What to do with each merge request: a table of situations, as pure functions.
 
-request   branch                      proposal    do
--------   --------------------------  ----------  ------------------------------------------
-none      none                        yes         push, open
-none      ours, same plan             yes         open (an earlier run was cut off in between)
-none      ours, other plan            yes         push over it, open
-none      touched by a person         yes         wait
-open      ours, same plan, merges     yes         leave; merge where the policy says so
-open      ours, near enough, merges   yes         leave: a few percent are not worth a new review
-open      ours, conflicts or differs  yes         push over it, update
-open      same plan, older body       yes         update (an earlier run was cut off in between)
-open      gone                        yes         push, update
-open      not all of it was judged    yes         leave: a part that isn't known is not withdrawn
-open      touched by a person         any         wait: hands off
-open      ours                        settled     close
-open      ours                        unknown     leave: not knowing is no reason to close
-none      ours, nobody's              settled     delete the branch (cut off while closing)
+With a proposal:
+
+request    branch                        and                         row            do
+---------  ----------------------------  --------------------------  -------------  ----------------------
+none       none                                                      new            push, open
+none       ours, same plan                                           unopened       open
+none       ours, other plan                                          overtaken      push over it, open
+none       touched by a person                                       theirs         wait
+closed     ours                          by us, within a week        needed-again   reopen, push, update
+open       ours, same plan, merges                                   same           leave
+open       ours, near enough, merges                                 near           leave
+open       ours, differs                                             newer          push over it, update
+open       ours, conflicts                                           conflict       push over it, update
+open       gone                                                      gone           push, update
+open       same plan, older body                                     text           update
+open       ours                          not all of it was judged    unjudged       leave
+open       ours, differs                 approved, not for safety    approved       leave, say so once
+open       touched by a person                                       edited         wait, say so once
+open       any                           somebody asks for a rebase  rebase         push over it, update
+open       ours, same plan               the policy merges it        merge          merge
+open       ours, same plan               reviews or checks say no    not-ready      leave
+open       any                           the forge is merging it     merging        leave
+open       any                           somebody froze it           frozen         leave
+open       any                           points at another base      strayed        wait, say so once
+open       ours                          nobody tells how it stands  unseen         wait
+
+Without one:
+
+open       ours                                                      obsolete       close
+open       ours                          others hold its values      superseded     close, name them
+open       touched by a person                                       abandoned      say so once
+open       any                           nobody knows                unknown        leave
+open       ours                          reopened by a person        wanted         leave
+none       ours, nobody's                                            leftover       delete the branch
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Sequence
 
-from reconciler.model import Do, Field, MergeRequest, Mode, Proposal
+from reconciler.model import ChangeClass, Do, Field, MergeRequest, Mode, Proposal
+from reconciler.proposals.markdown import prose
 from reconciler.proposals.memo import find, memo_of
+from reconciler.proposals.situation import (
+    ABANDONED,
+    Branch,
+    Look,
+    Observed,
+    Remark,
+    Row,
+    Step,
+    closed_by_us,
+)
+from reconciler.proposals.wishes import Wish, label_of, ticked
 from reconciler.quantity import BadQuantity, read
 
-CLOSED_BY_US = " - autoclosed"
 NEAR_PERCENT = 10
 
 
-class Branch(NamedTuple):
-    """The remote branch of a key, as it is now."""
-
-    tip: str
-    plan: str  # of its trailer
-    untouched: bool  # nobody but us has written to it
-    recorded: bool  # the ledger or a merge request says that we pushed it: only then it may be removed
-    conflicts: bool  # can't be merged into the base any more
-    fresh: bool = False  # built on the base as it is now
-    by: tuple[str, ...] = ()  # who wrote what is not ours, newest first
-
-
-class Observed(NamedTuple):
-    request: MergeRequest | None  # the open one
-    branch: Branch | None
-
-
-class Step(NamedTuple):
-    """What to do for one key. `push` moves the branch first, expecting `expected` there."""
-
-    do: Do
-    why: str
-    push: bool = False
-    expected: str = ""
-    merge: bool = False
-    drop: bool = False  # remove the branch, which is at `expected`
-
-
 def decide(proposal: Proposal, seen: Observed, unsettled: str = "") -> Step:
-    """The row of the table above for a key that has a proposal.
+    """The row of the first table for a key that has a proposal.
 
     `unsettled` is why some of what the open request proposes could not be judged in this run.
     """
+    return _unless_frozen(seen, _decide(proposal, seen, unsettled))
+
+
+def retire(seen: Observed, unsettled: str, instead: Sequence[str] = ()) -> Step | None:
+    """The row of the second table for a key without a proposal; None where there is nothing to say.
+
+    `unsettled` is why nobody can say that it is no longer needed; "" when it is not. `instead` are
+    keys whose proposals hold its values.
+    """
+    step = _retire(seen, unsettled, tuple(instead))
+    return _unless_frozen(seen, step) if step else None
+
+
+def _unless_frozen(seen: Observed, step: Step) -> Step:
+    """A freeze holds everything back but what somebody asks for; told only where there is something."""
+    if Wish.FREEZE not in seen.wishes or not step.writes or step.row in (Row.REBASE, Row.LEFTOVER):
+        return step
+    head = seen.request.head if seen.request else ""
+    remark = _once(seen, Remark("frozen", f"asked {head}")) if seen.request else None
+    why = f"somebody froze it; otherwise: {step.why}"
+    return Step(Do.LEAVE if seen.request else Do.WAIT, why, Row.FROZEN, remark=remark)
+
+
+def _decide(proposal: Proposal, seen: Observed, unsettled: str) -> Step:
     branch, request = seen.branch, seen.request
-    if branch is not None and not branch.untouched:
-        return Step(Do.WAIT, "the branch has commits that are not the bot's; it is left to their author")
+    if seen.strayed is not None:
+        return _strayed(seen, seen.strayed)
+    asked = Wish.REBASE in seen.wishes and branch is not None
+    touched = branch is not None and not branch.untouched
+    if touched and not asked:
+        return _edited(seen)
+    tip = branch.tip if branch else ""
     if request is not None and unsettled:
-        return Step(Do.LEAVE, unsettled, expected=branch.tip if branch else "")
-    merge = proposal.mode is Mode.MERGE and not proposal.merge_waits
+        return Step(Do.LEAVE, unsettled, Row.UNJUDGED, expected=tip)
+    if asked and branch is not None and (touched or not branch.fresh or _is_asked_on(request, proposal.key)):
+        return _rebased(proposal, seen, branch)
     current = branch is not None and branch.plan == proposal.plan and not branch.conflicts
-    expected = branch.tip if branch else ""
     if request is None:
-        why = "the branch was there already" if current else "new"
-        return Step(Do.OPEN, why, push=not current, expected=expected, merge=merge)
+        return _opened(proposal, seen, current)
     if branch is not None and not branch.conflicts and not current and _near(request, branch, proposal):
-        return Step(Do.LEAVE, f"the numbers moved by less than {NEAR_PERCENT} %", expected=expected)
+        return Step(Do.LEAVE, f"the numbers moved by less than {NEAR_PERCENT} %", Row.NEAR, expected=tip)
     if not current:
-        return Step(Do.UPDATE, _why_pushed(branch, proposal), push=True, expected=expected, merge=merge)
+        return _pushed(proposal, seen, request)
+    merge = _may_merge(proposal)
     told = find(request.body)
     if told is None or told.plan != proposal.plan or closed_by_us(request):
-        return Step(Do.UPDATE, "its text was behind its branch", expected=expected, merge=merge)
+        ready = merge and not _unready(request, seen.look)
+        return Step(Do.UPDATE, "its text was behind its branch", Row.TEXT, expected=tip, merge=ready)
     if merge:
-        return Step(Do.MERGE, "the policy merges it", expected=expected, merge=True)
+        return _merged(request, seen.look, tip)
     waits = f"; not merged yet: {proposal.merge_waits}" if proposal.merge_waits else ""
-    return Step(Do.LEAVE, f"it says what would be proposed now{waits}", expected=expected)
+    return Step(Do.LEAVE, f"it says what would be proposed now{waits}", Row.SAME, expected=tip)
 
 
-def retire(seen: Observed, unsettled: str) -> Step | None:
-    """The row for a key without a proposal; None where there is nothing to say.
-
-    `unsettled` is why nobody can say that it is no longer needed; "" when it is not.
-    """
-    branch, request = seen.branch, seen.request
-    if branch is not None and not branch.untouched:
-        if request is None:
-            return None
-        return Step(Do.WAIT, "no longer needed, but the branch has commits that are not the bot's")
+def _opened(proposal: Proposal, seen: Observed, current: bool) -> Step:
+    """No request is open."""
+    branch, merge = seen.branch, _may_merge(proposal)
     expected = branch.tip if branch else ""
-    if unsettled:
-        return Step(Do.LEAVE, unsettled) if request else None
-    if request is None and (branch is None or not branch.recorded):
-        return None
-    if request is None:
+    if seen.ended is not None and branch is not None:
+        remark = Remark("reopened", str(seen.ended.ended_at))
         return Step(
-            Do.LEAVE, "its merge request has ended; the branch is removed", expected=expected, drop=True
+            Do.REOPEN, "needed again", Row.NEEDED_AGAIN, push=not current, expected=expected, merge=merge,
+            remark=remark,
+        )  # fmt: skip
+    if current:
+        why = "the branch was there already"
+        return Step(Do.OPEN, why, Row.UNOPENED, expected=expected, merge=merge)
+    row = Row.NEW if branch is None else Row.OVERTAKEN
+    return Step(Do.OPEN, "new", row, push=True, expected=expected, merge=merge)
+
+
+def _pushed(proposal: Proposal, seen: Observed, request: MergeRequest) -> Step:
+    """What is on the branch is not what would be proposed, or can't be merged."""
+    branch, look = seen.branch, seen.look or Look()
+    expected = branch.tip if branch else ""
+    if look.merging:
+        return Step(Do.LEAVE, "the forge is merging it", Row.MERGING, expected=expected)
+    stands = branch is not None and not branch.conflicts
+    if look.approved_by and stands and proposal.klass is not ChangeClass.SAFETY:
+        text = (
+            "Newer numbers are available. They are not pushed, because that would undo the approval: "
+            "merge this one as it is, or ask for them by ticking *rebase* above or with the label "
+            f"`{label_of(Wish.REBASE)}`."
         )
-    return Step(Do.CLOSE, "no longer needed", expected=expected, drop=branch is not None and branch.recorded)
+        remark = _once(seen, Remark("frozen", request.head, text))
+        return Step(
+            Do.LEAVE, f"approved by {', '.join(look.approved_by)}; newer numbers wait", Row.APPROVED,
+            expected=expected, remark=remark,
+        )  # fmt: skip
+    row, why = _why_pushed(branch)
+    merge = _may_merge(proposal) and not _unready(request, seen.look, checks=False)
+    return Step(Do.UPDATE, why, row, push=True, expected=expected, merge=merge)
 
 
-def closed_by_us(request: MergeRequest) -> bool:
-    """Whether the bot closed it: the title says so, written in the same call that closed it."""
-    return request.title.endswith(CLOSED_BY_US)
+def _rebased(proposal: Proposal, seen: Observed, branch: Branch) -> Step:
+    """Somebody asks for the branch to be built anew, whatever is on it."""
+    if seen.look is not None and seen.look.merging:
+        return Step(Do.LEAVE, "the forge is merging it", Row.MERGING, expected=branch.tip)
+    current = branch.untouched and branch.fresh and branch.plan == proposal.plan
+    why = "somebody asked for a rebase"
+    if not branch.untouched:
+        why += "; what was on the branch is kept"
+    return Step(
+        Do.UPDATE if seen.request else Do.OPEN, why, Row.REBASE, push=not current, expected=branch.tip,
+        backup=not branch.untouched, remark=Remark("rebased", branch.tip) if seen.request else None,
+    )  # fmt: skip
 
 
-def newest_open(requests: Iterable[MergeRequest], branch: str) -> MergeRequest | None:
-    found = [request for request in requests if request.branch == branch and request.state == "open"]
-    return max(found, key=lambda request: request.number, default=None)
+def _edited(seen: Observed) -> Step:
+    """The branch has commits of others: hands off, and how to give it back."""
+    request, branch = seen.request, seen.branch
+    why = "the branch has commits that are not the bot's; it is left to their author"
+    if request is None:
+        return Step(Do.WAIT, why, Row.THEIRS)
+    times = sum(noted.event == "rebased" for noted in seen.noted)
+    whose = f" by {', '.join(map(prose, branch.by[:5]))}" if branch and branch.by else ""
+    text = (
+        f"This branch has commits{whose}, so it is left alone from now on: nothing is pushed to it, and "
+        "it is not merged by the bot. To hand it back, tick *rebase* above or set the label "
+        f"`{label_of(Wish.REBASE)}`: it is then built anew, and what is on it now is kept as a branch "
+        "beside it."
+    )
+    remark = _once(seen, Remark("edited", str(times), text))
+    title = None
+    if request.title.endswith(ABANDONED):
+        title = request.title.removesuffix(ABANDONED)
+        remark = Remark("revived", str(sum(noted.event == "revived" for noted in seen.noted)))
+    return Step(Do.WAIT, why, Row.EDITED, title=title, remark=remark)
+
+
+def _strayed(seen: Observed, request: MergeRequest) -> Step:
+    why = f"somebody pointed it at {request.base}; it is left to them"
+    text = (
+        f"This one was pointed at another branch, {prose(request.base)}, so it is left alone from now on. "
+        "To hand it back, point it at the branch that it was opened for."
+    )
+    return Step(Do.WAIT, why, Row.STRAYED, remark=_once(seen, Remark("strayed", request.base, text)))
+
+
+def _merged(request: MergeRequest, look: Look | None, tip: str) -> Step:
+    if look is not None and look.merging:
+        return Step(Do.LEAVE, "the forge is merging it", Row.MERGING, expected=tip)
+    unready = _unready(request, look)
+    if unready:
+        return Step(Do.LEAVE, f"not merged: {unready}", Row.NOT_READY, expected=tip)
+    return Step(Do.MERGE, "the policy merges it", Row.MERGE, expected=tip, merge=True)
+
+
+def _may_merge(proposal: Proposal) -> bool:
+    return proposal.mode is Mode.MERGE and not proposal.merge_waits
+
+
+def _unready(request: MergeRequest, look: Look | None, *, checks: bool = True) -> str:
+    """Why the bot must not merge it, even if the forge would; `checks` of a commit that stays."""
+    if request.draft:
+        return "it is a draft"
+    if look is None:
+        return ""
+    if look.changes_wanted_by:
+        return f"{', '.join(look.changes_wanted_by)} asked for changes"
+    if checks and look.checks == "failed":
+        return "its checks have failed"
+    if checks and look.checks == "pending" and not look.later:
+        return "its checks have not ended"
+    return ""
+
+
+def _retire(seen: Observed, unsettled: str, instead: tuple[str, ...]) -> Step | None:
+    branch, request = seen.branch, seen.request
+    if seen.strayed is not None:
+        return _strayed(seen, seen.strayed)
+    touched = branch is not None and not branch.untouched
+    if request is None:
+        if touched or unsettled or branch is None or not branch.recorded or seen.ended is not None:
+            return None
+        why = "its merge request has ended; the branch is removed"
+        return Step(Do.LEAVE, why, Row.LEFTOVER, expected=branch.tip, drop=True)
+    if unsettled:
+        return Step(Do.LEAVE, unsettled, Row.UNKNOWN)
+    if touched and Wish.REBASE not in seen.wishes:
+        return _abandoned(seen, request, instead)
+    if _is_wanted(seen, request):
+        return Step(Do.LEAVE, "somebody reopened it, though nothing would be proposed now", Row.WANTED)
+    if instead:
+        why = f"its values are in another merge request now: {', '.join(instead)}"
+        return Step(
+            Do.CLOSE, why, Row.SUPERSEDED, instead=instead, remark=Remark("superseded", ", ".join(instead))
+        )
+    return Step(Do.CLOSE, "no longer needed", Row.OBSOLETE)
+
+
+def _abandoned(seen: Observed, request: MergeRequest, instead: tuple[str, ...]) -> Step:
+    why = "no longer needed, but the branch has commits that are not the bot's"
+    if instead:
+        why += f"; its values are in another merge request now: {', '.join(instead)}"
+    text = (
+        "This one is no longer needed: nothing would be proposed here now. Because the branch has commits "
+        "that are not the bot's, it stays open: merge or close it as you like."
+    )
+    times = sum(noted.event == "revived" for noted in seen.noted)
+    remark = _once(seen, Remark("abandoned", str(times), text))
+    title = request.title.removesuffix(ABANDONED) + ABANDONED if remark else None
+    return Step(Do.WAIT, why, Row.ABANDONED, title=title, remark=remark)
+
+
+def _is_wanted(seen: Observed, request: MergeRequest) -> bool:
+    """Whether a person has reopened what we had closed. One that was only about to be closed isn't."""
+    closed = [noted.at for noted in seen.noted if noted.event == "closed"]
+    ours = [noted.at for noted in seen.noted if noted.event == "reopened"]
+    return closed_by_us(request) and bool(closed) and max(closed) > max(ours, default=-1)
+
+
+def _once(seen: Observed, remark: Remark) -> Remark | None:
+    known = any((noted.event, noted.mark) == (remark.event, remark.mark) for noted in seen.noted)
+    return None if known else remark
+
+
+def _is_asked_on(request: MergeRequest | None, key: str) -> bool:
+    """Whether the request itself still shows that somebody asks for a rebase."""
+    if request is None:
+        return False
+    return label_of(Wish.REBASE) in request.labels or (Wish.REBASE, key) in ticked(request.body)
 
 
 def _near(request: MergeRequest, branch: Branch, proposal: Proposal) -> bool:
@@ -141,9 +309,9 @@ def _within(field: str, one: str, other: str) -> bool:
     return abs(now - proposed) * 100 <= NEAR_PERCENT * proposed
 
 
-def _why_pushed(branch: Branch | None, proposal: Proposal) -> str:
+def _why_pushed(branch: Branch | None) -> tuple[Row, str]:
     if branch is None:
-        return "its branch was gone"
-    if branch.plan != proposal.plan:
-        return "the numbers have changed"
-    return "it no longer merged into its base"
+        return Row.GONE, "its branch was gone"
+    if branch.conflicts:
+        return Row.CONFLICT, "it no longer merged into its base"
+    return Row.NEWER, "the numbers have changed"

@@ -62,6 +62,11 @@ def ticked(body: str) -> frozenset[tuple[Wish, str]]:
     return frozenset(found)
 
 
+def label_of(wish: Wish) -> str:
+    """The label that asks for the same; "" where there is none."""
+    return next((label for label, meant in LABELS.items() if meant is wish), "")
+
+
 def carried(body: str, wishes: Iterable[Wish], key: str) -> str:
     """The body with the boxes of these wishes ticked: a new text unticks no box that still holds."""
     for wish in wishes:
