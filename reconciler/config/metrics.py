@@ -10,7 +10,18 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, ValidationInfo, WithJsonSchema
 
-from reconciler.config.fields import Duration, File, Line, Name, Variable, Web, Written, resolved, single_line
+from reconciler.config.fields import (
+    Duration,
+    File,
+    Line,
+    Name,
+    Permille,
+    Variable,
+    Web,
+    Written,
+    resolved,
+    single_line,
+)
 from reconciler.config.logins import WithToken
 from reconciler.config.tokens import TokenSource
 
@@ -169,6 +180,11 @@ class Metrics(WithToken):
     )
     keep_days: Annotated[StrictInt, Field(ge=1, le=3660)] = Field(
         default=100, description="Days that the cache keeps."
+    )
+    alarms: Permille = Field(
+        default=50,
+        description="Share of its workloads that may want more for safety at once; where more than five and "
+        "more than this do, nothing that rests on it is proposed.",
     )
 
     @property

@@ -69,6 +69,7 @@ def job(asked: Asked, progress: Progress) -> Job:
         write=asked.write,
         progress=progress,
         failed=opened.failed,
+        alarms={each.name: each.alarms for each in settings.metrics},
         nodes={
             one.name: NodeSize(one.nodes.cpu, one.nodes.memory)
             for one in settings.clusters
