@@ -224,11 +224,12 @@ class Habits(NamedTuple):
     all_checks: bool = False  # any failed check stands in the way, not only required ones
     twin_labels: bool = False  # two labels may have one name
     arms_when_clean: bool = True  # auto-merge may be asked for where nothing stands in the way
-    conversions: bool = True  # draft by title prefix
+    opens_empty: bool = False  # one that changes nothing
+    reopens_anything: bool = False  # also without a branch, or beside another one
 
 
 HABITS = {
-    "github": Habits(refuses_forced_reopen=True, arms_when_clean=False, conversions=False),
+    "github": Habits(refuses_forced_reopen=True, arms_when_clean=False),
     "gitlab": Habits(shared_numbers=False, closes_without_branch=False, all_checks=False),
-    "gitea": Habits(twin_labels=True),
+    "gitea": Habits(twin_labels=True, opens_empty=True, reopens_anything=True),
 }

@@ -127,7 +127,7 @@ class Repository:
         there = self.open_of(branch, base)
         if there is not None:
             raise Refused("exists", f"a merge request already exists for {branch}", there.number)
-        if merging.contains(self.git, onto, head):
+        if not self.habits.opens_empty and merging.contains(self.git, onto, head):
             raise Refused("empty", f"no commits between {base} and {branch}")
         now = self.forge.clock()
         made = Request(
@@ -165,6 +165,14 @@ class Repository:
             raise Refused("merged", "it is merged and can't be reopened")
         if request.is_open:
             return
+        if not self.habits.reopens_anything:
+            self._check_reopening(request)
+        request.state, request.head = "open", self.tip(request.branch) or request.head
+        request.closed_at, request.closed_by = 0, None
+        request.unknown = self.forge.slow_mergeability
+        self._happened(request, "reopened", by)
+
+    def _check_reopening(self, request: Request) -> None:
         if not self.tip(request.branch):
             raise Refused("no-branch", f"the branch {request.branch} was deleted")
         there = self.open_of(request.branch, request.base)
@@ -172,10 +180,6 @@ class Repository:
             raise Refused("exists", f"a merge request already exists for {request.branch}", there.number)
         if request.forced and self.habits.refuses_forced_reopen:
             raise Refused("force-pushed", f"the branch {request.branch} was force-pushed or recreated")
-        request.state, request.head = "open", self.tip(request.branch)
-        request.closed_at, request.closed_by = 0, None
-        request.unknown = self.forge.slow_mergeability
-        self._happened(request, "reopened", by)
 
     def set_labels(self, thing: Request | Issue, names: list[str]) -> None:
         for name in names:

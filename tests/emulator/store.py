@@ -25,6 +25,7 @@ class Store:
         self.teams: dict[str, Team] = {}  # by organisation/slug
         self.tokens: dict[str, Token] = {}
         self.repositories: dict[str, Repository] = {}  # by path
+        self.options: dict[str, object] = {}  # what only one dialect knows of
         self.slow_mergeability = 0  # questions after each move that are answered with "not known yet"
         self._ids = itertools.count(1001)
 
