@@ -258,17 +258,6 @@ def pull(at: At) -> Answer:
     return at.shown(at.request(place), place)
 
 
-@routes("GET", "/repos/{owner}/{repo}/pulls/{base}/{head+}")
-def pull_between(at: At) -> Answer:
-    """The first that there ever was between two branches, whatever has become of it."""
-    place = at.place()
-    base, head = at.asked.params["base"], at.asked.params["head"]
-    for each in place.requests.values():
-        if (each.base, each.branch) == (base, head):
-            return at.shown(each, place)
-    raise Refused("not-found", NOT_FOUND)
-
-
 @routes("PATCH", "/repos/{owner}/{repo}/pulls/{index}")
 def edit_pull(at: At) -> Answer:
     place = at.place(Right.REQUESTS)
@@ -355,6 +344,17 @@ def ask_reviewers(at: At) -> Answer:
         raise Refused("not-found", NOT_FOUND)
     place.ask(request, names, teams)
     return Answer(201, [])
+
+
+@routes("GET", "/repos/{owner}/{repo}/pulls/{base}/{head+}")
+def pull_between(at: At) -> Answer:
+    """The first that there ever was between two branches, whatever has become of it."""
+    place = at.place()
+    base, head = at.asked.params["base"], at.asked.params["head"]
+    for each in place.requests.values():
+        if (each.base, each.branch) == (base, head):
+            return at.shown(each, place)
+    raise Refused("not-found", NOT_FOUND)
 
 
 # -- what merge requests and issues have ------------------------------------------------------------

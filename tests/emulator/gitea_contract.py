@@ -103,7 +103,9 @@ def _check_body(said: Any, wanted: str) -> None:
         assert set(said) == {"labels"}
         assert {type(each) for each in said["labels"]} in ({int}, {str})
         return
-    _hold(said, wanted, "gitea")
+    # newer servers took these names into use, and still take the old ones, which all servers know
+    new = {"Do": "do", "MergeTitleField": "merge_title_field", "MergeMessageField": "merge_message_field"}
+    _hold({new.get(name, name): value for name, value in said.items()}, wanted, "gitea")
 
 
 def _hold(told: Any, name: str, library: str) -> None:

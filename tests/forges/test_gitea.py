@@ -317,28 +317,16 @@ def test_rules_of_the_branch_hold(bench: Bench, made: MergeRequest, place: Repos
     assert (seen.state, seen.merge_commit) == ("merged", bench.bare.tip())
 
 
-def test_later_never_passes_over_checks(bench: Bench, made: MergeRequest, place: Repository) -> None:
+def test_later_never_passes_over_checks(
+    bench: Bench, made: MergeRequest, server: Emulator, place: Repository
+) -> None:
     """Fast-forward-only would be merged at once, whatever the checks say."""
     place.methods = ["fast-forward"]
     place.protected["main"] = Protection(checks=("ci",))
     answer = bench.forge.merge(made.number, made.head, later=True)
     assert isinstance(answer, NotMerged)
-    assert not any("merge_when_checks_succeed" in each.json for each in place_writes(place, bench))
+    assert not any("merge_when_checks_succeed" in each.json for each in server.writes("/merge$"))
     assert place.requests[made.number].is_open
-
-
-def place_writes(place: Repository, bench: Bench) -> list[emulator.Asked]:
-    return RUNNING[0].writes("/merge$")
-
-
-RUNNING: list[Emulator] = []
-
-
-@pytest.fixture(autouse=True)
-def _running(server: Emulator) -> Iterator[None]:
-    RUNNING[:] = [server]
-    yield
-    RUNNING.clear()
 
 
 def test_a_branch_that_moves_while_it_is_scheduled(
@@ -346,7 +334,7 @@ def test_a_branch_that_moves_while_it_is_scheduled(
 ) -> None:
     place.protected["main"] = Protection(checks=("ci",))
     server.faults.human(
-        lambda asked: bench.bare.commit({"x": b"not reviewed"}, made.branch) and place.settle(),
+        lambda asked: bench.bare.commit({"x": b"not reviewed"}, made.branch),
         "POST", "/merge$", after=1, late=True,
     )  # fmt: skip
     answer = bench.forge.merge(made.number, made.head, later=True)
