@@ -38,7 +38,7 @@ _WHY: Final[dict[str, tuple[Blocked, str]]] = {
     ),
     "not_open": (Blocked.NOT_OPEN, "it is not open"),
     "commits_status": (Blocked.NOT_ALLOWED, "its branch is gone, or has no commits"),
-    "broken_status": (Blocked.NOT_ALLOWED, "one of its branches is gone"),
+    "broken_status": (Blocked.CONFLICT, "its base has changed the same lines"),  # before 16.5
     "draft_status": (Blocked.NOT_READY, "it is a draft"),
     "not_approved": (Blocked.NOT_READY, "approvals are missing"),
     "requested_changes": (Blocked.NOT_READY, "a reviewer wants changes"),
@@ -46,6 +46,7 @@ _WHY: Final[dict[str, tuple[Blocked, str]]] = {
     "ci_must_pass": (Blocked.NOT_READY, "its pipeline has to pass"),
     "ci_still_running": (Blocked.NOT_READY, "its pipeline is running"),
     "status_checks_must_pass": (Blocked.NOT_READY, "external status checks have to pass"),
+    "external_status_checks": (Blocked.NOT_READY, "external status checks have to pass"),
     "merge_request_blocked": (Blocked.NOT_READY, "another merge request has to be merged first"),
     "merge_time": (Blocked.NOT_READY, "it may be merged later only"),
     "security_policy_violations": (Blocked.NOT_READY, "it violates a security policy"),

@@ -377,6 +377,7 @@ def issue(one: Issue, repository: Repository, url: str) -> dict[str, Any]:
         "web_url": f"{url}/{repository.path}/-/issues/{one.number}",
         "references": _references(repository, f"#{one.number}"),
         "time_stats": _times(),
+        "subscribed": True,
         "has_tasks": bool(BOX.search(one.body)),
         "task_status": "",
         "task_completion_status": _tasks(one.body),

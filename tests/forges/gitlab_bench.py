@@ -10,6 +10,7 @@ from typing import NamedTuple
 from contract import Bench
 from emulator import Emulator, Repository, Role, start
 from emulator.gitlab import GitLab
+from emulator.gitlab_types import Published
 from servers.repositories import Bare
 
 from reconciler.forges.gitlab import GitLabForge, open_gitlab
@@ -19,6 +20,7 @@ from reconciler.model import Secret
 
 PATH = "team/platform/deploy"
 TOKEN = "glpat-1234567890"
+DECLARATIONS = Path(__file__).parents[2] / ".venv/contracts/gitlab/index.d.ts"  # .ci/contracts fetches it
 BOT = "project_7_bot_5f3a"
 
 
@@ -47,7 +49,9 @@ class Rig(NamedTuple):
 @contextmanager
 def rigged(deploy: Bare, folder: Path, gitlab: GitLab | None = None) -> Iterator[Rig]:
     gitlab = gitlab or GitLab()
+    published = Published(DECLARATIONS) if DECLARATIONS.exists() else None
     with start(folder, [gitlab], kind="gitlab") as emulator:
+        emulator.check = published.check if published else None
         repository = emulator.store.repository(PATH, deploy.path)
         for login, role in ((BOT, Role.MAINTAIN), ("ada", Role.MAINTAIN), ("eve", Role.READ)):
             emulator.store.user(login)
@@ -63,5 +67,5 @@ def rigged(deploy: Bare, folder: Path, gitlab: GitLab | None = None) -> Iterator
 
         bench = Bench(forge, deploy, rig.again, comments, emulator.clock)
         yield rig._replace(bench=bench, forge=forge)
-        assert not emulator.broken
+        assert not emulator.broken, emulator.broken[0]
         assert not emulator.secrets_in_urls()
