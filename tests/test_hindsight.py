@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import jsonschema
@@ -11,7 +12,9 @@ from world import Used, World, manifest, ref
 
 from reconciler.cli import ended
 from reconciler.model import Change, Field, Hindsight, Lived
+from reconciler.proposals.body_fit import fitted
 from reconciler.proposals.hindsight import MOST_ROWS, hindsight
+from reconciler.proposals.surface import Surface
 from reconciler.report import schemas
 
 MIB = 1 << 20
@@ -31,9 +34,14 @@ def changes(world: World) -> dict[Field, Change]:
     return {change.values[0].slot.field: change for change in found}
 
 
+def shown(some: Sequence[Change]) -> str:
+    """The section as it stands in a body, where nothing is folded."""
+    return fitted([hindsight(some, Surface(), 1)], 1_000_000).strip()
+
+
 def test_a_merge_request_shows_it(world: World) -> None:
     found = changes(world)
-    assert hindsight([found[Field.MEMORY_REQUEST]]).splitlines() == [
+    assert shown([found[Field.MEMORY_REQUEST]]).splitlines() == [
         "**Had it been in force over these 14 days**",
         "",
         "| container | value | over it, now | over it, proposed | unused, now | unused, proposed |",
@@ -70,10 +78,10 @@ def with_hindsight(change: Change, **other: object) -> Change:
 
 def test_the_title_tells_of_all(world: World) -> None:
     one = changes(world)[Field.MEMORY_REQUEST]
-    assert "over these 14 days**" in hindsight([one, one])
-    assert "over this day**" in hindsight([with_hindsight(one, days=1)])
+    assert "over these 14 days**" in shown([one, one])
+    assert "over this day**" in shown([with_hindsight(one, days=1)])
     for other in (with_hindsight(one, days=7), with_hindsight(one, days=28, containers=2)):
-        assert "over the days that were measured**" in hindsight([one, other])
+        assert "over the days that were measured**" in shown([one, other])
 
 
 @pytest.mark.parametrize(
@@ -88,12 +96,12 @@ def test_the_title_tells_of_all(world: World) -> None:
 def test_minutes_are_whole(world: World, seconds: int, words: str) -> None:
     found = Hindsight(Field.CPU_REQUEST, 14, 1, None, Lived(100, 0, seconds, -55))
     one = changes(world)[Field.MEMORY_REQUEST]._replace(hindsight=found)
-    assert hindsight([one]).splitlines()[-1].endswith(f"| – | {words} | – | -5 % |")
+    assert shown([one]).splitlines()[-1].endswith(f"| – | {words} | – | -5 % |")
 
 
 def test_it_ends_somewhere(world: World) -> None:
     one = changes(world)[Field.MEMORY_REQUEST]
-    lines = hindsight([one] * (MOST_ROWS + 5)).splitlines()
+    lines = shown([one] * (MOST_ROWS + 5)).splitlines()
     assert len(lines) == MOST_ROWS + 5
     assert lines[-1].startswith("| … and 5 more |")
-    assert hindsight([one._replace(hindsight=None)]) == ""
+    assert shown([one._replace(hindsight=None)]) == ""

@@ -101,11 +101,11 @@ def _drawn(one: Course) -> str:
     peaks = one.peak != one.level and highest <= _OFF_THE_CHART * top
     unit, name = _unit(one.field, max(top, highest if peaks else 0))
     plots = [(_LEVEL, "bar", one.level)]
-    level = "95 of 100 samples of a day stay below" if one.field is Field.CPU_REQUEST else "peak of a day"
+    level = "p95 of each day" if one.field is Field.CPU_REQUEST else "peak of each day"
     legend = [f"🟦 {level}"]
     if peaks:
         plots.insert(0, (_PEAK, "bar", one.peak))
-        legend[0] += ", and lighter its peak"
+        legend[0] += " (lighter: its peak)"
     elif one.peak != one.level:
         legend[0] += f" (the highest peak, {words(highest)}, is off the chart)"
     days = len(one.level)

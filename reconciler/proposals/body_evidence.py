@@ -38,7 +38,7 @@ def _row(change: Change) -> str:
     peers = _peers(change.evidence.peers)
     words = f"evidence {digest}, policies {policies}{'; sized with its peers:' if peers else ''}"
     lines = [
-        f"- {code(str(first_consumer(change)))}: {seen}",
+        f"- {code(str(first_consumer(change)))}: {seen};",
         *_started(change.evidence.fed),
         words,
         *peers,

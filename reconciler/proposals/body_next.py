@@ -28,13 +28,13 @@ _UNDO: Final = "To undo it, revert the merge: nothing else was touched."
 def next_steps(group: Group, weight: int) -> Section:
     resized, new = apart(group.changes)
     told = [
-        _MERGED_BY[group.mode],
-        "Once it is merged, the next sync applies it, and the pods are replaced.",
+        f"{_MERGED_BY[group.mode]} Once it is merged, the next sync applies it, and the pods are replaced.",
         _WATCHED if resized else "",
         _IMAGES if new else "",
         _UNDO,
     ]
-    return Section("what happens next", weight, f"**What happens next.** {' '.join(filter(None, told))}")
+    lines = "\n".join(f"- {words}" for words in told if words)
+    return Section("what happens next", weight, f"**What happens next**\n\n{lines}")
 
 
 def controls(group: Group, base: str, surface: Surface) -> Section:
@@ -57,6 +57,6 @@ def controls(group: Group, base: str, surface: Surface) -> Section:
     boxes = [
         f"{box(Wish.REBASE, group.key)} **Rebase**: {rebase}",
         f"{box(Wish.FREEZE, group.key)} **Freeze**: {freeze}, for as long as this is ticked",
-        f"{box(Wish.FORGET, group.key)} **Once it is closed**: take back the no",
+        f"{box(Wish.FORGET, group.key)} **Once it is closed**: take the no back, and propose it again",
     ]
     return Section("controls", ALWAYS, f"{words}\n\n" + "\n".join(boxes))

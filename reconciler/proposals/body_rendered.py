@@ -52,7 +52,8 @@ def difference(changes: Sequence[Change], surface: Surface, weight: int) -> Sect
     if not lines:
         return Section("the rendered difference", weight, "")
     block = fenced("diff", lines)
-    words = "What changes in the rendered manifests"
+    rendered = any(change.proofs for change in changes)
+    words = f"What changes in the {'rendered ' if rendered else ''}manifests"
     text = (
         f"<details><summary>{words}</summary>\n\n{block}\n\n</details>"
         if surface.details
@@ -64,11 +65,11 @@ def difference(changes: Sequence[Change], surface: Surface, weight: int) -> Sect
 def _fields(changes: Sequence[Change]) -> list[str]:
     lines: list[str] = []
     told = left = 0
+    whose = ""
     for change in changes:
         if told >= MOST_FIELDS:
             left += len(change.values)
             continue
-        whose = ""
         for slot, new in change.values:
             for ref in slot.consumers[: MOST_FIELDS - told]:
                 if str(ref) != whose:

@@ -9,7 +9,7 @@ from reconciler import money
 from reconciler.model import Change, Field, Slot, Usage
 from reconciler.proposals.body_chart import largest
 from reconciler.proposals.body_fit import Section
-from reconciler.proposals.confidence import confidence
+from reconciler.proposals.confidence import Confidence, confidence, overall
 from reconciler.proposals.group import first_consumer, others_on, whom
 from reconciler.proposals.markdown import code, prose
 from reconciler.proposals.surface import Surface, file_link
@@ -25,17 +25,19 @@ _MORE: Final = "| … and {n} more, in the diff | | | | | |"
 
 
 def table(changes: Sequence[Change], commit: str, surface: Surface, weight: int) -> Section:
+    """The verdict has said the lowest confidence, and why; where it is that, it isn't said again."""
     rows: list[str] = []
+    common = overall(changes)
     total = sum(len(change.values) for change in changes)
     for change in changes:
         if len(rows) >= MOST_ROWS:
             break
-        rows += _rows(change, commit, surface)
+        rows += _rows(change, common, commit, surface)
     rows = rows[:MOST_ROWS]
     return Section("rows of the table", weight, _HEAD, tuple(rows), "", _MORE, total - len(rows))
 
 
-def _rows(change: Change, commit: str, surface: Surface) -> list[str]:
+def _rows(change: Change, common: Confidence | None, commit: str, surface: Surface) -> list[str]:
     used = largest(change.evidence.fed)
     sure = confidence(change)
     rows = []
@@ -46,10 +48,10 @@ def _rows(change: Change, commit: str, surface: Surface) -> list[str]:
         cells = (
             code(f"{ref.namespace}/{ref.workload}/{ref.container}") + shared,
             _linked(slot, commit, surface),
-            f"{code(slot.value or 'unset')} → **{code(new)}**",
+            f"{code(slot.value or 'unset')}\u00a0→\u00a0**{code(new)}**",
             _figures(slot.field, known) if known else "–",
             _headroom(slot.field, new, known) if known else "–",
-            f"{sure.level} ({sure.why})",
+            sure.level.value if sure == common else f"{sure.level} ({sure.why})",
         )
         rows.append(f"| {' | '.join(cells)} |")
     return rows
