@@ -25,6 +25,7 @@ from reconciler.commands import (
     log,
     mr,
     record,
+    replay,
     run,
     scan,
     schema,
@@ -83,6 +84,7 @@ app.command("set")(set_values.set_values)
 app.command("why")(why.why)
 app.command("explain")(explain.explain)
 app.command("log")(log.log)
+app.command("replay")(replay.replay_commit)
 app.command("usage")(usage.usage)
 app.command("record")(record.record)
 app.command("backtest")(backtest.backtest)

@@ -20,6 +20,7 @@ class Wanted(StrEnum):
     USAGE = "usage"
     BACKTEST = "backtest"
     LOG = "log"
+    REPLAY = "replay"
 
 
 _SCHEMAS = {
@@ -30,13 +31,14 @@ _SCHEMAS = {
     Wanted.USAGE: schemas.usage,
     Wanted.BACKTEST: schemas.backtest,
     Wanted.LOG: schemas.log,
+    Wanted.REPLAY: schemas.replay,
 }
 
 
 def schema(
     wanted: Annotated[
         Wanted,
-        typer.Argument(metavar="settings|policy|scan|run|usage|backtest|log", help="Which schema."),
+        typer.Argument(metavar="settings|policy|scan|run|usage|backtest|log|replay", help="Which schema."),
     ],
 ) -> None:
     """Print a JSON Schema: of settings or policies for your editor, of what is printed for your scripts.

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import pygit2
 
 from reconciler.errors import Problem
+from reconciler.git.lineage import Lineage
 from reconciler.git.message import trailers
 from reconciler.git.snapshot import READ_LIMIT, GitSnapshot
 
@@ -59,6 +60,14 @@ class Annals:
         self._tip = tip
         self._on_damage = on_damage
         self.repository = repository
+
+    def called(self, repository: str) -> Annals:
+        """The same under another name, as places may carry it."""
+        return Annals(self._store, repository, self._tip, self._on_damage)
+
+    def before(self, tip: str, when: int) -> str:
+        """The commit that was the tip at that time; "" when the history does not reach so far back."""
+        return Lineage(self._store, tip).at(when)
 
     def tip(self, branch: str) -> str:
         """The commit of a branch; "" when there is no such branch."""

@@ -167,6 +167,17 @@ def log() -> dict[str, Any]:
     )  # fmt: skip
 
 
+def replay() -> dict[str, Any]:
+    words = _rows(_STRING)
+    tools = _object({"version": _STRING, "renderers": words})
+    row = {
+        "commit": _STRING, "base": _STRING, "key": _STRING, "same": {"type": ["boolean", "null"]},
+        "files": words, "patch": _STRING, "difference": _STRING, "otherwise": words, "evidence": words,
+        "then": {"anyOf": [tools, {"type": "null"}]}, "now": tools, "notes": words,
+    }  # fmt: skip
+    return _document("reconcile replay", {"rows": _rows(_object(row))})
+
+
 def _metrics() -> dict[str, Any]:
     cost = {
         "source": _STRING, "series": _COUNT, "points": _COUNT, "queries": _COUNT, "bytes": _COUNT,

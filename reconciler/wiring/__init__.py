@@ -1,6 +1,6 @@
 """From settings and flags to what a command needs: the one room that knows every adapter by name."""
 
-from reconciler.wiring.auditing import Opened, chronicles
+from reconciler.wiring.auditing import Opened, Place, chronicles, surveyed
 from reconciler.wiring.forges import access_of, forge_of
 from reconciler.wiring.jobs import Asked, job
 from reconciler.wiring.measuring import Sources, usage_sources
@@ -16,6 +16,7 @@ __all__ = [
     "Asked",
     "FolderSurvey",
     "Opened",
+    "Place",
     "Replaying",
     "Sources",
     "access_of",
@@ -32,5 +33,6 @@ __all__ = [
     "replaying",
     "state_of",
     "survey_folder",
+    "surveyed",
     "usage_sources",
 ]
