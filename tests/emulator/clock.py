@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import UTC, datetime
 
 START = 1_762_300_800  # 2025-11-05 00:00 UTC
@@ -30,6 +31,16 @@ class Clock:
     def pass_by(self, seconds: float) -> None:
         with self._turn:
             self._now += max(0.0, seconds)
+
+
+class Wall(Clock):
+    """The time that it is, for an emulator that is started by hand."""
+
+    def __init__(self) -> None:
+        super().__init__(time.time())
+
+    def __call__(self) -> int:
+        return int(time.time())
 
 
 def iso(at: int, form: str = "%Y-%m-%dT%H:%M:%SZ") -> str:

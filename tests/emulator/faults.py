@@ -111,5 +111,5 @@ class Limits:
 
 
 def _until(times: list[int], most: int, window: int, now: int) -> int:
-    recent = [at for at in times if at > now - window]
-    return recent[-most] + window - now if most and len(recent) >= most else 0
+    """Seconds until the request that is `most` ago leaves the window. The times are in order."""
+    return max(0, times[-most] + window - now) if most and len(times) >= most else 0

@@ -138,6 +138,7 @@ class Emulator:
         self.faults = Faults()
         self.limits = Limits()
         self.log: list[Asked] = []
+        self._accepted: dict[str, tuple[list[int], list[int]]] = {}  # by credential: when; writes among them
         self.url = ""
         self.check: Callable[[Asked, Answer], None] | None = None  # a look at each exchange of an API
         self.broken: list[BaseException] = []  # errors of the emulator itself: a test should find none
@@ -205,10 +206,14 @@ class Emulator:
         return answer
 
     def _wait(self, asked: Asked) -> int:
-        same = [e for e in self.log[:-1] if e.credential == asked.credential and not git.claims(e.path)]
-        times = [each.at for each in same if each.status not in (403, 429)]
-        writes = [each.at for each in same if each.is_write and each.status not in (403, 429)]
-        return self.limits.wait(times, writes, self.clock(), write=asked.is_write)
+        """Seconds that the limits make this request wait; it counts when there are none."""
+        times, writes = self._accepted.setdefault(asked.credential, ([], []))
+        seconds = self.limits.wait(times, writes, self.clock(), write=asked.is_write)
+        if not seconds:
+            times.append(self.clock())
+            if asked.is_write:
+                writes.append(self.clock())
+        return seconds
 
     # -- help for dialects ------------------------------------------------------------------------
 
@@ -268,6 +273,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The `Date` of answers is of virtual time, too: limits end by it."""
+        return super().date_time_string(self.emulator.clock() if timestamp is None else timestamp)
 
     def _serve(self) -> None:
         parts = urlsplit(self.path)
