@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 from reconciler import gather
 from reconciler.errors import Problem
@@ -17,6 +18,7 @@ from reconciler.proposals.memo import find
 from reconciler.proposals.owners import CodeOwners, code_owners, reviewers
 from reconciler.proposals.situation import newest_open
 from reconciler.proposing import Settled
+from reconciler.windows import Windows
 
 
 def brake_on(
@@ -54,7 +56,14 @@ def gated(job: Job, settled: Sequence[Settled]) -> list[Settled]:
     """The same with what goes on or may be opened now; the rest waits, and is kept with its reason."""
     owners = [_owners(one) for one in settled]
     both = list(zip(settled, owners, strict=True))
-    bids = [_bid(proposal, one.site.past, mine) for one, mine in both for proposal in one.proposals]
+    windows = {id(one.site.estate): Windows(job, one.site.estate) for one in settled}
+    bids = [
+        _bid(proposal, one.site.past, mine)._replace(
+            window=partial(windows[id(one.site.estate)].shut, proposal)
+        )
+        for one, mine in both
+        for proposal in one.proposals
+    ]
     admission = admit(bids, _tallies(settled, bids, owners), job.now)
     admitted = {(one.repository, one.key): one for one in admission.admitted}
     held = {(one.proposal.repository, one.proposal.key): one for one in admission.held}

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from reconciler import gather, imaging
-from reconciler.model import ContainerRef, Discovery, Failure, NodeSize, Note
+from reconciler.model import ContainerRef, Discovery, Failure, NodeSize, Note, Refused
 from reconciler.ports import Files, Past, Policies, Progress, Repository
 from reconciler.pricing import Priced, assumed
 from reconciler.proposals.build import Templates
@@ -35,6 +35,7 @@ class Job(NamedTuple):
     prices: Callable[[Iterable[str], int], Priced] = assumed  # of the clusters that the run is about
     nodes: Mapping[str, NodeSize] = MappingProxyType({})  # the largest of each cluster
     images: imaging.Looked | None = None  # None where no registry is asked
+    syncs: Callable[[str, str, str], str | Refused | None] | None = None  # see argocd.Servers.shut
     alarms: Mapping[str, int] = MappingProxyType({})  # of a source's workloads the permille that may cry
 
 

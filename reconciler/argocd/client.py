@@ -1,4 +1,4 @@
-"""One Argo CD server as its published API has it: two questions, and nothing is ever written."""
+"""One Argo CD server as its published API has it: three questions, and nothing is ever written."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
+from reconciler.argocd import windows
 from reconciler.argocd.web import Route, UnansweredError, get
 from reconciler.connection import shown
 from reconciler.errors import Misconfigured, Problem
@@ -18,6 +19,7 @@ from reconciler.model import Note, Reason, Refused, Secret, Whose
 _MIB: Final = 1 << 20
 _MOST_LIST: Final = 256 * _MIB
 _MOST_MANIFESTS: Final = 64 * _MIB
+_MOST_WINDOWS: Final = 4 * _MIB
 _PATIENCE: Final = 3
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -94,6 +96,29 @@ class ArgoCD:
             return _not_compared(f"what {shown(path)} says is no list of manifests")
         return tuple(found)
 
+    def shut(self, name: str, namespace: str, project: str) -> str | Refused | None:
+        """Why the server would not sync an Application by itself now; "" where it would.
+
+        None where it doesn't know the Application, Refused where it can't be asked.
+        """
+        if not _NAME.fullmatch(name) or (namespace and not _NAME.fullmatch(namespace)):
+            return None
+        if self._unanswered >= _PATIENCE:
+            return _not_asked(self._last)
+        path = f"{self.url}/api/v1/applications/{quote(name, safe='')}/syncwindows"
+        asked = urlencode(list(_asked(namespace, project, ())))
+        try:
+            answer = get(f"{path}?{asked}" if asked else path, self._token, self._route, _MOST_WINDOWS)
+        except UnansweredError as error:
+            self._unanswered = self._unanswered + 1 if error.gone else 0
+            self._last = str(error)
+            return None if error.status == 404 else _not_asked(f"{error}{_advice(error)}")
+        self._unanswered = 0
+        found = windows.read(answer)
+        if found is None:
+            return _not_asked(f"what {shown(path)} says is no list of sync windows")
+        return windows.shut(found, name)
+
     def cautions(self) -> tuple[Note, ...]:
         """What the operator should know about this address although it works."""
         parts = urlsplit(self.url)
@@ -146,6 +171,10 @@ def _advice(error: UnansweredError) -> str:
 
 def _not_compared(words: str) -> Refused:
     return Refused(Reason.NOT_COMPARED, f"Argo CD can't be asked what it renders: {words}")
+
+
+def _not_asked(words: str) -> Refused:
+    return Refused(Reason.SYNC_WINDOW, f"Argo CD can't be asked whether it would sync: {words}")
 
 
 def listed(items: Sequence[dict[str, object]]) -> bytes:

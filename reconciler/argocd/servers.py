@@ -30,6 +30,13 @@ class Servers:
         home = self._home(name, namespace)
         return home if isinstance(home, Refused) else home.manifests(name, namespace, project, revisions)
 
+    def shut(self, name: str, namespace: str, project: str) -> str | Refused | None:
+        """Why the server that has this Application would not sync it now; see `ArgoCD.shut`."""
+        home = self._home(name, namespace)
+        if isinstance(home, Refused):
+            return Refused(Reason.SYNC_WINDOW, home.detail)
+        return home.shut(name, namespace, project)
+
     def cautions(self) -> tuple[Note, ...]:
         return tuple(note for server in self._servers for note in server.cautions())
 

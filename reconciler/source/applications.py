@@ -165,6 +165,7 @@ def deployed(app: Application, found: Sequence[Source], source: Source, commits:
     several = bool(items(app.spec.get("sources")))
     known = ((at if several else 0, commit) for at, commit in enumerate(commits, 1) if commit)
     options = texts(table(app.spec.get("syncPolicy")).get("syncOptions"))
+    target = table(app.spec.get("destination"))
     return Deployed(
         app.name,
         app.namespace,
@@ -175,6 +176,7 @@ def deployed(app: Application, found: Sequence[Source], source: Source, commits:
         "RespectIgnoreDifferences=true" in options,
         _pairs(app.labels, ""),
         _pairs(app.annotations, f"{IMAGE_UPDATER}/"),
+        (text(target.get("name")), text(target.get("server")), text(target.get("namespace"))),
     )
 
 

@@ -47,6 +47,8 @@ from reconciler.source.render import HelmRequest, Renderer
 from reconciler.source.repositories import Known
 from reconciler.source.settings import UnitSettings
 from reconciler.source.standing import Standing
+from reconciler.source.syncwindows import Project
+from reconciler.source.units import Unit
 from reconciler.source.voids import voided
 
 
@@ -83,6 +85,8 @@ class Estate(NamedTuple):
     looks: tuple[Look, ...]
     discoveries: Mapping[str, Discovery]
     memo: Memo  # what need not be read again to find the units anew
+    units: tuple[Unit, ...] = ()  # all of them, rendered or not
+    projects: tuple[Project, ...] = ()  # of Argo CD, those with sync windows
 
     @property
     def only(self) -> Discovery:
@@ -124,9 +128,8 @@ def survey(
     looks = _with_slots(looks, whole)
     whole, told = _with_mapped(lands, shelves, everything, whole)
     found = found._replace(failures=(*failed, *found.failures), notes=(*notes, *found.notes, *told))
-    return Estate(
-        tuple(lands), settings, means, tuple(looks), _by_home(lands, shelves, whole, found, looks), memo
-    )
+    homes = _by_home(lands, shelves, whole, found, looks)
+    return Estate(tuple(lands), settings, means, tuple(looks), homes, memo, found.units, found.projects)
 
 
 def reader(lands: Sequence[Land]) -> Callable[[str, str], bytes | None]:

@@ -17,6 +17,7 @@ from reconciler.source.remotes import GitSource
 from reconciler.source.render import Renderer
 from reconciler.source.repositories import Known, Repositories
 from reconciler.source.settings import UnitSettings
+from reconciler.source.syncwindows import Project, projects
 from reconciler.source.units import Unit
 
 _DEEPEST: Final = 8  # an Application that deploys Applications, and so on
@@ -26,6 +27,7 @@ class Found(NamedTuple):
     units: tuple[Unit, ...]
     failures: tuple[Failure, ...]
     notes: tuple[Note, ...]
+    projects: tuple[Project, ...] = ()  # of Argo CD, those with sync windows
 
 
 def find_units(
@@ -45,7 +47,8 @@ def find_units(
     """
     known = Repositories(repositories)
     context = Context(known, settings, renderer, charts, remotes, memo)
-    deployments = Deployments(Catalog(context), context)
+    catalog = Catalog(context)
+    deployments = Deployments(catalog, context)
     named = chartunits.units_of(settings.charts, context)
     units: list[Unit] = []
     leaner = Leaner()
@@ -63,4 +66,5 @@ def find_units(
         tuple(units),
         tuple(dict.fromkeys(context.failures)),
         tuple(dict.fromkeys(context.notes)),
+        projects(catalog.deployed),
     )

@@ -96,6 +96,7 @@ class Deployed(NamedTuple):
     keeps_ignored: bool = False  # even a sync leaves what `ignoreDifferences` names
     labels: tuple[tuple[str, str], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()  # those of Argo CD Image Updater
+    destination: tuple[str, str, str] = ("", "", "")  # name and server of a cluster, and the namespace
 
 
 class Unit(NamedTuple):

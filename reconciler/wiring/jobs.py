@@ -25,7 +25,7 @@ from reconciler.wiring.metrics import moment, open_metrics, sources_of
 from reconciler.wiring.places import clone_url, found_settings, must_be_trusted
 from reconciler.wiring.prices import pricing_of
 from reconciler.wiring.repositories import repository_at, templates_of
-from reconciler.wiring.surveys import surveyor, unit_settings
+from reconciler.wiring.surveys import argocd_servers, surveyor, unit_settings
 
 _NO_METRICS = Note(
     "no-metrics",
@@ -54,6 +54,7 @@ def job(asked: Asked, progress: Progress) -> Job:
     now = moment(asked.now, opened)
     book = load_policies(settings.policies, settings.proposals.group)
     sources = sources_of(settings, opened)
+    servers = argocd_servers(settings)
     spent: dict[str, Spent] = {}
     return Job(
         repositories=[repository_at(settings, each, clone, now, spent) for each in settings.repositories],
@@ -69,6 +70,7 @@ def job(asked: Asked, progress: Progress) -> Job:
         write=asked.write,
         progress=progress,
         failed=opened.failed,
+        syncs=servers.shut if servers is not None else None,
         alarms={each.name: each.alarms for each in settings.metrics},
         nodes={
             one.name: NodeSize(one.nodes.cpu, one.nodes.memory)

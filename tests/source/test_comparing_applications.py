@@ -16,7 +16,9 @@ def of(source: str, more: str = "") -> dict[str, str]:
 
 def test_the_only_source() -> None:
     one = unit(found(of("path: ./charts/web/")), "web")
-    assert one.application == Deployed("web", "argocd", "default", "./charts/web", ((0, COMMIT),), True)
+    to = ("", "https://kubernetes.default.svc", "shop")
+    expected = Deployed("web", "argocd", "default", "./charts/web", ((0, COMMIT),), True, destination=to)
+    assert one.application == expected
 
 
 def test_a_commit_of_another_branch_is_not_told() -> None:
@@ -42,7 +44,7 @@ spec:
     result = found({**FILES, "apps/web.yaml": text})
     expected = Deployed(
         "web", "team-a", "shop", "charts/web", ((2, COMMIT), (3, COMMIT)), False, keeps_ignored=True
-    )
+    )._replace(destination=("", "", "shop"))
     assert unit(result, "web#2").application == expected
     assert unit(result, "web#1").application == expected._replace(path="")
 

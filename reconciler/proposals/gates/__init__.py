@@ -1,6 +1,6 @@
 """What a new merge request has to pass before it is opened. Pure.
 
-    approval ─► schedule ─► Argo CD's sync windows ─► how many: an hour, at once, a week, a run, an owner
+    approval ─► schedule ─► how many: an hour, at once, a run, a week, an owner ─► Argo CD's sync windows
 
 The first gate that is closed names the reason. One that is open already passes them all: it is kept
 current, and only merging it by ourselves waits for the schedule and the windows.

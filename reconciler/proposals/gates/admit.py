@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from reconciler.model import ChangeClass, Gates, Keep, Mode, Proposal, Reason
@@ -19,13 +19,18 @@ SAFETY_A_RUN: Final = 5  # and no more when it is run again within the hour
 Where = str  # a repository
 
 
+def open_window() -> str:
+    """There is nothing that would hold a sync back."""
+    return ""
+
+
 class Bid(NamedTuple):
     """One proposal, and what the gates must know of it."""
 
     proposal: Proposal
     is_open: bool = False  # its merge request is there
     owners: tuple[str, ...] = ()
-    window: str = ""  # why Argo CD would not sync it now
+    window: Callable[[], str] = open_window  # why Argo CD would not sync it now; asked for few
     wishes: frozenset[Wish] = frozenset()
 
     @property
@@ -104,8 +109,6 @@ def _closed(bid: Bid, now: int) -> Held | None:
         return Held(bid.proposal, Reason.NEEDS_APPROVAL, words)
     if why := _off_schedule(bid, gates, now):
         return Held(bid.proposal, Reason.NOT_SCHEDULED, f"would become {{new}}; {why}")
-    if bid.window:
-        return Held(bid.proposal, Reason.SYNC_WINDOW, f"would become {{new}}; {bid.window}")
     return None
 
 
@@ -122,7 +125,7 @@ def _kept_current(bid: Bid, now: int) -> Proposal:
     """With why the bot would not merge it now."""
     if bid.proposal.mode is not Mode.MERGE:
         return bid.proposal
-    return bid.proposal._replace(merge_waits=bid.window or _off_schedule(bid, _gates(bid), now))
+    return bid.proposal._replace(merge_waits=bid.window() or _off_schedule(bid, _gates(bid), now))
 
 
 # -- the queue -------------------------------------------------------------------------------------
@@ -165,20 +168,27 @@ class _Counts:
 
 
 def _chosen(waiting: Sequence[Bid], tallies: Mapping[Where, Tally], now: int) -> tuple[list[Bid], list[Held]]:
-    """Those that somebody asked for first, then by rank; safety stands before all else in that."""
+    """Those that somebody asked for first, then by rank; safety stands before all else in that.
+
+    Argo CD is asked about those alone that the limits leave room for.
+    """
     counts = _Counts(tallies, now)
     chosen: list[Bid] = []
+    windowed: list[Held] = []
     queue: list[tuple[Bid, str]] = []
     for bid in sorted(waiting, key=lambda one: Wish.OPEN not in one.wishes):
         why = _over(bid, counts)
         if why:
             queue.append((bid, why))
+        elif shut := bid.window():
+            words = f"would become {{new}}; {shut}"
+            windowed.append(Held(bid.proposal, Reason.SYNC_WINDOW, words))
         else:
             counts.add(bid)
             chosen.append(bid)
     lengths = Counter(bid.where for bid, _ in queue)
     places: Counter[Where] = Counter()
-    held = []
+    held = windowed
     for bid, why in queue:
         places[bid.where] += 1
         place = places[bid.where]
