@@ -37,7 +37,7 @@ from reconciler.pods import Pods
 from reconciler.ports import Files, Past, Policies, Progress
 from reconciler.pricing import Prices
 from reconciler.proposals.group import keep
-from reconciler.proposals.history import History, events_of, history, merged_elsewhere
+from reconciler.proposals.history import History, events_of, history, merged_elsewhere, taken_back
 from reconciler.quantity import BadQuantity, read
 from reconciler.sizing import without_room
 from reconciler.source.discover import only_raised, opted_out
@@ -254,7 +254,8 @@ def told(discovery: Discovery, past: Past, now: int) -> History:
     }
     new = events_of(past.requests, past.ledger)
     entries = [*past.ledger, *new, *merged_elsewhere(past.requests, in_force, now)]
-    return history(entries, past.requests)
+    forgotten = taken_back(entries, past.requests, past.wishes, now)
+    return history([*entries, *forgotten], past.requests)._replace(forgotten=forgotten)
 
 
 def with_people(
@@ -269,7 +270,7 @@ def with_people(
     for target, change in changed_since(found, files, before).items():
         if target not in merged or merged[target].new != change.new:
             merged[target] = change
-    return History(merged, told.rejected)
+    return told._replace(merged=merged)
 
 
 def changed_since(found: Discovery, now: Files, before: Files) -> dict[tuple[ContainerRef, str], LastChange]:

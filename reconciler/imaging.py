@@ -31,7 +31,6 @@ from reconciler.model import (
     ImagePolicy,
     Keep,
     LedgerEntry,
-    MergeRequest,
     Mode,
     NoUsage,
     Place,
@@ -40,8 +39,7 @@ from reconciler.model import (
     Workload,
 )
 from reconciler.ports import Past, Progress
-from reconciler.proposals.history import told_values
-from reconciler.proposals.situation import closed_by_us
+from reconciler.proposals.history import ends, events_of, outcomes, taken_back, told_values, until
 from reconciler.source.discover import OF_IMAGE, said_of_image
 
 Look = Callable[[Sequence[Asked], Mapping[Sighting, Age], int, Progress], Snapshot]
@@ -85,15 +83,15 @@ def decided(
     """Of each repository the decisions on its images, and what its ledger is to remember of tags."""
     if looked is None:
         return [[] for _ in sites], [() for _ in sites]
-    wanted = [list(_pictured(site, looked.everywhere)) for site in sites]
+    wanted = [list(_pictured(site, looked.everywhere, now)) for site in sites]
     found = _snapshot(sites, wanted, looked, now, progress)
     rows = [_rows(site, mine, found, now) for site, mine in zip(sites, wanted, strict=True)]
     new = [_remembered(mine, found.seen, now) for mine in wanted]
     return rows, new
 
 
-def _pictured(site: Where, everywhere: bool) -> Iterator[Pictured]:
-    past = _Past(site.past)
+def _pictured(site: Where, everywhere: bool, now: int) -> Iterator[Pictured]:
+    past = _Past(site.past, now)
     for subject in site.subjects:
         policy = subject.policy
         if not (everywhere or policy.images_said or policy.images_mode is not Mode.OBSERVE):
@@ -101,7 +99,7 @@ def _pictured(site: Where, everywhere: bool) -> Iterator[Pictured]:
         for slot in subject.container.slots:
             if slot.field is Field.IMAGE and slot.value is not None:
                 images, wrong = beside(subject)
-                holds = past.holds(subject.container.ref, slot.value, images)
+                holds = past.holds(subject.container.ref, slot.value, images, policy.gates.rejected_for)
                 yield Pictured(subject, slot, Asked(slot.value, images, holds), wrong)
 
 
@@ -141,7 +139,7 @@ def weighed(sites: Sequence[Where], looked: Looked | None, now: int, progress: P
     """The evidence alone: what `explain` tells."""
     if looked is None:
         return []
-    wanted = [list(_pictured(site, looked.everywhere)) for site in sites]
+    wanted = [list(_pictured(site, looked.everywhere, now)) for site in sites]
     found = _snapshot(sites, wanted, looked, now, progress)
     return [
         _evidence(site, one, found.facts.get(one.asked, _UNLOOKED), now)
@@ -295,46 +293,33 @@ def _name(text: str) -> str:
 class _Past:
     """People's "no" to images, as the recorded values tell it; not who did what, which squashes hide."""
 
-    def __init__(self, past: Past) -> None:
-        reopened = {request.number for request in past.requests if request.state == "open"}
+    def __init__(self, past: Past, now: int) -> None:
+        self._now = now
         self._merged: dict[ContainerRef, tuple[int, str]] = {}
-        self._closed: dict[ContainerRef, list[tuple[int, str, str]]] = defaultdict(list)
-        for entry in sorted(_all_of(past), key=lambda entry: entry.at):
-            if entry.event == "rejected" and entry.facts.get("number") in reopened:
-                continue
+        self._closed: dict[ContainerRef, list[tuple[LedgerEntry, str]]] = defaultdict(list)
+        entries = [*past.ledger, *events_of(past.requests, past.ledger)]
+        entries += taken_back(entries, past.requests, past.wishes, now)
+        for entry in outcomes(entries, past.requests):
             for ref, field, new in told_values(entry):
-                if field != Field.IMAGE.value:
-                    continue
-                if entry.event == "merged":
+                if field == Field.IMAGE.value and entry.event == "merged":
                     self._merged[ref] = (entry.at, new)
-                elif entry.event == "rejected":
-                    self._closed[ref].append((entry.at, new, str(entry.facts.get("url", ""))))
+                elif field == Field.IMAGE.value:
+                    self._closed[ref].append((entry, new))
 
-    def holds(self, ref: ContainerRef, current: str, policy: ImagePolicy) -> tuple[Hold, ...]:
+    def holds(
+        self, ref: ContainerRef, current: str, policy: ImagePolicy, rejected_for: int | None
+    ) -> tuple[Hold, ...]:
         found = []
         at, merged = self._merged.get(ref, (0, ""))
         if merged and _is_beyond(merged, current, policy):
             tags = _tag(merged), _tag(current)
             found.append(Hold(tags[0], at, f"it was merged, and somebody went back to {tags[1]}"))
-        for when, refused, url in self._closed.get(ref, ()):
-            if _is_beyond(refused, current, policy):
-                found.append(Hold(_tag(refused), when, f"its merge request was closed unmerged ({url})"))
+        for entry, refused in self._closed.get(ref, ()):
+            end = ends(entry.at, until(entry), rejected_for)
+            if (end is None or self._now < end) and _is_beyond(refused, current, policy):
+                url = entry.facts.get("url", "")
+                found.append(Hold(_tag(refused), entry.at, f"its merge request was closed unmerged ({url})"))
         return tuple(found)
-
-
-def _all_of(past: Past) -> Iterator[LedgerEntry]:
-    yield from past.ledger
-    known = {(entry.event, entry.facts.get("number")) for entry in past.ledger}
-    for request in past.requests:
-        yield from _ended(request, known)
-
-
-def _ended(request: MergeRequest, known: set[tuple[str, object]]) -> Iterator[LedgerEntry]:
-    """What the forge tells of a request and the ledger has not yet."""
-    event = {"merged": "merged", "closed": "" if closed_by_us(request) else "rejected"}.get(request.state, "")
-    if event and (event, request.number) not in known:
-        facts: dict[str, object] = {"number": request.number, "url": request.url, "body": request.body}
-        yield LedgerEntry(request.ended_at, event, "", facts)
 
 
 def _tag(text: str) -> str:

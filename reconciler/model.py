@@ -670,6 +670,7 @@ class Gates(NamedTuple):
     owner: str = ""  # "": whom CODEOWNERS names
     reviewers_from: str = "codeowners"  # codeowners | names | none
     reviewers: tuple[str, ...] = ()
+    rejected_for: int | None = None  # seconds that a person's "no" holds; None: until the numbers move
 
 
 class Policy(NamedTuple):

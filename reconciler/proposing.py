@@ -34,7 +34,7 @@ def propose(job: Job, site: Site, decisions: Sequence[tuple[Workload, Decision]]
     kept = [decision for _, decision in decisions if isinstance(decision, Keep)]
     candidates, unbelieved = hold_alarmed(candidates, brake)
     candidates, frozen = hold_frozen(candidates, job.now)
-    candidates, refused = hold_rejected(candidates, site.history)
+    candidates, refused = hold_rejected(candidates, site.history, job.now)
     candidates, later = hold_savings(candidates)
     kept += unbelieved + frozen + refused + later
     proposals = []

@@ -151,7 +151,8 @@ def _act(
         writer = repository.write() if job.write else None
         if writer is None:
             return intended(repository.name, planned), []
-        return carry_out(repository, writer, past, planned, job.now, job.progress, remembered)
+        known = (*remembered, *one.site.history.forgotten)
+        return carry_out(repository, writer, past, planned, job.now, job.progress, known)
     except Problem as problem:
         return [], [problem.failure]
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, model_validator
 
 from reconciler.config import units
-from reconciler.config.fields import UNSET, Glob, Line, Written
+from reconciler.config.fields import UNSET, Duration, Glob, Line, Written
 from reconciler.config.settings import Grouping
 from reconciler.model import Freeze, Gates, Hours
 
@@ -108,6 +108,12 @@ def _moment(text: str) -> str:
     return text
 
 
+def _some_time(seconds: int) -> int:
+    if not 0 < seconds <= 3660 * 86_400:
+        raise ValueError("expected at most 3660d; null for no end")
+    return seconds
+
+
 class FreezeEntry(Written):
     """A time in which nothing is proposed or merged."""
 
@@ -169,6 +175,10 @@ class Requests(Written):
     reviewers: Reviewers = Field(
         default=UNSET, description="Who is asked to review: codeowners, none, or names of users and teams."
     )
+    rejected_for: Annotated[Duration, AfterValidator(_some_time)] | None = Field(
+        default=None,
+        description="How long a request that somebody closed stays closed; null: until the numbers move.",
+    )
     place: Literal["source", "overlay"] = Field(
         default=UNSET, description="Where a value is written: where it is set today, or over it."
     )
@@ -197,4 +207,5 @@ def gates(value: Any) -> Gates:
         owner=value("owner") or "",
         reviewers_from=said if isinstance(said, str) else "names",
         reviewers=names,
+        rejected_for=value("rejectedFor"),
     )

@@ -6,7 +6,8 @@ outlives the forge. So losing one never makes the bot repeat itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from reconciler import canonical
@@ -26,6 +27,7 @@ from reconciler.proposals.memo import Memo, find
 from reconciler.proposals.memo import read as read_memo
 from reconciler.proposals.pushed import whole
 from reconciler.proposals.situation import closed_by_us
+from reconciler.proposals.wishes import Wish, reject_until
 from reconciler.quantity import BadQuantity, read
 
 Target = tuple[ContainerRef, str]  # a container and the field of it
@@ -39,11 +41,18 @@ class Rejection(NamedTuple):
     url: str
     old: int
     new: int
+    until: int = 0  # the moment that a label names; 0 where the policy says how long it holds
+
+    def holds(self, now: int, rejected_for: int | None) -> bool:
+        """Whether its time has not passed; without any it ends by the numbers alone."""
+        end = ends(self.at, self.until, rejected_for)
+        return end is None or now < end
 
 
 class History(NamedTuple):
     merged: Mapping[Target, LastChange]  # the latest of each
     rejected: Mapping[Target, Rejection]  # those that nothing has overtaken
+    forgotten: tuple[LedgerEntry, ...] = ()  # every "no" that is taken back now, for the ledger
 
 
 def events_of(requests: Iterable[MergeRequest], known: Sequence[LedgerEntry]) -> tuple[LedgerEntry, ...]:
@@ -62,6 +71,7 @@ def events_of(requests: Iterable[MergeRequest], known: Sequence[LedgerEntry]) ->
             for at, event in _told(request)
             if _mark(event, request.number, at) not in written
         ]
+        missing += _dated(request, memo.key, told)
     return tuple(sorted(missing, key=lambda entry: (entry.at, str(entry.facts["number"]), entry.event)))
 
 
@@ -111,6 +121,20 @@ def merged_elsewhere(
     return tuple(found)
 
 
+def _dated(request: MergeRequest, key: str, known: Sequence[LedgerEntry]) -> Iterator[LedgerEntry]:
+    """Until when a "no" holds by its label, where the ledger has it otherwise."""
+    if request.state != "closed" or closed_by_us(request):
+        return
+    until = reject_until(request.labels)
+    told = [
+        entry.facts.get("until")
+        for entry in known
+        if entry.event == "reject-until" and entry.facts.get("number") == request.number
+    ]
+    if until != (told[-1] if told else 0):
+        yield LedgerEntry(request.ended_at, "reject-until", key, {"number": request.number, "until": until})
+
+
 def _told(request: MergeRequest) -> list[tuple[int, str]]:
     told = [(request.opened_at, "opened")]
     if request.state == "merged":
@@ -136,21 +160,74 @@ def history(entries: Iterable[LedgerEntry], requests: Iterable[MergeRequest]) ->
 
     One that is open again was no "no": whoever reopened it took that back.
     """
-    reopened = {request.number for request in requests if request.state == "open"}
     merged: dict[Target, LastChange] = {}
     rejected: dict[Target, Rejection] = {}
-    for entry in sorted(entries, key=lambda entry: entry.at):
-        if entry.event not in ("merged", "rejected"):
-            continue
-        if entry.event == "rejected" and entry.facts.get("number") in reopened:
-            continue
+    for entry in outcomes(entries, requests):
         for target, old, new in _values(entry):
             if entry.event == "rejected":
-                rejected[target] = Rejection(entry.at, str(entry.facts.get("url", "")), old, new)
+                url = str(entry.facts.get("url", ""))
+                rejected[target] = Rejection(entry.at, url, old, new, until(entry))
             else:
                 rejected.pop(target, None)
                 merged[target] = LastChange(entry.at, Field(target[1]), old, new)
     return History(merged, rejected)
+
+
+def outcomes(entries: Iterable[LedgerEntry], requests: Iterable[MergeRequest]) -> list[LedgerEntry]:
+    """What was merged, and what was rejected and not taken back since; oldest first.
+
+    Each rejection tells until when it holds by a label of the request: the one that is there now, or
+    else the one that was there last.
+    """
+    found = sorted(entries, key=lambda entry: entry.at)
+    reopened = set()
+    named: dict[object, object] = {}
+    forgotten: dict[str, int] = {}
+    for entry in found:
+        if entry.event == "reject-until":
+            named[entry.facts.get("number")] = entry.facts.get("until")
+        elif entry.event == "forgotten":
+            forgotten[entry.key] = entry.at
+    for request in requests:
+        if request.state == "open":
+            reopened.add(request.number)
+        elif request.state == "closed":
+            named[request.number] = reject_until(request.labels)
+    ended = []
+    for entry in found:
+        number = entry.facts.get("number")
+        if entry.event == "merged":
+            ended.append(entry)
+        elif entry.event == "rejected" and number not in reopened and entry.at > forgotten.get(entry.key, -1):
+            ended.append(entry._replace(facts={**entry.facts, "until": named.get(number, 0)}))
+    return ended
+
+
+def ends(at: int, until: int, rejected_for: int | None) -> int | None:
+    """When the time of a "no" has passed: a label's word, or else the policy's; None for never."""
+    if until:
+        return until
+    return None if rejected_for is None else at + rejected_for
+
+
+def taken_back(
+    entries: Sequence[LedgerEntry],
+    requests: Iterable[MergeRequest],
+    wishes: Iterable[tuple[Wish, str]],
+    now: int,
+) -> tuple[LedgerEntry, ...]:
+    """Every "no" that somebody takes back, for the ledger: the box may be gone tomorrow."""
+    asked = {key for wish, key in wishes if wish is Wish.FORGET}
+    keys = (
+        {entry.key for entry in outcomes(entries, requests) if entry.event == "rejected"} if asked else set()
+    )
+    return tuple(LedgerEntry(now, "forgotten", key, {}) for key in sorted(keys & asked))
+
+
+def until(entry: LedgerEntry) -> int:
+    """The moment that a label of a rejected request names, as `outcomes` tells it; 0 for none."""
+    found = entry.facts.get("until")
+    return found if isinstance(found, int) else 0
 
 
 def told_values(entry: LedgerEntry) -> Iterable[tuple[ContainerRef, str, str]]:
@@ -179,28 +256,32 @@ def _amounts(field: str, old: str | None, new: str) -> tuple[int, int] | None:
 
 
 def hold_rejected(
-    candidates: Iterable[Candidate], past: History, band_percent: int = 10
+    candidates: Iterable[Candidate], past: History, now: int, band_percent: int = 10
 ) -> tuple[list[Candidate], list[Keep]]:
-    """A person's "no" holds until the number leaves the band around the one they refused."""
+    """A person's "no" holds until the number leaves the band around the one they refused, or a time
+    that they or the policy have named has passed."""
     going: list[Candidate] = []
     kept: list[Keep] = []
     for candidate in candidates:
-        refused = _refused(candidate.change, past, band_percent)
+        refused = _refused(candidate.change, past, now, band_percent)
         if refused is None:
             going.append(candidate)
         else:
             words = f"{{new}} is within {band_percent} % of what was closed unmerged at {refused.url}"
-            kept += keep(candidate.change, Reason.REJECTED, words)
+            end = ends(refused.at, refused.until, candidate.change.evidence.policy.gates.rejected_for)
+            day = f"; that holds until {datetime.fromtimestamp(end, UTC):%Y-%m-%d}" if end else ""
+            kept += keep(candidate.change, Reason.REJECTED, words + day)
     return going, kept
 
 
-def _refused(change: Change, past: History, band_percent: int) -> Rejection | None:
+def _refused(change: Change, past: History, now: int, band_percent: int) -> Rejection | None:
+    rejected_for = change.evidence.policy.gates.rejected_for
     for value in change.values:
         # an autoscaler's target only follows the request: a "no" was said to that
         for target in targets(value) if not value.slot.field.is_target else ():
             found = past.rejected.get(target)
             amounts = _amounts(value.slot.field.value, value.slot.value, value.new)
-            if found and amounts and _alike(amounts, found, band_percent):
+            if found and found.holds(now, rejected_for) and amounts and _alike(amounts, found, band_percent):
                 return found
     return None
 
