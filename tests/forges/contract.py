@@ -82,7 +82,7 @@ class ForgeContract:
         assert not bench.forge.mine("")
 
     def test_nothing_to_merge(self, bench: Bench) -> None:
-        bench.bare.store.references.create("refs/heads/same", bench.bare.tip(), force=True)
+        bench.bare.move("same", bench.bare.tip())
         with pytest.raises(Problem):
             bench.forge.open(Draft("same", "main", "t", "b"))
 
@@ -119,10 +119,10 @@ class ForgeContract:
     def test_a_number_that_is_not_there(self, bench: Bench) -> None:
         forge = bench.forge
         for call in (
-            lambda: forge.update(99, Wording(title="x")),
-            lambda: forge.close(99),
-            lambda: forge.reopen(99),
-            lambda: forge.merge(99, "0" * 40),
+            lambda: forge.update(999_999, Wording(title="x")),
+            lambda: forge.close(999_999),
+            lambda: forge.reopen(999_999),
+            lambda: forge.merge(999_999, "0" * 40),
         ):
             with pytest.raises(Problem):
                 call()
@@ -222,7 +222,7 @@ class ForgeContract:
     def test_a_branch_that_is_gone_is_not_merged(self, bench: Bench) -> None:
         made = self.opened(bench)
         base = bench.bare.tip()
-        bench.bare.store.references.delete(f"refs/heads/{made.branch}")
+        bench.bare.delete(made.branch)
         assert isinstance(bench.forge.merge(made.number, made.head), NotMerged)
         assert bench.bare.tip() == base
 
@@ -252,7 +252,7 @@ class ForgeContract:
 
     def test_merged_by_a_person_with_plain_git(self, bench: Bench) -> None:
         made = self.opened(bench)
-        bench.bare.store.references.create("refs/heads/main", made.head, force=True)
+        bench.bare.move("main", made.head)
         bench.bare.commit({"README.md": b"and more\n"})
         (seen,) = bench.forge.mine("")
         assert (seen.state, seen.merge_commit) == ("merged", made.head)
@@ -274,7 +274,7 @@ class ForgeContract:
         made = self.opened(bench)
         merged = bench.forge.merge(made.number, made.head)
         if made.branch in bench.bare.branches():  # some forges delete it themselves
-            bench.bare.store.references.delete(f"refs/heads/{made.branch}")
+            bench.bare.delete(made.branch)
         assert list(bench.forge.mine("")) == [merged]
 
     def test_hostile_words_stay_words(self, bench: Bench) -> None:

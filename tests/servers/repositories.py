@@ -54,6 +54,13 @@ class Bare:
         self.store.references.create(ref, oid, force=True)
         return str(oid)
 
+    def move(self, branch: str, commit: str) -> None:
+        """A branch is made, or pushed by force."""
+        self.store.references.create(f"refs/heads/{branch}", commit, force=True)
+
+    def delete(self, branch: str) -> None:
+        self.store.references.delete(f"refs/heads/{branch}")
+
     def read(self, path: str, branch: str = "main") -> bytes:
         return self.store[self.tip(branch)].peel(pygit2.Tree)[path].data
 
