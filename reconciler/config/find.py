@@ -22,7 +22,7 @@ VARIABLE: Final = "RECONCILE_CONFIG"
 # What a stranger's file could misuse: send a token to a host of theirs, lead the traffic through
 # it, or have files written where they like.
 _IGNORED_ANYWHERE: Final = ("tokenFile", "tokenEnv", "token", "password", "secret")
-_IGNORED_ON_TOP: Final = ("network", "cache", "registries", "imageKeys")
+_IGNORED_ON_TOP: Final = ("network", "cache", "registries", "imageKeys", "imageIdentities")
 _IGNORED_OF_METRICS: Final = frozenset(
     {
         "username", "passwordFile", "passwordEnv", "identity", "region", "clientCertificate", "clientKey",

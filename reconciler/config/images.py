@@ -67,7 +67,8 @@ class Images(Written):
         default=UNSET, description="Platforms that must be there, besides those of the image in force."
     )
     signed_by: tuple[Name, ...] = Field(
-        default=UNSET, description="Names of keys (settings: imageKeys), one of which must have signed it."
+        default=UNSET,
+        description="Names (settings: imageKeys, imageIdentities), one of which must have signed it.",
     )
     digest: Literal["keep", "pin"] = Field(
         default=UNSET,

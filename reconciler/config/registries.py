@@ -96,6 +96,25 @@ class ImageRegistry(Written):
         return TokenSource(self.credentials_file, self.credentials_env, "login")
 
 
+class ImageIdentity(Written):
+    """Somebody whose signatures without a key count."""
+
+    issuer: Line = Field(description="Who says who they are: https://token.actions.githubusercontent.com.")
+    identity: Line | None = Field(default=None, description="Who they are, exactly.")
+    identity_pattern: Line | None = Field(
+        default=None, description="Instead: an expression (RE2) that all of it has to match."
+    )
+    trusted_root: File | None = Field(
+        default=None, description="trusted_root.json of one's own sigstore. Without: the public one."
+    )
+
+    @model_validator(mode="after")
+    def _somebody(self) -> ImageIdentity:
+        if (self.identity is None) == (self.identity_pattern is None):
+            raise ValueError("say identity or identityPattern, one of both")
+        return self
+
+
 def contradictions(registries: Sequence[ImageRegistry | None]) -> Iterator[tuple[tuple[str | int, ...], str]]:
     seen: dict[str, int] = {}
     for index, one in enumerate(registries):

@@ -31,7 +31,7 @@ from reconciler.config.logins import WithToken
 from reconciler.config.metrics import Metrics
 from reconciler.config.paths import tidied
 from reconciler.config.prices import PriceRules
-from reconciler.config.registries import ImageRegistry
+from reconciler.config.registries import ImageIdentity, ImageRegistry
 from reconciler.config.rendering import Rendering
 from reconciler.model import Note
 
@@ -209,6 +209,10 @@ class Settings(Written):
     )
     image_keys: Mapping[Name, File] = Field(
         default={}, description="Public keys that sign images, each by the name that policies have for it."
+    )
+    image_identities: Mapping[Name, ImageIdentity] = Field(
+        default={},
+        description="Who may sign images without a key, each by the name that policies have for it.",
     )
     public_registries: StrictBool = Field(
         default=True, description="Whether well-known public registries may be asked without being named."

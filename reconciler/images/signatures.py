@@ -1,6 +1,6 @@
-"""Who signed an image: signatures of cosign, checked with public keys that the operator gives.
+"""Who signed an image: signatures of cosign, checked with the operator's public keys, or by identity.
 
-A signature counts when one of the keys made it and what it signs names the very digest of the image:
+A signature counts when one of those made it and what it signs names the very digest of the image:
 a true signature of another image, copied beside this one, counts for nothing. So does an attestation,
 which says something about an image and not that it may run.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -19,10 +19,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 from reconciler.errors import Misconfigured
+from reconciler.images.keyless import Identity
 from reconciler.images.registry.client import Head
 from reconciler.images.registry.documents import Attached, Manifest, mapping, sequence
 
 _BUNDLE: Final = "application/vnd.dev.sigstore.bundle"
+_EMPTY: Final = "application/vnd.oci.empty.v1+json"
 _SIMPLE: Final = "application/vnd.dev.cosign.simplesigning.v1+json"
 _SIGNED_BY: Final = "dev.cosignproject.cosign/signature"
 _IN_TOTO: Final = "application/vnd.in-toto+json"
@@ -47,7 +49,7 @@ class Shelf(Protocol):
 
 
 class Signed(NamedTuple):
-    key: str  # the name of the key that made it
+    key: str  # the name of the key, or of the identity, that made it
 
 
 class Unsigned(NamedTuple):
@@ -76,39 +78,63 @@ def read_key(path: Path) -> Key:
     return Key(path.name, found)
 
 
-def signed(shelf: Shelf, digest: str, keys: Sequence[Key]) -> Signed | Unsigned:
-    """Whether one of the keys signed that digest. Raises what the registry raises."""
+def signed(shelf: Shelf, digest: str, who: Sequence[Key | Identity]) -> Signed | Unsigned:
+    """Whether one of them signed that digest. Raises what the registry raises."""
+    keys = [one for one in who if isinstance(one, Key)]
+    identities = [one for one in who if isinstance(one, Identity)]
     seen = 0
-    for message, signature, names in _signatures(shelf, digest):
+    for body in _bundles(shelf, digest):
         seen += 1
-        if not names:
-            continue
-        for key in keys:
-            if _made(key.key, message, signature):
-                return Signed(key.name)
+        by = _by_key(_bundled(body, digest), keys) or _by_identity(body, digest, identities)
+        if by:
+            return Signed(by)
+    for one in _beside(shelf, digest) if keys else ():
+        seen += 1
+        if by := _by_key([one], keys):
+            return Signed(by)
     known = (
         "no signature" if not seen else f"{seen} signature{'s' * (seen > 1)}, none by a key that is trusted"
     )
     return Unsigned(f"{digest[:19]}… has {known}")
 
 
-def _signatures(shelf: Shelf, digest: str) -> Iterator[tuple[bytes, bytes, bool]]:
-    """What was signed, the signature, and whether it names the digest."""
-    left = _MOST
-    for one in shelf.attached(digest):
-        if left and one.kind.startswith(_BUNDLE):
-            left -= 1
-            for _, blob, _ in shelf.manifest(one.digest).layers[:1]:
-                yield from _bundled(shelf.blob(blob), digest)
+def _by_key(found: Iterable[tuple[bytes, bytes, bool]], keys: Sequence[Key]) -> str:
+    for message, signature, names in found:
+        for key in keys if names else ():
+            if _made(key.key, message, signature):
+                return key.name
+    return ""
+
+
+def _by_identity(body: bytes, digest: str, identities: Sequence[Identity]) -> str:
+    for one in identities:
+        told = one.signed(body)
+        if told is not None and told[0] == _IN_TOTO and _states(told[1], digest):
+            return one.name
+    return ""
+
+
+def _bundles(shelf: Shelf, digest: str) -> Iterator[bytes]:
+    """Bundles that refer to the image. What kind they are, some lists of what refers to it don't tell."""
+    found = [one for one in shelf.attached(digest) if one.kind == _EMPTY or one.kind.startswith(_BUNDLE)]
+    for one in found[:_MOST]:
+        for media, blob, _ in shelf.manifest(one.digest).layers[:1]:
+            if media.startswith(_BUNDLE) or one.kind != _EMPTY:
+                yield shelf.blob(blob)
+
+
+def _beside(shelf: Shelf, digest: str) -> Iterator[tuple[bytes, bytes, bool]]:
+    """What was signed, the signature, and whether it names the digest: of an image beside it."""
     beside = shelf.head(f"{digest.replace(':', '-')}.sig")
     if beside is None:
         return
-    for media, blob, notes in shelf.manifest(beside.digest).layers:
-        if left and media == _SIMPLE and _SIGNED_BY in notes:
-            left -= 1
-            payload, signature = shelf.blob(blob), _unpacked(notes[_SIGNED_BY])
-            if signature is not None:
-                yield payload, signature, _simply_names(payload, digest)
+    layers = [
+        one for one in shelf.manifest(beside.digest).layers if one[0] == _SIMPLE and _SIGNED_BY in one[2]
+    ]
+    for _, blob, notes in layers[:_MOST]:
+        payload, signature = shelf.blob(blob), _unpacked(notes[_SIGNED_BY])
+        if signature is not None:
+            yield payload, signature, _simply_names(payload, digest)
 
 
 def _bundled(body: bytes, digest: str) -> Iterator[tuple[bytes, bytes, bool]]:

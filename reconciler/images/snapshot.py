@@ -16,6 +16,7 @@ from reconciler.errors import Misconfigured
 from reconciler.images.choose import NoChoice, choose
 from reconciler.images.decide import against, by_people, rule_of
 from reconciler.images.facts import Age, Asked, Sighting, Snapshot
+from reconciler.images.keyless import Identity
 from reconciler.images.reference import BadReferenceError, Image, image
 from reconciler.images.registry.client import Head, Repository
 from reconciler.images.registry.documents import Config, Manifest, Platform
@@ -37,7 +38,7 @@ class Surroundings(NamedTuple):
     """What is needed besides the registries."""
 
     now: int
-    keys: Mapping[str, Key]  # by the name that policies use
+    keys: Mapping[str, Key | Identity]  # by the name that policies use
     first_seen: Mapping[Sighting, Age]
 
 
@@ -75,6 +76,12 @@ class _Looking:
             meant, rule = image(asked.text), rule_of(asked.policy)
         except (BadReferenceError, BadRuleError, ValueError) as bad:
             return nothing._replace(none=str(bad))
+        unknown = [name for name in asked.policy.signed_by if name not in self._around.keys]
+        if unknown:
+            words = (
+                f"signedBy names {', '.join(unknown)}, which the settings don't (imageKeys, imageIdentities)"
+            )
+            return nothing._replace(none=words)
         if meant.digest and not meant.tag:
             return nothing._replace(none="it has a digest and no tag, so nobody knows what would be newer")
         try:
@@ -238,12 +245,11 @@ class _Details:
         return known or (None, "first-seen")
 
     def _signed_by(self, digest: str, policy: ImagePolicy) -> str:
-        keys = [
-            self._looking.around.keys[name] for name in policy.signed_by if name in self._looking.around.keys
-        ]
-        if not keys:
+        if not policy.signed_by:
             return ""
-        found = signed(self._repository, digest, keys)
+        found = signed(
+            self._repository, digest, [self._looking.around.keys[name] for name in policy.signed_by]
+        )
         return found.key if isinstance(found, Signed) else ""
 
 

@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from reconciler.config import Settings
+from reconciler.config.registries import ImageIdentity
+from reconciler.errors import Misconfigured
 from reconciler.images.facts import Age, Asked, Sighting, Snapshot
+from reconciler.images.keyless import Identity, Wanted, identity
 from reconciler.images.signatures import Key, read_key
 from reconciler.images.snapshot import Surroundings, snapshot
 from reconciler.imaging import Looked
@@ -18,8 +21,13 @@ def looked_at(settings: Settings) -> Looked:
     """With registries in the settings every image is looked at; else those that a policy speaks of."""
 
     @cache
-    def keys() -> Mapping[str, Key]:
-        return {name: read_key(path)._replace(name=name) for name, path in settings.image_keys.items()}
+    def keys() -> Mapping[str, Key | Identity]:
+        own = {name: read_key(path)._replace(name=name) for name, path in settings.image_keys.items()}
+        twice = sorted(own.keys() & settings.image_identities.keys())
+        if twice:
+            words = f"imageKeys and imageIdentities both say who {twice[0]} is: rename one."
+            raise Misconfigured("settings", words)
+        return {**own, **{name: _identity(name, one) for name, one in settings.image_identities.items()}}
 
     def look(
         asked: Sequence[Asked], first_seen: Mapping[Sighting, Age], now: int, progress: Progress
@@ -32,3 +40,8 @@ def looked_at(settings: Settings) -> Looked:
             registries.close()
 
     return Looked(look, everywhere=bool(settings.registries))
+
+
+def _identity(name: str, said: ImageIdentity) -> Identity:
+    wanted = Wanted(name, said.issuer, said.identity or "", said.identity_pattern or "")
+    return identity(wanted, said.trusted_root)

@@ -114,7 +114,11 @@ class SmallRegistry:
     def _attached(self, digest: str) -> Said:
         if not self.referrers:
             return Said(404, b"404 page not found")
-        children = [blob.descriptor for blob in self.attached.get(digest, [])]
+        children = [
+            {**blob.descriptor, **{name: said[name] for name in ("artifactType",) if name in said}}
+            for blob in self.attached.get(digest, [])
+            for said in [json.loads(blob.data)]
+        ]
         index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json"}
         return Said(200, json.dumps({**index, "manifests": children}).encode())
 
