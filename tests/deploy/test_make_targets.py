@@ -45,7 +45,7 @@ def test_make_alone_tells_every_target() -> None:
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize("name", ["setup", "servers", "bench", "run"])
+@pytest.mark.parametrize("name", ["setup", "servers", "specs", "bench", "run"])
 def test_the_scripts_can_be_started(name: str) -> None:
     path = ROOT / ".ci" / name
     assert os.access(path, os.X_OK)
