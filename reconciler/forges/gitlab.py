@@ -13,7 +13,7 @@ from reconciler.errors import Problem
 from reconciler.forges import gitlab_texts as texts
 from reconciler.forges.gitlab_api import Api, Found, RefusedError
 from reconciler.forges.gitlab_merging import Merger
-from reconciler.forges.gitlab_seen import Seen, number_of, seen, text, user_of
+from reconciler.forges.gitlab_seen import Seen, number_of, seen, text, url_of, user_of
 from reconciler.forges.gitlab_standing import standing
 from reconciler.forges.marks import marked, unmarked
 from reconciler.forges.port import (
@@ -29,6 +29,8 @@ from reconciler.forges.port import (
     Wording,
 )
 from reconciler.model import Commit, MergeRequest, Whose
+
+_OFF = (403, 404)  # of issues, where a project does without
 
 
 def open_gitlab(site: Site) -> GitLabForge:
@@ -158,11 +160,22 @@ class GitLabForge:
     # -- pages -------------------------------------------------------------------------------------
 
     def page(self, topic: str) -> Page | None:
-        found = self._issue(topic)
+        try:
+            found = self._issue(topic)
+        except RefusedError as refused:
+            if refused.status not in _OFF:
+                raise
+            return None
         return self._page(topic, found) if found else None
 
     def write_page(self, page: Page) -> Page:
-        there = self._issue(page.topic)
+        try:
+            there = self._issue(page.topic)
+        except RefusedError as refused:
+            if refused.status not in _OFF:
+                raise
+            words = "this project has no issues, or the token may not see them: a page needs them"
+            raise self._api.problem(page.topic, words, Whose.YOURS) from None
         want: Found = {
             "title": texts.title(page.title),
             "description": texts.written(marked("page", page.topic, page.body)),
@@ -194,7 +207,7 @@ class GitLabForge:
         said = unmarked("page", texts.read(text(told, "description")))
         if said is None or said[0] != topic:
             raise self._api.strange(f"the page {topic}")
-        return Page(topic, text(told, "title"), said[1], text(told, "web_url"))
+        return Page(topic, text(told, "title"), said[1], url_of(told))
 
     # -- comments ----------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -78,12 +79,12 @@ class Api:
         page = 1
         for _ in range(_MOST_PAGES):
             asked = {**(params or {}), "per_page": _PAGE, "page": page}
-            answer = self.pace.read(lambda asked=asked: self._asked("get", path, asked))  # type: ignore[misc]
+            answer = self.pace.read(partial(self._asked, "get", path, asked))
             items = self._json(path, answer)
             if not isinstance(items, list) or not all(isinstance(each, dict) for each in items):
                 raise self.strange(f"its list at {path}")
             yield from items
-            following = self._next(path, page, answer)
+            following = self._next(path, page, answer, len(items))
             if not following:
                 return
             page = following
@@ -118,12 +119,15 @@ class Api:
         words = self.shown(_words(error.error_message))
         advice = _ADVICE.get(status, words)
         what = path.replace(self.project, self.path) or self.path
-        text = f"GitLab at {self.server} answers {status} to {what}: {advice}."
+        end = "" if advice.endswith("?") else "."
+        text = f"GitLab at {self.server} answers {status} to {what}: {advice}{end}"
         return RefusedError(status, words, what, text, self.repository)
 
-    def _next(self, path: str, page: int, answer: Answer) -> int:
+    def _next(self, path: str, page: int, answer: Any, length: int) -> int:
         """The number of the page after this one; 0 after the last."""
-        told = answer.headers.get("x-next-page", "").strip()
+        if "x-next-page" not in answer.headers:  # some proxies drop what they don't know
+            return page + 1 if length >= _PAGE else 0
+        told = answer.headers["x-next-page"].strip()
         if not told:
             return 0
         if not told.isascii() or not told.isdigit() or len(told) > 9 or int(told) <= page:

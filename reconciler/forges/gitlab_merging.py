@@ -147,15 +147,22 @@ class Merger:
         path = f"{self._api.project}/merge_requests/{number}"
         if how.unset:
             self._api.send("put", path, {"squash": False}, lambda: self._unset(number))
-        try:
-            if how.train:
-                self._board(number, head, how, wait=wait)
-            else:
-                data = self._wish(now, head, how, wait=wait)
-                self._api.send("put", f"{path}/merge", data, lambda: self._done(number))
-        except RefusedError as refused:
-            return self._refused(number, head, refused)
-        return self._became(number, head)
+        for last in (False, True):
+            try:
+                if how.train:
+                    self._board(number, head, how, wait=wait)
+                else:
+                    data = self._wish(now, head, how, wait=wait)
+                    self._api.send("put", f"{path}/merge", data, lambda: self._done(number))
+                return self._became(number, head)
+            except RefusedError as refused:
+                answer = self._refused(number, head, refused)
+            # The base may have moved between the look and the wish; then GitLab works it out anew.
+            if answer is not None or last:
+                break
+        return answer or NotMerged(
+            Blocked.NOT_READY, "GitLab says that it can be merged, and does not merge it"
+        )
 
     def _wish(self, now: Seen, head: str, how: How, *, wait: bool) -> Found:
         data: Found = {"sha": head}
@@ -204,11 +211,12 @@ class Merger:
             return NotMerged(Blocked.NOT_ALLOWED, f"GitLab could not merge it: {now.error}")
         return self.blocked(now)
 
-    def _refused(self, number: int, head: str, refused: RefusedError) -> MergeRequest | Merging | NotMerged:
+    def _refused(
+        self, number: int, head: str, refused: RefusedError
+    ) -> MergeRequest | Merging | NotMerged | None:
+        """What a refusal means; None where nothing is in the way any more."""
         if refused.status in (401, 403):
-            words = (
-                "GitLab lets this token's user not merge into that branch: see who may, under its protection"
-            )
+            words = "this token's user may not merge into that branch: its protection says who may"
             return NotMerged(Blocked.NOT_ALLOWED, words)
         if refused.status == 404:
             raise refused
@@ -220,6 +228,8 @@ class Merger:
             return NotMerged(Blocked.NOT_ALLOWED, f"GitLab could not merge it: {now.error}")
         if now.status != _READY:
             return self.blocked(now)
+        if refused.status == 405:
+            return None
         return NotMerged(Blocked.NOT_READY, f"GitLab says {refused.status}: {refused.words}")
 
 

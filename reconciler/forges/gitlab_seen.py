@@ -51,7 +51,7 @@ def seen(api: Api, found: object) -> Seen:
     head = _sha(found, "sha")
     request = MergeRequest(
         number=number,
-        url=_url(found) or f"{api.server}/{api.path}/-/merge_requests/{number}",
+        url=url_of(found) or f"{api.server}/{api.path}/-/merge_requests/{number}",
         branch=branch,
         base=base,
         head=head,
@@ -155,7 +155,8 @@ def _checks(pipeline: object, head: str) -> Checks:
     return _CHECKS.get(text(pipeline, "status"), Checks.PENDING)
 
 
-def _url(found: Found) -> str:
+def url_of(found: Found) -> str:
+    """Its address for people, if it is one."""
     url = text(found, "web_url")
     try:
         parts = urlsplit(url)

@@ -226,10 +226,13 @@ class Habits(NamedTuple):
     arms_when_clean: bool = True  # auto-merge may be asked for where nothing stands in the way
     opens_empty: bool = False  # one that changes nothing
     reopens_anything: bool = False  # also without a branch, or beside another one
+    arms_until_green: bool = False  # auto-merge waits for every check, not only for required ones
 
 
 HABITS = {
     "github": Habits(refuses_forced_reopen=True, arms_when_clean=False),
-    "gitlab": Habits(shared_numbers=False, closes_without_branch=False, all_checks=False),
+    "gitlab": Habits(
+        shared_numbers=False, closes_without_branch=False, opens_empty=True, arms_until_green=True
+    ),
     "gitea": Habits(twin_labels=True, opens_empty=True, reopens_anything=True),
 }

@@ -379,8 +379,13 @@ class Repository:
                 continue
             if armed.head and armed.head != request.head:
                 request.auto_merge = None
-            elif not self.obstacles(request):
+            elif not self.obstacles(request) and self._is_green(request):
                 self.merge(request, armed.by, armed.method, message=armed.message)
+
+    def _is_green(self, request: Request) -> bool:
+        """Whether what an armed merge waits for, without being required, has passed."""
+        states = (each.state for each in self.latest(request.head))
+        return not self.habits.arms_until_green or all(each in ENDED for each in states)
 
     def _notice(self, by: User) -> None:
         now, before = self.branches(), self._seen
