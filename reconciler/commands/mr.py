@@ -16,7 +16,7 @@ from rich.text import Text
 from reconciler.commands.common import Config, Exit, Moment, Output, OutputOption, parse_now, print_json
 from reconciler.errors import Misconfigured
 from reconciler.forges.local import LocalForge
-from reconciler.forges.port import Comment, Method, NotMerged
+from reconciler.forges.port import Comment, Method, NotMerged, Wording
 from reconciler.forges.records import Record
 from reconciler.git.diff import request_diff
 from reconciler.model import MergeRequest
@@ -26,7 +26,7 @@ from reconciler.report.text import console, new_table, print_diff, print_table, 
 from reconciler.wiring import local_repository
 
 app = typer.Typer(
-    help="Merge requests of a local bare repository: list, show, merge, close, reopen.",
+    help="Merge requests of a local bare repository: list, show, approve, label, merge, close, reopen.",
     no_args_is_help=True,
 )
 _NUMBER = Annotated[int, typer.Argument(metavar="NUMBER", help="Number of the merge request.", min=1)]
@@ -89,6 +89,9 @@ def print_request(record: Record, diff: str) -> None:
     out.print(Text(f"!{record.number}  {shown(record.title)}", style="bold"))
     labels = f"  [{', '.join(record.labels)}]" if record.labels else ""
     out.print(Text(shown(f"{record.state}  {record.branch} → {record.base}{labels}"), style="dim"))
+    approved = [each.by for each in record.approved_by if each.head == record.head]
+    if approved:
+        out.print(Text(shown(f"approved by {', '.join(approved)}"), style="dim"))
     out.print()
     visible = "\n".join(line for line in record.body.splitlines() if not line.startswith("<!--"))
     for tag, mark in (("<details><summary>", "**"), ("</summary>", "**"), ("</details>", "")):
@@ -99,6 +102,31 @@ def print_request(record: Record, diff: str) -> None:
         out.print(Text(shown_lines(f"{when(said.at)} {said.by}: {said.text}")))
     out.print()
     print_diff(out, diff)
+
+
+@app.command("approve")
+def approve(
+    number: _NUMBER, repository: _REPOSITORY = None, config: Config = None, now: Moment = None
+) -> None:
+    """Approve the commit that one holds now: the bot pushes to it no more, but for safety."""
+    record = _writable(repository, config, now).approve(number)
+    console().print(f"Approved !{number} at {record.head[:12]}.")
+
+
+@app.command("label")
+def label(
+    number: _NUMBER,
+    labels: Annotated[list[str], typer.Argument(metavar="LABEL...", help="Labels, e.g. reconcile:freeze.")],
+    repository: _REPOSITORY = None,
+    config: Config = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take them off instead.")] = False,
+    now: Moment = None,
+) -> None:
+    """Set labels on one, or take them off: some are asked for, and obeyed."""
+    named = tuple(labels)
+    wording = Wording(remove_labels=named) if remove else Wording(add_labels=named)
+    found = _writable(repository, config, now).update(number, wording)
+    console().print(Text(f"!{number} has {shown(', '.join(found.labels)) or 'no label'}."))
 
 
 @app.command("merge")

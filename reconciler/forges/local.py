@@ -27,7 +27,7 @@ from reconciler.forges.port import (
     Standing,
     Wording,
 )
-from reconciler.forges.records import LATEST, Event, Record, Records, Said
+from reconciler.forges.records import LATEST, Approval, Event, Record, Records, Said
 from reconciler.model import Commit, MergeRequest
 
 _HEADS: Final = "refs/heads/"
@@ -69,9 +69,21 @@ class LocalForge:
         return [request for request in shown if request.state == "open" or request.ended_at >= since]
 
     def standing(self, number: int) -> Standing:
-        """Nobody reviews or checks here."""
-        self.records.get(number)
-        return Standing()
+        """Who approved the commit that is there now. Nobody checks here."""
+        seen = self.get(number)
+        by = (each.by for each in seen.approved_by if each.head == seen.head)
+        return Standing(approved_by=tuple(dict.fromkeys(by)))
+
+    def approve(self, number: int) -> Record:
+        """What a reviewer's button does elsewhere: a yes to the commit that is there now."""
+        with self.records.writing():
+            old = self._current(number)
+            if old.state != "open":
+                raise self._problem(number, f"it is {old.state} and can't be approved")
+            if any((each.by, each.head) == (self._user, old.head) for each in old.approved_by):
+                return old
+            yes = Approval(at=self._clock(), by=self._user, head=old.head)
+            return self._put(old.model_copy(update={"approved_by": (*old.approved_by, yes)}), "approved")
 
     def get(self, number: int) -> Record:
         """One record with its comments and events, as `reconcile mr show` prints it."""

@@ -43,12 +43,22 @@ class Said(BaseModel):
     text: str
 
 
+class Approval(BaseModel):
+    """Somebody's yes to one commit. Another commit needs another."""
+
+    model_config = ConfigDict(frozen=True)
+
+    at: Time
+    by: str
+    head: Commit
+
+
 class Event(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     at: Time
     by: str
-    what: str  # opened | updated | closed | reopened | merged
+    what: str  # opened | updated | approved | closed | reopened | merged
 
 
 class Record(BaseModel):
@@ -67,6 +77,7 @@ class Record(BaseModel):
     body: str
     labels: tuple[str, ...] = ()
     reviewers: tuple[str, ...] = ()
+    approved_by: tuple[Approval, ...] = ()
     merge_commit: Commit | Literal[""] = ""
     comments: tuple[Said, ...] = ()
     events: tuple[Event, ...] = ()

@@ -215,3 +215,19 @@ def test_records_that_cannot_be_written(bench: Bench) -> None:
     bench.bare.path.with_name("deploy.git.merge-requests").write_text("a file")
     with pytest.raises(Problem, match="can't be written"):
         TestLocal().opened(bench)
+
+
+def test_an_approval_is_a_yes_to_one_commit(bench: Bench) -> None:
+    contract = ForgeContract()
+    made = contract.opened(bench)
+    forge = bench.forge
+    assert isinstance(forge, LocalForge)
+    forge.approve(made.number)
+    again = forge.approve(made.number)
+    assert [each.head for each in again.approved_by] == [made.head]
+    assert bench.fresh().standing(made.number).approved_by == (forge.whoami(),)
+    bench.bare.commit({"apps/web/service.yaml": b"newer\n"}, made.branch)
+    assert bench.fresh().standing(made.number).approved_by == ()
+    forge.close(made.number)
+    with pytest.raises(Problem):
+        forge.approve(made.number)
