@@ -119,9 +119,10 @@ class _Looking:
                 return ImageFacts(None, (), len(tags), none=words, holds=asked.holds)
             made = details.made(some)
         found = choose(rule, current, tags, made)
+        lost = tuple((one.tag, one.why) for one in found.lost)  # as evidence has them when it is read again
         if isinstance(found, NoChoice):
-            return ImageFacts(None, (), len(tags), found.lost, none=found.why, holds=asked.holds)
-        facts = ImageFacts(None, (), len(tags), found.lost, holds=asked.holds)
+            return ImageFacts(None, (), len(tags), lost, none=found.why, holds=asked.holds)
+        facts = ImageFacts(None, (), len(tags), lost, holds=asked.holds)
         ranked = found.ranked or (found.tag,)
         if ranked[0] == current and not _follows_digest(asked.policy, meant):
             return facts
