@@ -12,7 +12,9 @@ from collections.abc import Iterable
 
 _ACTIVE = re.compile(r"([\\`*_\[\]<>#|~$&])")
 _SIGIL = re.compile(r"([@#!~%&$^])(?=\w)")  # what some forge makes a mention or a reference of
-_ADDRESS = re.compile(r"(?i)(?:\b(?:https?|ftp|www|mailto|xmpp)(?=[:.])|:(?=//)|\bGH-(?=\d))")
+_ADDRESS = re.compile(
+    r"(?i)(?:(?<![a-z0-9])(?:https?|ftp|www|mailto|xmpp)(?=[:.])|:(?=//)|(?<![a-z0-9])GH-(?=\d))"
+)
 _LEADING = re.compile(r"([-+=/]|\d+(?=[.)]))")  # of a line: a list, a heading, or a command of a forge
 _LONGEST_RUN = re.compile("`+")
 _WORD_JOINER = "\u2060"
