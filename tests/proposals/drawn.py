@@ -118,11 +118,9 @@ def draw(found: Browser, title: str, body: str, picture: Path, *, unfolded: bool
     page.evaluate("title => { document.querySelector('h1').textContent = title; }", title)
     wanted = page.locator("pre[lang=mermaid] > code, pre > code.language-mermaid").count()
     errors = page.evaluate(_DRAW)
-    page.wait_for_function("window.done === undefined")
+    page.evaluate(_FOLD, unfolded)
     page.screenshot(path=picture, full_page=True)
-    counted = (
-        "names => Object.fromEntries(names.map(n => [n, document.querySelectorAll('main ' + n).length]))"
-    )
+    page.evaluate(_FOLD, True)
     names = ["a", "img", "script", "iframe", "input", "h1", "h2", "h3", "style", "form", "object", "details"]
     seen = Seen(
         page.locator("pre.drawn > svg").count(),
