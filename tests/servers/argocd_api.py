@@ -1,4 +1,4 @@
-"""An Argo CD API server: what its published contract says of the two questions that are asked of it.
+"""An Argo CD API server: what its published contract says of the three questions that are asked of it.
 
 Each regular answer is held against that contract (below, for the fields in use) before it is sent, so
 that a test can't pass against answers that no Argo CD would give.
@@ -79,6 +79,24 @@ MANIFESTS = {
     },
     "additionalProperties": False,
 }
+_WINDOW = {
+    "type": "object",
+    "properties": {
+        **{key: {"type": "string"} for key in ("kind", "schedule", "duration")},
+        "manualSync": {"type": "boolean"},
+    },
+    "additionalProperties": False,
+}
+WINDOWS = {
+    "type": "object",
+    "required": ["canSync"],
+    "properties": {
+        "activeWindows": {"type": "array", "items": _WINDOW},
+        "assignedWindows": {"type": "array", "items": _WINDOW},
+        "canSync": {"type": "boolean"},
+    },
+    "additionalProperties": False,
+}
 ERROR = {
     "type": "object",
     "required": ["error", "code", "message"],
@@ -93,6 +111,7 @@ _LIST_QUERY = {
     "name", "refresh", "projects", "project", "resourceVersion", "selector", "repo", "appNamespace",
     "fields",  # not in the contract, but what Argo CD's own pages use
 }  # fmt: skip
+_WINDOWS_QUERY = {"appNamespace", "project"}
 _MANIFESTS_QUERY = {"revision", "appNamespace", "project", "sourcePositions", "revisions", "noCache"}
 
 
@@ -112,6 +131,7 @@ class ArgoServer:
     token: str
     applications: list[dict] = field(default_factory=list)
     rendered: dict[str, list[dict]] = field(default_factory=dict)  # by name of the Application
+    windows: dict[str, dict] = field(default_factory=dict)  # by name; those without one have none
     namespace: str = "argocd"  # where Applications lie that say no other
     asked: list[Asked] = field(default_factory=list)
     # instead of an answer by the contract: anything, written to the open connection
@@ -141,6 +161,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._list(query)
         elif len(names) == 2 and names[1] == "manifests":
             self._manifests(names[0], query)
+        elif len(names) == 2 and names[1] == "syncwindows":
+            self._windows(names[0], query)
         else:
             self.fail(404, 5, "Not Found")
 
@@ -149,6 +171,14 @@ class _Handler(BaseHTTPRequestHandler):
         fields = query.get("fields", [""])[0].split(",")
         items = [_picked(each, fields) if fields != [""] else each for each in self.argo.applications]
         self.send({"metadata": {"resourceVersion": "1"}, "items": items or None}, LIST)
+
+    def _windows(self, name: str, query: dict[str, list[str]]) -> None:
+        assert set(query) <= _WINDOWS_QUERY
+        if not any(self._is(each, name, query) for each in self.argo.applications):
+            missing = f'applications.argoproj.io "{name}" not found'
+            self.fail(*((404, 5, missing) if "project" in query else (403, 7, "permission denied")))
+        else:
+            self.send(self.argo.windows.get(name, {"canSync": True}), WINDOWS)
 
     def _manifests(self, name: str, query: dict[str, list[str]]) -> None:
         assert set(query) <= _MANIFESTS_QUERY
