@@ -47,6 +47,7 @@ from reconciler.source.estate import Land
 from reconciler.source.repositories import Known
 from reconciler.source.snapshot import Snapshot
 from reconciler.source.yamledit import Document, decode, parse, where
+from reconciler.vouched import cautions, vouched
 
 
 class NoForge(NamedTuple):
@@ -165,6 +166,7 @@ class Identity(NamedTuple):
     sign_off: bool
     signing: Signing | None
     when: int
+    by_forge: bool = False  # whether the forge makes the commits, where it can
 
 
 class MirrorRepository:
@@ -240,7 +242,9 @@ class MirrorRepository:
             if naming.fits(name, self.base)
         }
         requests = tuple(restored(request, ledger.entries) for request in requests)
-        past = Past(requests, ledger.entries, branches, ledger.notes, me=me, wishes=asked(requests))
+        told = cautions(forge, self.name, by_forge=self._identity.by_forge) if forge else ()
+        notes = (*ledger.notes, *told)
+        past = Past(requests, ledger.entries, branches, notes, me=me, wishes=asked(requests))
         if forge is None:
             return past
         return past._replace(
@@ -286,16 +290,21 @@ class MirrorWriter:
         author = self._identity.author
         blobs = {change.path: blob_id(change.after) for change in files}
         signed_off = {"Signed-off-by": f"{author.name} <{author.email}>"} if self._identity.sign_off else {}
-        return self._mirror.commit(
+        after = {change.path: change.after for change in files}
+        words = message(subject, body, {**marks, FILES: files_mark(blobs), **signed_off})
+        ours = self._mirror.commit(
             CommitRequest(
                 base=self._base_commit,
-                files={change.path: change.after for change in files},
-                message=message(subject, body, {**marks, FILES: files_mark(blobs), **signed_off}),
+                files=after,
+                message=words,
                 author=author,
                 when=self._identity.when,
                 signing=self._identity.signing,
             )
         )
+        if not self._identity.by_forge:
+            return ours
+        return vouched(self.forge, self._mirror, ours, self._base_commit, after, words)
 
     def push(self, updates: Sequence[RefUpdate], entries: Sequence[LedgerEntry]) -> Pushed:
         """The ledger travels with the branches; should somebody have moved it, it is written anew."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
@@ -64,7 +65,10 @@ class GitHubForge:
         self._ends: dict[tuple[int, int], str] = {}  # number and when: who ended it
         self._merger = Merger(self._hub)
         self._pages = Pages(self._hub)
-        self.capabilities = Capabilities(
+
+    @functools.cached_property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(
             body_limit=60_000,
             squash=True,
             comments=True,
@@ -76,7 +80,8 @@ class GitHubForge:
             details=True,
             boxes=True,
             asks_owners=True,
-            commits=site.app is not None,  # GitHub signs for apps alone
+            commits=self._hub.site.app is not None,  # GitHub signs for apps alone
+            starts_checks=self._hub.starts_workflows,
         )
 
     # -- the port ---------------------------------------------------------------------------------

@@ -147,9 +147,11 @@ class Hub:
         return login
 
     @property
-    def writes_start_nothing(self) -> bool:
-        """Whether what this token does starts no workflows, so that checks never come."""
-        return self.me() == _ACTIONS
+    def starts_workflows(self) -> bool:
+        """Whether what this token does starts any; that of GitHub Actions doesn't, so checks never come."""
+        site = self.site
+        is_made = site.app is None and site.token is not None and site.token.reveal().startswith("ghs_")
+        return not is_made or self.me() != _ACTIONS
 
     def about(self) -> Mapping[str, Any]:
         """What GitHub says of the repository."""

@@ -152,6 +152,7 @@ class Capabilities(NamedTuple):
     details: bool = False  # folds <details>
     boxes: bool = False  # a reader may tick boxes of a body
     commits: bool = False  # can make commits of its own, which it then vouches for
+    starts_checks: bool = True  # whether what this token opens starts checks
     asks_owners: bool = False  # asks those whom CODEOWNERS names to review, by itself
 
 

@@ -11,12 +11,13 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import pygit2
+from pygit2.enums import FileMode
 
 from reconciler.errors import Problem
 from reconciler.git.access import Access, cautions
@@ -258,6 +259,20 @@ class Mirror:
         if self._desk.is_full():
             self._write_desk()
         return commit
+
+    def bring(self, commit: str) -> None:
+        """A commit that lies on no branch of the remote, by its id."""
+        with self._held() as hold:
+            words = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"]
+            words += ["--no-recurse-submodules", "--", self._remote.url, commit]
+            ran = run(words, self._remote, self._access, folder=self.folder, hold=hold)
+        if ran.status != 0:
+            raise explained("fetching", self._remote, self._access, ran)
+
+    def executables(self, commit: str, paths: Iterable[str]) -> frozenset[str]:
+        """Those of the files that may be run."""
+        tree = self._commit(commit).tree
+        return frozenset(path for path in paths if tree[path].filemode == FileMode.BLOB_EXECUTABLE)
 
     def _write_desk(self) -> None:
         try:

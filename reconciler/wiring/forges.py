@@ -99,6 +99,12 @@ def web_address(server: str, remote: Remote) -> str:
     return f"{server}/{inside}"
 
 
+def makes_commits(settings: Settings, url: str) -> bool:
+    """Whether the repository's forge is to make the commits."""
+    forge = forge_settings(settings, url)
+    return forge is not None and forge.commits == "forge"
+
+
 def forge_settings(settings: Settings, url: str) -> written.Forge | None:
     """The forge by the URL's host, and by the path that it lies under; a folder belongs to the local one."""
     remote = parse_url(url)

@@ -26,7 +26,7 @@ from reconciler.ports import Repository
 from reconciler.proposals.build import Templates
 from reconciler.proposals.naming import Naming
 from reconciler.source.compose import UnitSetting
-from reconciler.wiring.forges import access_of, forge_of
+from reconciler.wiring.forges import access_of, forge_of, makes_commits
 from reconciler.wiring.places import cache_folder, found_settings, must_be_trusted
 from reconciler.wiring.surfaces import surface_of
 
@@ -56,6 +56,7 @@ def repository_at(
             sign_off=settings.commits.sign_off,
             signing=Signing(signing.format, signing.key) if signing else None,
             when=now,
+            by_forge=makes_commits(settings, each.url),
         ),
         naming=Naming(settings.proposals.branch, _bases(settings)),
     )
