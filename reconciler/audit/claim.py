@@ -10,10 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from reconciler import __version__, canonical
+from reconciler.audit.requests import says, spot_of
+from reconciler.audit.strands import Strands
 from reconciler.errors import Problem
 from reconciler.git.annals import Annals, Told
 from reconciler.git.ledger import BRANCH, find_evidence, read_ledger
 from reconciler.model import Evidence, LedgerEntry
+from reconciler.proposals.memo import MemoValue
 from reconciler.proposals.pushed import Push, read_push
 
 _KEY, _PLAN, _EVIDENCE = "Reconcile-Key", "Reconcile-Plan", "Reconcile-Evidence"
@@ -45,6 +48,8 @@ def of_commit(annals: Annals, revision: str) -> Claim:
         raise Unknown(revision, _absent(annals, revision, entries))
     ours, notes = _ours(annals, told)
     key, push = _pushed(ours, entries)
+    if push is None:
+        key, push = _by_values(annals, ours, entries)
     if push is None:
         raise Unknown(revision, _unknown(annals, told, bool(ours.marks.get(_KEY))))
     if not ours.parents or annals.told(ours.parents[0]) is None:
@@ -110,6 +115,23 @@ def _pushed(ours: Told, entries: Sequence[LedgerEntry]) -> tuple[str, Push | Non
         if (entry.key, entry.facts.get("plan")) in wanted and entry.at <= ours.at:
             found = entry
     return (found.key, read_push(found.facts)) if found is not None else ("", None)
+
+
+def _by_values(annals: Annals, told: Told, entries: Sequence[LedgerEntry]) -> tuple[str, Push | None]:
+    """The latest push whose every value came with this commit: of a squash that kept nothing of ours."""
+    values = Strands(annals)
+    for entry in reversed(entries):
+        push = read_push(entry.facts) if entry.event == "pushed" and entry.at <= told.at else None
+        wanted = [value for change in push.changes for value in change.values] if push else []
+        if wanted and told.parents and all(_came(values, told, value) for value in wanted):
+            return entry.key, push
+    return "", None
+
+
+def _came(values: Strands, told: Told, value: MemoValue) -> bool:
+    spot = spot_of(value)
+    old, new = values.value(told.parents[0], spot), values.value(told.commit, spot)
+    return says(old, value.old, value.field) and says(new, value.new, value.field)
 
 
 def _absent(annals: Annals, revision: str, entries: Sequence[LedgerEntry]) -> str:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from reconciler.model import ContainerRef, Key, LedgerEntry
+from reconciler.model import ContainerRef, Field, Key, LedgerEntry
 from reconciler.proposals.memo import Memo, MemoValue
 from reconciler.proposals.memo import read as read_memo
 from reconciler.proposals.pushed import Push, Told, read_push
@@ -50,6 +50,13 @@ Wanted = Callable[[ContainerRef], bool]
 
 def spot_of(value: MemoValue) -> Spot:
     return (value.path, value.document, value.keys, value.inner)
+
+
+def says(text: str | None, value: str | None, field: str) -> bool:
+    """Whether the text at a place is a value; of an image only the tag, or the digest, may stand there."""
+    if text is None or value is None:
+        return text is value
+    return text == value or (field == Field.IMAGE and bool(text) and value.endswith((f":{text}", f"@{text}")))
 
 
 def requests_of(ledger: Iterable[LedgerEntry], wanted: Wanted) -> list[Request]:

@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 
 from reconciler import money
 from reconciler.audit.edits import Edit
-from reconciler.audit.requests import Request, Spot, Version, Wanted, spot_of
-from reconciler.model import Amount, ContainerRef, Field
+from reconciler.audit.requests import Request, Spot, Version, Wanted, says, spot_of
+from reconciler.model import Amount, ContainerRef
 from reconciler.proposals.memo import MemoValue
 from reconciler.proposals.pushed import Told
 
@@ -221,14 +221,7 @@ def _is_it(version: Version, edits: Sequence[Edit], followed: Collection[Spot]) 
 
 
 def _wrote(edit: Edit, value: MemoValue) -> bool:
-    return _says(edit.old, value.old, value.field) and _says(edit.new, value.new, value.field)
-
-
-def _says(text: str | None, value: str | None, field: str) -> bool:
-    """Whether the text at a place is a value; of an image only the tag, or the digest, may stand there."""
-    if text is None or value is None:
-        return text is value
-    return text == value or (field == Field.IMAGE and bool(text) and value.endswith((f":{text}", f"@{text}")))
+    return says(edit.old, value.old, value.field) and says(edit.new, value.new, value.field)
 
 
 # -- rows -----------------------------------------------------------------------------------------
@@ -303,7 +296,7 @@ def _by_hand(values: Sequence[_Value], edits: Sequence[Edit], landed: Mapping[_N
 def _is_ours(edit: Edit, one: _Value) -> bool:
     """What a person wrote into the same commit on the way is theirs; a form that hides the value is not."""
     value = one.value
-    return _says(edit.new, value.new, value.field) or not _says(edit.old, value.old, value.field)
+    return says(edit.new, value.new, value.field) or not says(edit.old, value.old, value.field)
 
 
 def _followed(
@@ -334,4 +327,4 @@ def _followed(
 def _since(row: Row, after: Row) -> Since:
     if after.what is What.MERGED:
         return Since.SUPERSEDED
-    return Since.REVERTED if _says(after.new, row.old, row.field) else Since.CHANGED
+    return Since.REVERTED if says(after.new, row.old, row.field) else Since.CHANGED
