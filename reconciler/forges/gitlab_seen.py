@@ -41,13 +41,13 @@ class Seen(NamedTuple):
 def seen(api: Api, found: object) -> Seen:
     if not isinstance(found, dict):
         raise api.strange("a merge request")
-    number, state = found.get("iid"), found.get("state")
+    number, state = found.get("iid"), text(found, "state")
     branch, base = text(found, "source_branch"), text(found, "target_branch")
     if not _is_id(number) or state not in _STATES or not branch or not base:
         raise api.strange("a merge request without number, state or branches")
     draft = found.get("draft") is True or found.get("work_in_progress") is True
     name = text(found, "title")
-    ended_at, ended_by = _end(found, str(state))
+    ended_at, ended_by = _end(found, state)
     head = _sha(found, "sha")
     request = MergeRequest(
         number=number,
