@@ -18,7 +18,7 @@ from reconciler.quantity import human_cpu, human_memory, read
 
 MOST_CHARTS: Final = 3
 _NAMED_DAYS: Final = 16  # more dates would stand on each other
-_MOST_DAYS: Final = 90
+_MOST_DAYS: Final = 60  # GitLab draws nothing by itself that is longer than 2,000 characters
 _OFF_THE_CHART: Final = 3  # times everything else: such peaks would flatten the rest
 _BARS: Final = "▁▂▃▄▅▆▇█"
 _EPOCH: Final = date(1970, 1, 1)

@@ -32,11 +32,12 @@ def fitted(sections: Sequence[Section], limit: int) -> str:
     """All of them in their order, or as much as the limit takes."""
     there = [section for section in sections if section.head or section.rows or section.tail]
     whole = [_text(section, len(section.rows)) for section in there]
-    if sum(map(_cost, whole)) + 1 <= limit:
+    room = limit + len(_BETWEEN) - 1  # between the parts, and the end of the last line
+    if sum(map(_cost, whole)) <= room:
         return _BETWEEN.join(whole) + "\n"
     told: dict[int, str] = {at: whole[at] for at, one in enumerate(there) if one.weight == ALWAYS}
     note = _NOTE.format(", ".join(one.name for one in there if one.weight != ALWAYS))
-    left = limit - 1 - _cost(note) - sum(map(_cost, told.values()))
+    left = room - _cost(note) - sum(map(_cost, told.values()))
     lost: list[str] = []
     for at in sorted(range(len(there)), key=lambda at: (there[at].weight, at)):
         if at in told:
