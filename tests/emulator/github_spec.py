@@ -24,6 +24,8 @@ def published() -> OpenAPI:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the library's own, about its next version
         found = json.loads((SPECS / "github.json").read_text())
+        # What it gets wrong of itself: a check that runs has no conclusion yet.
+        found["components"]["schemas"]["check-run"]["properties"]["conclusion"]["enum"].append(None)
         return OpenAPI.from_dict(found, config=Config(spec_validator_cls=None))
 
 
