@@ -14,6 +14,9 @@ from contract import Bench, ForgeContract
 from far_bench import NAMES
 from servers.fixtures import UNTESTED
 
+from reconciler.forges.port import Method
+from reconciler.model import MergeRequest
+
 
 @pytest.fixture
 def bench(tmp_path: Path, request: pytest.FixtureRequest) -> Bench:
@@ -28,7 +31,18 @@ def bench(tmp_path: Path, request: pytest.FixtureRequest) -> Bench:
 
 
 class TestFar(ForgeContract):
-    pass
+    def test_a_squash(self, bench: Bench) -> None:
+        """GitLab makes a merge commit on top of the squash, in a project that makes merge commits."""
+        server = far_bench.named()
+        if server is None or server.kind != "gitlab":
+            return super().test_a_squash(bench)
+        made = self.opened(bench)
+        base = bench.bare.tip()
+        merged = bench.forge.merge(made.number, made.head, method=Method.SQUASH)
+        assert isinstance(merged, MergeRequest)
+        first, second = bench.bare.store[merged.merge_commit].parents
+        assert (str(first.id), [str(each) for each in second.parent_ids]) == (base, [base])
+        assert "Reconcile-Key: savings/web" in second.message
 
 
 @pytest.mark.parametrize(
