@@ -15,6 +15,7 @@ from reconciler.forges.port import Blocked, Checks, Merging, Method, NotMerged
 from reconciler.model import MergeRequest
 
 _PAUSES: Final = (0.5, 1.0, 2.0, 3.0, 5.0, 5.0)  # seconds between looks at what GitLab works out
+_AGAIN: Final = 2.0  # seconds before a wish is told a second time
 _WORKED_OUT: Final = frozenset({"checking", "unchecked", "preparing", "approvals_syncing"})
 _READY: Final = "mergeable"
 # What GitLab can wait for by itself. A draft, or an objection, is for people to end.
@@ -50,7 +51,9 @@ _WHY: Final[dict[str, tuple[Blocked, str]]] = {
     "merge_request_blocked": (Blocked.NOT_READY, "another merge request has to be merged first"),
     "merge_time": (Blocked.NOT_READY, "it may be merged later only"),
     "security_policy_violations": (Blocked.NOT_READY, "it violates a security policy"),
+    "security_policy_pipeline_check": (Blocked.NOT_READY, "a security policy wants its pipelines to pass"),
     "locked_paths": (Blocked.NOT_READY, "somebody has locked paths that it changes"),
+    "locked_lfs_files": (Blocked.NOT_READY, "somebody has locked files that it changes"),
     "jira_association_missing": (Blocked.NOT_ALLOWED, "this project wants a Jira issue in its title"),
     "title_regex": (Blocked.NOT_ALLOWED, "its title is not as this project wants titles"),
 }
@@ -91,7 +94,8 @@ class Merger:
         """As it is once GitLab has worked out whether it can be merged, or is merging it no more."""
         for pause in _PAUSES:
             now = self._look(number)
-            if not (now.locked or (now.request.state == "open" and now.status in _WORKED_OUT)):
+            unsettled = now.status in _WORKED_OUT or not now.prepared
+            if not (now.locked or (now.request.state == "open" and unsettled)):
                 return now
             self._api.pace.wait(pause)
         return self._look(number)
@@ -157,9 +161,10 @@ class Merger:
                 return self._became(number, head)
             except RefusedError as refused:
                 answer = self._refused(number, head, refused)
-            # The base may have moved between the look and the wish; then GitLab works it out anew.
             if answer is not None or last:
                 break
+            # The base moved between the look and the wish, or the pipeline is being made this moment.
+            self._api.pace.wait(_AGAIN)
         return answer or NotMerged(
             Blocked.NOT_READY, "GitLab says that it can be merged, and does not merge it"
         )

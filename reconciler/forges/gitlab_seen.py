@@ -36,6 +36,7 @@ class Seen(NamedTuple):
     reviewers: tuple[int, ...]
     own: bool  # from a branch of this project, not of a fork
     checks: Checks  # of a pipeline for the commit that is there now
+    prepared: bool  # what GitLab does when one is opened is done: its pipeline is made as well
 
 
 def seen(api: Api, found: object) -> Seen:
@@ -77,7 +78,8 @@ def seen(api: Api, found: object) -> Seen:
         error=api.shown(text(found, "merge_error")) if text(found, "merge_error") else "",
         reviewers=tuple(each for each in ids if _is_id(each)),
         own=found.get("source_project_id") == found.get("target_project_id"),
-        checks=_checks(found.get("head_pipeline"), head),
+        checks=_checks(found, head),
+        prepared=_is_prepared(found),
     )
 
 
@@ -145,10 +147,16 @@ def _status(found: Found) -> str:
     return older.get(text(found, "merge_status"), "checking")
 
 
-def _checks(pipeline: object, head: str) -> Checks:
+def _is_prepared(found: Found) -> bool:
+    """GitLab before 16.1 doesn't tell."""
+    return "prepared_at" not in found or found["prepared_at"] is not None
+
+
+def _checks(found: Found, head: str) -> Checks:
     """Of the head pipeline. One of an earlier commit tells nothing: the next is on its way."""
+    pipeline = found.get("head_pipeline")
     if not isinstance(pipeline, dict):
-        return Checks.NONE
+        return Checks.NONE if _is_prepared(found) else Checks.PENDING
     merged = text(pipeline, "ref").endswith("/merge") or text(pipeline, "ref").endswith("/train")
     if not merged and text(pipeline, "sha") != head:
         return Checks.PENDING

@@ -136,7 +136,7 @@ def request(repository: Repository, one: Request, extra: Extra, url: str, status
         "discussion_locked": None,
         "should_remove_source_branch": None,
         "force_remove_source_branch": one.delete_branch,
-        "prepared_at": iso(one.created),
+        "prepared_at": None if _is_new(one) else iso(one.created),
         "reference": f"!{one.number}",
         "references": _references(repository, f"!{one.number}"),
         "web_url": here,
@@ -176,7 +176,7 @@ def status_of(repository: Repository, one: Request, *, known: bool) -> str:
     if not one.is_open:
         return "not_open"
     if not known:
-        return "checking"
+        return "preparing" if _is_new(one) else "checking"
     worst = min(blockers(repository, one), key=lambda each: list(STATUSES).index(each.why), default=None)
     if worst is None:
         return "mergeable"
@@ -184,6 +184,11 @@ def status_of(repository: Repository, one: Request, *, known: bool) -> str:
     if worst.why == "checks" and found and found["status"] == "running":
         return "ci_still_running"
     return STATUSES[worst.why]
+
+
+def _is_new(one: Request) -> bool:
+    """Opened a moment ago: GitLab is not done with what it does then."""
+    return one.unknown > 0 and [each.what for each in one.events] == ["opened"]
 
 
 def blockers(repository: Repository, one: Request) -> list[Refused]:
@@ -386,7 +391,7 @@ def issue(one: Issue, repository: Repository, url: str) -> dict[str, Any]:
 
 
 def _older(status: str) -> str:
-    if status == "checking":
+    if status in ("checking", "preparing"):
         return "checking"
     return "cannot_be_merged" if status in ("conflict", "commits_status") else "can_be_merged"
 

@@ -12,7 +12,7 @@ from emulator.gitlab import GitLab
 from gitlab_bench import TOKEN, Rig, rigged
 from servers.repositories import Bare
 
-from reconciler.forges.port import Blocked, Merging, Method, NotMerged
+from reconciler.forges.port import Blocked, Checks, Merging, Method, NotMerged
 from reconciler.model import MergeRequest
 
 
@@ -126,6 +126,13 @@ def test_mergeability_that_takes_its_time(rig: Rig, made: MergeRequest) -> None:
     assert isinstance(merged, MergeRequest)
     assert merged.state == "merged"
     assert len(rig.emulator.clock.slept) == 4
+
+
+def test_its_pipeline_is_on_its_way(rig: Rig, made: MergeRequest) -> None:
+    """GitLab makes it a moment after a request is opened: none yet is not none."""
+    assert rig.forge.standing(made.number).checks is Checks.NONE
+    rig.repository.request(made.number).unknown = 2
+    assert rig.forge.standing(made.number).checks is Checks.PENDING
 
 
 def test_mergeability_that_is_never_worked_out(rig: Rig, made: MergeRequest) -> None:
