@@ -208,7 +208,7 @@ def _unsettled(branch: str, seen: Observed, past: Past, known: Judged) -> str:
     reasons = sorted({reason for value in memo.values for reason in _reasons(value, known)}) if memo else []
     if reasons:
         return f"not judged in this run: {', '.join(reasons)}"
-    if known.partial or memo is None:
+    if known.partial or memo is None or memo.elsewhere:
         return "not everything was looked at in this run"
     looked = all((ref, value.field) in known.seen for value in memo.values for ref in value.consumers)
     return "" if looked or not known.hidden else "a unit could not be looked into in this run"
@@ -240,6 +240,8 @@ def _withdrawn_unseen(proposal: Proposal, seen: Observed, known: Judged) -> str:
     reasons = sorted({reason for value in missing for reason in _reasons(value, known)})
     if reasons:
         return f"a part of it was not judged in this run: {', '.join(reasons)}"
-    looked = all((ref, value.field) in known.seen for value in missing for ref in value.consumers)
+    looked = not memo.elsewhere and all(
+        (ref, value.field) in known.seen for value in missing for ref in value.consumers
+    )
     unsure = known.partial or known.hidden
     return "" if looked or not unsure else "a part of it was not looked at in this run"

@@ -46,6 +46,10 @@ def run(
         bool, typer.Option("--detailed-exitcode", help="Exit with 4 when changes are pending or were made.")
     ] = False,
     diff: Annotated[bool, typer.Option("--diff/--no-diff", help="Print the diff of every change.")] = True,
+    body: Annotated[
+        bool,
+        typer.Option("--body/--no-body", help="Print the text of every merge request as its forge gets it."),
+    ] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Only what changed or failed, and the verdict.")
     ] = False,
@@ -77,7 +81,7 @@ def run(
         report = reconcile(job(asked, bars))
     if only and not report.stats["containers"] and not report.failed:
         raise Misconfigured("--only", f"--only {' '.join(only)}: no container matches; scan lists them.")
-    _print(report, output, Shown(wrote=not dry_run, diffs=diff, verbose=verbose, quiet=quiet))
+    _print(report, output, Shown(not dry_run, diff, verbose, quiet, body))
     raise typer.Exit(_exit_code(report, detailed_exitcode))
 
 

@@ -35,11 +35,26 @@ def report(found: Report) -> dict[str, Any]:
         "now": found.now,
         "changes": [row for proposal in found.proposals for row in _proposal_rows(proposal)],
         "kept": [kept_row(keep) for keep in found.kept],
+        "proposals": [_proposal_row(proposal) for proposal in found.proposals],
         "actions": [_action_row(action) for action in found.actions],
         "failed": [failure_row(failure) for failure in found.failed],
         "notes": [note_row(note) for note in found.notes],
         "stats": dict(found.stats),
         "metrics": [cost_row(cost) for cost in found.costs],
+    }
+
+
+def _proposal_row(proposal: Proposal) -> dict[str, Any]:
+    """A merge request as its forge gets it."""
+    return {
+        "repository": proposal.repository,
+        "key": proposal.key,
+        "branch": proposal.branch,
+        "base": proposal.base,
+        "title": proposal.title,
+        "body": proposal.body,
+        "labels": list(proposal.labels),
+        "reviewers": list(proposal.reviewers),
     }
 
 

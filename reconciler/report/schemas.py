@@ -89,10 +89,15 @@ def run() -> dict[str, Any]:
         "action": {"enum": [do.value for do in Do]}, "repository": _STRING, "key": _STRING, "branch": _STRING,
         "url": _STRING, "changes": _rows(_STRING), "why": _STRING,
     }  # fmt: skip
+    proposal = {
+        **dict.fromkeys(("repository", "key", "branch", "base", "title", "body"), _STRING),
+        "labels": words, "reviewers": words,
+    }  # fmt: skip
     return _document(
         "reconcile run",
         {
             "now": {"type": "integer"}, "changes": _rows(_object(change)), "kept": _rows(_object(kept)),
+            "proposals": _rows(_object(proposal)),
             "actions": _rows(_object(action)), "failed": _failed(), "notes": _notes(),
             "stats": {"type": "object", "additionalProperties": {"type": "integer"}},
             "metrics": _metrics(),

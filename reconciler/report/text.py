@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reconciler import money
-from reconciler.model import Action, Change, Do, Failure, Keep, Note, Report
+from reconciler.model import Action, Change, Do, Failure, Keep, Note, Proposal, Report
 from reconciler.proposals import worth
 from reconciler.proposals.body import verdict
 from reconciler.proposals.body_rendered import proof_words
@@ -63,6 +63,7 @@ class Shown(NamedTuple):
     diffs: bool
     verbose: bool
     quiet: bool
+    bodies: bool = False
 
 
 def print_report(out: Console, report: Report, how: Shown) -> None:
@@ -86,8 +87,17 @@ def _print_details(out: Console, report: Report, how: Shown) -> None:
     if how.diffs:
         for proposal in report.proposals:
             print_diff(out, unified(proposal.files))
+    if how.bodies:
+        for proposal in report.proposals:
+            _print_body(out, proposal)
     if report.kept:
         print_kept(out, report.kept, verbose=how.verbose)
+
+
+def _print_body(out: Console, proposal: Proposal) -> None:
+    """To the letter as the forge gets it: all names in it are harmless to a terminal as well."""
+    heading(out, shown(f"{proposal.branch}: {proposal.title}"))
+    out.print(Text(proposal.body))
 
 
 def _print_changes(out: Console, changes: Sequence[Change]) -> None:

@@ -11,7 +11,7 @@ from reconciler.wiring.forges import forge_settings, web_address
 
 _SURFACES: Final = {
     "local": Surface(body_limit=1_000_000, details=True),
-    "github": Surface(body_limit=65_536, diagrams=True, details=True, boxes=True, style="github"),
+    "github": Surface(body_limit=60_000, diagrams=True, details=True, boxes=True, style="github"),
     "gitlab": Surface(body_limit=1_000_000, diagrams=True, details=True, boxes=True, style="gitlab"),
     "gitea": Surface(body_limit=65_535, diagrams=True, details=True, boxes=True, style="gitea"),
 }
