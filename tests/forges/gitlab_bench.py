@@ -11,6 +11,7 @@ from contract import Bench
 from emulator import Emulator, Repository, Role, start
 from emulator.gitlab import GitLab
 from emulator.gitlab_types import Published
+from servers.authority import Authority
 from servers.repositories import Bare
 
 from reconciler.forges.gitlab import GitLabForge, open_gitlab
@@ -47,10 +48,12 @@ class Rig(NamedTuple):
 
 
 @contextmanager
-def rigged(deploy: Bare, folder: Path, gitlab: GitLab | None = None) -> Iterator[Rig]:
+def rigged(
+    deploy: Bare, folder: Path, gitlab: GitLab | None = None, tls: Authority | None = None
+) -> Iterator[Rig]:
     gitlab = gitlab or GitLab()
     published = Published(DECLARATIONS) if DECLARATIONS.exists() else None
-    with start(folder, [gitlab], kind="gitlab") as emulator:
+    with start(folder, [gitlab], kind="gitlab", tls=tls.context if tls else None) as emulator:
         emulator.check = published.check if published else None
         repository = emulator.store.repository(PATH, deploy.path)
         for login, role in ((BOT, Role.MAINTAIN), ("ada", Role.MAINTAIN), ("eve", Role.READ)):
@@ -59,7 +62,7 @@ def rigged(deploy: Bare, folder: Path, gitlab: GitLab | None = None) -> Iterator
         emulator.store.token(TOKEN, BOT)
         emulator.store.token("glpat-ada", "ada")
         rig = Rig(None, emulator, gitlab, repository, None)  # type: ignore[arg-type]
-        forge = rig.again()
+        forge = rig.again(ca_bundle=tls.bundle if tls else None)
 
         def comments(number: int) -> list[tuple[str, str]]:
             said = (unmarked("comment", each.body) for each in repository.request(number).comments)

@@ -12,7 +12,9 @@ import pytest
 from contract import ForgeContract
 from emulator import Limits
 from emulator.gitlab_types import Published
-from gitlab_bench import DECLARATIONS, TOKEN, Rig, rigged
+from gitlab_bench import BOT, DECLARATIONS, TOKEN, Rig, rigged
+from servers.authority import Authority
+from servers.proxy import Proxy
 from servers.repositories import Bare
 
 from reconciler.errors import Problem
@@ -156,6 +158,24 @@ def test_tiny_pages_everywhere(rig: Rig) -> None:
     assert len(rig.bench.comments(first.number)) == 3
     assert len(rig.repository.issues) == 3
     assert len(rig.bench.fresh().mine("")) == 2
+
+
+# -- the way there ------------------------------------------------------------------------------------
+
+
+def test_an_authority_of_ones_own(deploy: Bare, tmp_path: Path, authority: Authority) -> None:
+    with rigged(deploy, tmp_path / "tls", tls=authority) as rig:
+        assert rig.emulator.url.startswith("https://")
+        assert opened(rig).state == "open"
+        with pytest.raises(Problem, match="can't be trusted: its certificate is not accepted"):
+            rig.again(ca_bundle=None).whoami()
+
+
+def test_through_a_proxy(rig: Rig, proxy_server: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert rig.again(proxy=proxy_server.url).whoami() == BOT
+    assert proxy_server.asked == [f"GET {rig.emulator.url}/api/v4/user"]
 
 
 # -- other ways ----------------------------------------------------------------------------------------
