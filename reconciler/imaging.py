@@ -1,7 +1,7 @@
 """The images of a run: what is asked about them, the evidence that comes of it, and the decisions.
 
-A line that feeds several containers is changed for all of them or for none: where one of them may not
-be changed, or is to become something else, all stay.
+A line that feeds several containers is changed for all of them or for none, and so is a set of images that
+move together; whoever shares one has a say, also when a run wasn't asked about them.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from reconciler.gather import Subject
+from reconciler.images.agreeing import Row, agreed, tag_of, together
 from reconciler.images.choose import newer
 from reconciler.images.decide import decide_image, rule_of
 from reconciler.images.facts import Age, Asked, Sighting, Snapshot
 from reconciler.images.reference import BadReferenceError, image
 from reconciler.images.rules import BadRuleError
 from reconciler.model import (
-    Beside,
-    Change,
     Consumer,
     ContainerRef,
     Decision,
@@ -46,10 +45,6 @@ Look = Callable[[Sequence[Asked], Mapping[Sighting, Age], int, Progress], Snapsh
 SEEN: Final = "seen"  # the ledger's word for a tag that was there
 _UNASKED: Final = NoUsage(Reason.NO_METRICS, "the use of a container says nothing of its image")
 _UNLOOKED: Final = ImageFacts(None, (), 0)
-_STANDS: Final = (
-    Reason.UP_TO_DATE,
-    Reason.SAME_CONTENT,
-)  # of one that shares a line: it needs no change itself
 
 
 class Looked(NamedTuple):
@@ -66,6 +61,7 @@ class Where(NamedTuple):
     past: Past
     subjects: Sequence[Subject]
     owners: Mapping[Place, str]
+    beyond: Sequence[Subject] = ()  # those that nobody asked about
 
 
 class Pictured(NamedTuple):
@@ -75,6 +71,7 @@ class Pictured(NamedTuple):
     slot: Slot
     asked: Asked
     wrong: str = ""  # what of the words beside it can't be read
+    left_out: bool = False  # it only has a say where it shares a line, or moves together, with others
 
 
 def decided(
@@ -84,8 +81,9 @@ def decided(
     if looked is None:
         return [[] for _ in sites], [() for _ in sites]
     wanted = [list(_pictured(site, looked.everywhere, now)) for site in sites]
+    _with_others(sites, wanted, now)
     found = _snapshot(sites, wanted, looked, now, progress)
-    rows = [_rows(site, mine, found, now) for site, mine in zip(sites, wanted, strict=True)]
+    rows = _rows(sites, wanted, found, now)
     new = [_remembered(mine, found.seen, now) for mine in wanted]
     return rows, new
 
@@ -94,13 +92,45 @@ def _pictured(site: Where, everywhere: bool, now: int) -> Iterator[Pictured]:
     past = _Past(site.past, now)
     for subject in site.subjects:
         policy = subject.policy
-        if not (everywhere or policy.images_said or policy.images_mode is not Mode.OBSERVE):
-            continue
-        for slot in subject.container.slots:
-            if slot.field is Field.IMAGE and slot.value is not None:
-                images, wrong = beside(subject)
-                holds = past.holds(subject.container.ref, slot.value, images, policy.gates.rejected_for)
-                yield Pictured(subject, slot, Asked(slot.value, images, holds), wrong)
+        if everywhere or policy.images_said or policy.images_mode is not Mode.OBSERVE:
+            yield from _images_of(subject, past)
+
+
+def _images_of(subject: Subject, past: _Past) -> Iterator[Pictured]:
+    for slot in subject.container.slots:
+        if slot.field is Field.IMAGE and slot.value is not None:
+            images, wrong = beside(subject)
+            no = subject.policy.gates.rejected_for
+            holds = past.holds(subject.container.ref, slot.value, images, no)
+            yield Pictured(subject, slot, Asked(slot.value, images, holds), wrong)
+
+
+def _with_others(sites: Sequence[Where], wanted: Sequence[list[Pictured]], now: int) -> None:
+    """Who has a say without being asked about: others on a line, wherever they are, and the rest of a set."""
+    known = {one.subject.container.ref for mine in wanted for one in mine}
+    rest: list[tuple[int, Pictured]] = []
+    for at, site in enumerate(sites):
+        past = _Past(site.past, now)
+        for subject in (*site.subjects, *site.beyond):
+            if subject.container.ref not in known:
+                rest += [(at, one._replace(left_out=True)) for one in _images_of(subject, past)]
+    more = rest
+    while rest and more:
+        lines = {one.slot.place for mine in wanted for one in mine}
+        sets = {
+            (at, name)
+            for at, mine in enumerate(wanted)
+            for one in mine
+            if (name := one.asked.policy.together)
+        }
+        more = []
+        left: list[tuple[int, Pictured]] = []
+        for at, one in rest:
+            shares = one.slot.place in lines or (at, one.asked.policy.together) in sets
+            (more if shares else left).append((at, one))
+        for at, one in more:
+            wanted[at].append(one)
+        rest = left
 
 
 def beside(subject: Subject) -> tuple[ImagePolicy, str]:
@@ -125,14 +155,43 @@ def beside(subject: Subject) -> tuple[ImagePolicy, str]:
 
 
 def _rows(
-    site: Where, wanted: Iterable[Pictured], found: Snapshot, now: int
-) -> list[tuple[Workload, Decision]]:
-    lines: dict[Place, list[tuple[Pictured, Decision]]] = defaultdict(list)
-    for one in wanted:
-        evidence = _evidence(site, one, found.facts.get(one.asked, _UNLOOKED), now)
-        lines[one.slot.place].append((one, decide_image(evidence)))
-    agreed = [pair for rows in lines.values() for pair in _agreed(rows)]
-    return [(one.subject.workload, _told(one, row)) for one, row in _together(agreed)]
+    sites: Sequence[Where], wanted: Sequence[Sequence[Pictured]], found: Snapshot, now: int
+) -> list[list[tuple[Workload, Decision]]]:
+    """A line may feed workloads of several repositories; of two branches of one, each has its own."""
+    lines: dict[tuple[Place, int], list[tuple[int, Workload, Row]]] = defaultdict(list)
+    names = [site.discovery.repository for site in sites]
+    for at, (site, mine) in enumerate(zip(sites, wanted, strict=True)):
+        for one in mine:
+            own = names[at] == one.slot.place.repository and names.count(names[at]) > 1
+            row = _decided(site, one, found.facts.get(one.asked, _UNLOOKED), now)
+            lines[one.slot.place, at if own else -1].append((at, one.subject.workload, row))
+    subjects = (one for site in sites for one in (*site.subjects, *site.beyond))
+    known = {one.container.ref for one in subjects}
+    told: list[list[tuple[Workload, Row]]] = [[] for _ in sites]
+    for some in lines.values():
+        for (at, workload, _), row in zip(some, agreed([row for *_, row in some], known), strict=True):
+            told[at].append((workload, row))
+    return [_written(mine) for mine in told]
+
+
+def _decided(site: Where, one: Pictured, facts: ImageFacts, now: int) -> Row:
+    decision = decide_image(_evidence(site, one, facts, now))
+    ref, images = one.subject.container.ref, one.asked.policy
+    return Row(ref, one.slot, decision, images.together, one.left_out)
+
+
+def _written(rows: Sequence[tuple[Workload, Row]]) -> list[tuple[Workload, Decision]]:
+    homes = {(row.ref, row.slot): workload for workload, row in rows}
+    return [
+        (homes[row.ref, row.slot], _told(row))
+        for row in together([row for _, row in rows])
+        if not row.left_out
+    ]
+
+
+def _told(row: Row) -> Decision:
+    found = row.decision
+    return found._replace(ref=row.ref) if isinstance(found, Keep) else found
 
 
 def weighed(sites: Sequence[Where], looked: Looked | None, now: int, progress: Progress) -> list[Evidence]:
@@ -159,64 +218,6 @@ def _snapshot(
     ]
     seen = first_seen(entry for site in sites for entry in site.past.ledger)
     return looked.look(asked, seen, now, progress) if asked else Snapshot({})
-
-
-def _told(one: Pictured, row: Decision) -> Decision:
-    return row._replace(ref=one.subject.container.ref) if isinstance(row, Keep) else row
-
-
-def _agreed(rows: Sequence[tuple[Pictured, Decision]]) -> Iterator[tuple[Pictured, Decision]]:
-    """What all on one line can live with: anybody's "no" is one for all."""
-    changes = {row.values[0].new for _, row in rows if isinstance(row, Change)}
-    refused = next((row for _, row in rows if isinstance(row, Keep) and row.reason not in _STANDS), None)
-    if len(rows) == 1 or not changes or (len(changes) == 1 and refused is None):
-        yield from rows
-        return
-    for one, row in rows:
-        if isinstance(row, Keep):
-            yield one, row
-        elif refused is not None:
-            words = f"the line also feeds {one.slot.consumers[0]} and others, one of which is kept: "
-            yield one, Keep(one.slot, refused.reason, words + refused.detail, row.stages)
-        else:
-            words = f"those that share the line would become different ones: {', '.join(sorted(changes))}"
-            yield one, Keep(one.slot, Reason.NO_CHOICE, words, row.stages)
-
-
-def _together(rows: Sequence[tuple[Pictured, Decision]]) -> Iterator[tuple[Pictured, Decision]]:
-    """Images that a policy lets move only together come to one tag in one change, or stay."""
-    sets: dict[str, list[tuple[Pictured, Decision]]] = defaultdict(list)
-    for one, row in rows:
-        name = one.asked.policy.together
-        if name is None:
-            yield one, row
-        else:
-            sets[name].append((one, row))
-    for name, members in sorted(sets.items()):
-        yield from _as_one(name, members)
-
-
-def _as_one(name: str, members: Sequence[tuple[Pictured, Decision]]) -> Iterator[tuple[Pictured, Decision]]:
-    changes = [(one, row) for one, row in members if isinstance(row, Change)]
-    kept = [(one, row) for one, row in members if isinstance(row, Keep)]
-    yield from kept
-    tags = {_tag(row.values[0].new) for _, row in changes}
-    behind = sorted({str(one.subject.container.ref) for one, _ in kept if _tag(one.asked.text) not in tags})
-    if not changes:
-        return
-    if len(tags) > 1 or behind:
-        why = f"{', '.join(behind)} can't" if behind else f"they would come to {', '.join(sorted(tags))}"
-        for one, row in changes:
-            words = f"it moves only together with {name}, and {why}; it would become {row.values[0].new}"
-            yield one, Keep(one.slot, Reason.MOVES_TOGETHER, words, row.stages)
-        return
-    first, row = min(changes, key=lambda pair: pair[0].subject.container.ref)
-    others = {each.values[0].slot.place: each for _, each in changes}
-    others.pop(row.values[0].slot.place)
-    beside = tuple(
-        Beside(others[place].values, row.klass, others[place].because) for place in sorted(others, key=str)
-    )
-    yield first, decide_image(row.evidence._replace(beside=beside)) if beside else row
 
 
 def _evidence(site: Where, one: Pictured, facts: ImageFacts, now: int) -> Evidence:
@@ -312,28 +313,23 @@ class _Past:
         found = []
         at, merged = self._merged.get(ref, (0, ""))
         if merged and _is_beyond(merged, current, policy):
-            tags = _tag(merged), _tag(current)
+            tags = tag_of(merged), tag_of(current)
             found.append(Hold(tags[0], at, f"it was merged, and somebody went back to {tags[1]}"))
         for entry, refused in self._closed.get(ref, ()):
             end = ends(entry.at, until(entry), rejected_for)
             if (end is None or self._now < end) and _is_beyond(refused, current, policy):
                 url = entry.facts.get("url", "")
-                found.append(Hold(_tag(refused), entry.at, f"its merge request was closed unmerged ({url})"))
+                found.append(
+                    Hold(tag_of(refused), entry.at, f"its merge request was closed unmerged ({url})")
+                )
         return tuple(found)
-
-
-def _tag(text: str) -> str:
-    try:
-        return image(text).tag
-    except BadReferenceError:
-        return ""
 
 
 def _is_beyond(one: str, current: str, policy: ImagePolicy) -> bool:
     """Whether that tag is newer than the one in force, so that going on would bring it back."""
     if _name(one) != _name(current):
         return False
-    tag, now = _tag(one), _tag(current)
+    tag, now = tag_of(one), tag_of(current)
     try:
         return bool(tag) and tag != now and newer(rule_of(policy), now, tag)
     except (BadRuleError, ValueError):

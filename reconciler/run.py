@@ -44,7 +44,7 @@ def reconcile(job: Job) -> Report:
     sites, measured = _measure(job, sites)
     failed += measured.failures
     found, advice = zip(*(_decide(job, site, measured) for site in sites), strict=True) if sites else ((), ())
-    pictured, remembered = imaging.decided(_pictures(sites), job.images, job.now, job.progress)
+    pictured, remembered = imaging.decided(_pictures(job, sites), job.images, job.now, job.progress)
     rows = [[*mine, *theirs] for mine, theirs in zip(gather.fitting(found), pictured, strict=True)]
     decided = routed([site.repository.name for site in sites], rows)
     brake = brake_on(job, sites, decided, measured.usage)
@@ -75,11 +75,25 @@ def reconcile(job: Job) -> Report:
     )
 
 
-def _pictures(sites: Sequence[Site]) -> list[imaging.Where]:
+def _pictures(job: Job, sites: Sequence[Site]) -> list[imaging.Where]:
+    partial = job.partial and job.images is not None
     return [
-        imaging.Where(site.discovery, site.past, site.subjects, owners_of(site.estate, site.repository.name))
+        imaging.Where(
+            site.discovery,
+            site.past,
+            site.subjects,
+            owners_of(site.estate, site.repository.name),
+            _beyond(site) if partial else (),
+        )
         for site in sites
     ]
+
+
+def _beyond(site: Site) -> list[gather.Subject]:
+    """Those that `only` leaves out."""
+    everyone, _ = gather.subjects(site.estate.discoveries[site.repository.name], site.policies)
+    meant = {one.container.ref for one in site.subjects}
+    return [one for one in everyone if one.container.ref not in meant]
 
 
 def _measure(job: Job, sites: Sequence[Site]) -> tuple[list[Site], gather.Measured]:
@@ -109,7 +123,7 @@ def weigh(job: Job) -> Weighed:
         for site in sites
         for decided in decide_all([seen for _, seen in _evidence(job, site, measured)])
     )
-    found += tuple(imaging.weighed(_pictures(sites), job.images, job.now, job.progress))
+    found += tuple(imaging.weighed(_pictures(job, sites), job.images, job.now, job.progress))
     everything = [site.estate.discoveries[site.repository.name].workloads for site in sites]
     known = tuple(container.ref for some in everything for _, container in containers(some))
     return Weighed(found, (*job.failed, *failed, *measured.failures), known)
