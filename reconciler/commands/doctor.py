@@ -12,6 +12,7 @@ from reconciler.commands.common import Config, Exit, Metrics, Output, OutputOpti
 from reconciler.commands.health import Check, Verdict, of_rendering
 from reconciler.config import Settings, load_policies, load_settings
 from reconciler.errors import Problem
+from reconciler.forges.records import LATEST
 from reconciler.git.clone import open_clone
 from reconciler.git.command import git_version
 from reconciler.git.reach import remote_branches
@@ -128,14 +129,16 @@ def _repository(settings: Settings, url: str, branch: str) -> Iterator[Check]:
     forge = forge_of(settings, url, 0)
     if callable(forge):
         try:
-            told = len(forge().mine(""))
+            asked = forge()
+            me, told = asked.whoami(), len(asked.mine("", LATEST))
         except Problem as problem:
             here = open_clone(Path.cwd())
             only_dry = here is not None and here.root == Path(url).resolve()
             verdict = Verdict.MISSING if only_dry else Verdict.BROKEN
             yield Check(f"forge of {url}", verdict, f"{problem}{' Dry runs do without.' if only_dry else ''}")
         else:
-            yield Check(f"forge of {url}", Verdict.OK, f"reachable, {counted(told, 'merge request')}")
+            words = f"reachable as {me}, {counted(told, 'open merge request')}"
+            yield Check(f"forge of {url}", Verdict.OK, words)
     else:
         yield Check(f"forge of {url}", Verdict.MISSING, forge.why)
 

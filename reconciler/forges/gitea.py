@@ -49,6 +49,7 @@ class GiteaForge:
         diagrams=True,
         details=True,
         boxes=True,
+        asks_owners=True,
     )
 
     def __init__(self, site: Site) -> None:
