@@ -40,7 +40,7 @@ def app_token(site: Site) -> Secret | None:
     asking = AppAsking(site, site.app)
     installation = site.app.installation or asking.installation()
     first = asking.minted(installation) if installation else None
-    return None if first is None else AppToken(lambda: asking.minted(installation), first, asking.now)
+    return None if first is None else AppToken(lambda: asking.minted(installation), first, site.clock)
 
 
 class AppToken(Secret):
@@ -80,11 +80,6 @@ class AppAsking:
         self._api = api_of(self._where)
         self._web = Web(site)
         self._pace = Pace(site, self._where.host, GITHUB)
-        self._began = site.monotonic()
-
-    def now(self) -> int:
-        """The time, also late in a long run, whose clock may stand still."""
-        return self._site.clock() + int(self._site.monotonic() - self._began)
 
     def slug(self) -> str:
         """The app's name in addresses: as `NAME[bot]` it is the author of what it writes."""
@@ -139,7 +134,7 @@ class AppAsking:
         return found
 
     def _signed(self) -> str:
-        now = self.now()
+        now = self._site.clock()
         claims = {"iat": now - 60, "exp": now + _LIFE, "iss": self._app.id}
         try:
             return jwt.encode(claims, self._app.key().reveal(), algorithm="RS256")
