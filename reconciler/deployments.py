@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from reconciler.branches import FILES, branch_tip, files_mark, pushed_commits
+from reconciler.dashboards import read_page
 from reconciler.errors import Problem
 from reconciler.forges.port import Forge
 from reconciler.git.access import Access
@@ -33,7 +34,8 @@ from reconciler.model import (
     RefUpdate,
     Refused,
 )
-from reconciler.ports import Past, Pushed
+from reconciler.ports import News, Past, Pushed
+from reconciler.proposals.dashboard import topic_of
 from reconciler.proposals.history import asked_since
 from reconciler.proposals.memo import find
 from reconciler.proposals.naming import Naming
@@ -182,7 +184,9 @@ class MirrorRepository:
         layout: Layout,
         identity: Identity,
         naming: Naming,
+        dashboard: str = "",
     ) -> None:
+        self.dashboard = dashboard
         self._naming = naming
         self._url = url
         self._branch = branch
@@ -223,14 +227,11 @@ class MirrorRepository:
         )
 
     def past(self) -> Past:
-        mirror, naming = self._mirror, self._naming
-        never = naming.never | {self.base, self.default_base, LEDGER}
-        naming = naming._replace(never=never)
+        mirror, naming = self._mirror, self._own_naming()
         ledger = read_ledger(mirror)
         forge = None if isinstance(self._make_forge, NoForge) else self._make_forge()
-        found = list(forge.mine(naming.prefix, asked_since(ledger.entries))) if forge else []
         me = forge.whoami() if forge else ""
-        found = [one for one in found if self._is_ours(one, naming, me)]
+        found = self._found(forge, ledger.entries, naming, me) if forge else []
         requests = tuple(one for one in found if one.base == self.base)
         tips = mirror.branches(naming.prefix)
         pushed = pushed_commits(ledger.entries, self.base)
@@ -244,7 +245,10 @@ class MirrorRepository:
         requests = tuple(restored(request, ledger.entries) for request in requests)
         told = cautions(forge, self.name, by_forge=self._identity.by_forge) if forge else ()
         notes = (*ledger.notes, *told)
-        past = Past(requests, ledger.entries, branches, notes, me=me, wishes=asked(requests))
+        topic = topic_of(self.base, self.default_base)
+        page, unread = read_page(forge, topic, self.name) if self.dashboard else (None, ())
+        wishes = asked(requests, page.body if page else "")
+        past = Past(requests, ledger.entries, branches, (*notes, *unread), me=me, wishes=wishes, page=page)
         if forge is None:
             return past
         return past._replace(
@@ -253,6 +257,24 @@ class MirrorRepository:
             merges_later=forge.capabilities.merges_later,
             standing=forge.standing,
         )
+
+    def news(self) -> News:
+        naming, ledger = self._own_naming(), read_ledger(self._mirror).entries
+        if isinstance(self._make_forge, NoForge):
+            return News((), ledger)
+        forge = self._make_forge()
+        found = self._found(forge, ledger, naming, forge.whoami())
+        return News(tuple(restored(one, ledger) for one in found if one.base == self.base), ledger)
+
+    def _own_naming(self) -> Naming:
+        never = self._naming.never | {self.base, self.default_base, LEDGER}
+        return self._naming._replace(never=never)
+
+    def _found(
+        self, forge: Forge, ledger: Sequence[LedgerEntry], naming: Naming, me: str
+    ) -> list[MergeRequest]:
+        found = forge.mine(naming.prefix, asked_since(ledger))
+        return [one for one in found if self._is_ours(one, naming, me)]
 
     def _is_ours(self, request: MergeRequest, naming: Naming, me: str) -> bool:
         """From a branch that is called what its key is called, and opened by nobody else."""
@@ -331,6 +353,7 @@ class CloneRepository:
         self.name = name
         self.base = clone.branch or "HEAD"
         self.default_base = self.base
+        self.dashboard = ""
         self.surface = layout.surface
 
     def open(self) -> SnapshotFiles:
@@ -360,6 +383,9 @@ class CloneRepository:
     def _is_read(self, path: str) -> bool:
         found = (self._clone.root / path).resolve()
         return any(found.is_relative_to(each) for each in self._as_they_are)
+
+    def news(self) -> News:
+        return News((), ())
 
     def past(self) -> Past:
         return Past((), (), {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from reconciler.forges.port import Forge, Standing
+from reconciler.forges.port import Forge, Page, Standing
 from reconciler.model import Container as ModelContainer
 from reconciler.model import (
     Discovery,
@@ -84,7 +84,16 @@ class Repository(Protocol):
 
     def open(self) -> Files: ...
 
+    @property
+    def dashboard(self) -> str:
+        """The title of its dashboard; "" where none is kept."""
+        ...
+
     def past(self) -> Past: ...
+
+    def news(self) -> News:
+        """What there is after something was done."""
+        ...
 
     def write(self) -> Writer | None: ...
 
@@ -102,10 +111,18 @@ class Past(NamedTuple):
     notes: tuple[Note, ...] = ()
     strayed: tuple[MergeRequest, ...] = ()  # open ones of ours that somebody pointed at another base
     wishes: frozenset[tuple[Wish, str]] = frozenset()  # whose boxes are ticked, and labels set
+    page: Page | None = None  # the dashboard, as people left it
     merges_later: bool = False  # whether the forge can be told to merge once checks have passed
     standing: Callable[[int], Standing] = nobody_looked  # asked for open requests to be moved or merged
     me: str = ""  # by what name the forge knows us
     asks_owners: bool = False  # the forge itself asks those whom CODEOWNERS names
+
+
+class News(NamedTuple):
+    """Merge requests and ledger, as they are now."""
+
+    requests: tuple[MergeRequest, ...]
+    ledger: tuple[LedgerEntry, ...]
 
 
 class Writer(Protocol):

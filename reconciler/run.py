@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from reconciler import elsewhere, gather, imaging
 from reconciler.act import carry_out, intended
+from reconciler.dashboards import keep_current
 from reconciler.errors import Problem
 from reconciler.gating import brake_on, gated
 from reconciler.job import Job, Site
@@ -166,7 +167,10 @@ def _act(
         if writer is None:
             return intended(repository.name, planned), []
         known = (*remembered, *one.site.history.forgotten)
-        return carry_out(repository, writer, past, planned, job.now, job.progress, known)
+        done, failed = carry_out(repository, writer, past, planned, job.now, job.progress, known)
+        # a part of the repository alone would make a page that says too little
+        shown = [] if job.partial else keep_current(repository, writer.forge, one, done)
+        return done, [*failed, *shown]
     except Problem as problem:
         return [], [problem.failure]
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from reconciler import __version__, canonical
+from reconciler.audit.records import Claim
 from reconciler.audit.requests import says, spot_of
 from reconciler.audit.strands import Strands
 from reconciler.errors import Problem
@@ -20,17 +20,6 @@ from reconciler.proposals.memo import MemoValue
 from reconciler.proposals.pushed import Push, read_push
 
 _KEY, _PLAN, _EVIDENCE = "Reconcile-Key", "Reconcile-Plan", "Reconcile-Evidence"
-
-
-class Claim(NamedTuple):
-    """Enough to make a commit again. Without a commit nothing is compared."""
-
-    commit: str
-    base: str  # the commit that it stands on
-    key: str
-    push: Push | None  # as the ledger tells of it; None for evidence alone
-    evidence: Mapping[str, Evidence]  # by their hashes
-    notes: tuple[str, ...] = ()
 
 
 class Unknown(Problem):

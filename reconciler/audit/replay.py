@@ -6,10 +6,11 @@ Only when that is done is the commit itself looked at, and compared byte for byt
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from reconciler import __version__
-from reconciler.audit.claim import Claim, Unknown
+from reconciler.audit.claim import Unknown
+from reconciler.audit.records import Claim, Replayed, With
 from reconciler.images.decide import decide_image
 from reconciler.model import Change, ContainerRef, Decision, Evidence, FileChange, Keep, Reason
 from reconciler.proposals.group import first_consumer
@@ -31,26 +32,6 @@ _LACKING: Final = frozenset(
         Reason.UNKNOWN_SOURCE,
     }
 )
-
-
-class With(NamedTuple):
-    """What decided and what rendered."""
-
-    version: str
-    renderers: tuple[str, ...]
-
-
-class Replayed(NamedTuple):
-    claim: Claim
-    files: tuple[FileChange, ...]  # as they were made now, on the base
-    differences: tuple[FileChange, ...]  # before: as the commit has them; after: as they were made now
-    otherwise: tuple[str, ...]  # what is decided otherwise today
-    then: With | None
-    now: With
-
-    @property
-    def is_same(self) -> bool:
-        return not self.differences and not self.otherwise
 
 
 Surveyed = Callable[[str, str, int], Estate]  # at a commit, by the name of the repository, as of a moment

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from reconciler.audit import claim as claims
-from reconciler.audit.claim import Claim, Unknown
-from reconciler.audit.replay import Replayed, replay
+from reconciler.audit.claim import Unknown
+from reconciler.audit.records import Claim, Replayed
+from reconciler.audit.replay import replay
 from reconciler.commands.common import (
     Bars,
     Config,

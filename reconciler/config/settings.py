@@ -123,6 +123,10 @@ class Proposals(Written):
     message: Annotated[str, AfterValidator(templates.message)] = Field(
         default="{title}\n\n{body}", description="Commit message: as the title, and {title} {body}."
     )
+    dashboard: Flag = Field(
+        default=False, description="Keep a page on the forge: what is open, what waits, with boxes to tick."
+    )
+    dashboard_title: Line = Field(default="Reconciler", description="Title of that page.")
 
 
 class Author(Written):

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from reconciler.audit.replay import Replayed, With
+from reconciler.audit.records import Replayed, With
 from reconciler.report.diffs import shown, unified
 from reconciler.report.text import counted, print_diff, when
 

@@ -59,6 +59,7 @@ def repository_at(
             by_forge=makes_commits(settings, each.url),
         ),
         naming=Naming(settings.proposals.branch, _bases(settings)),
+        dashboard=settings.proposals.dashboard_title if settings.proposals.dashboard else "",
     )
 
 

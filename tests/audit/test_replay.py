@@ -20,7 +20,8 @@ from world import HUMAN, NOW, Used, World, manifest, ref
 
 from reconciler import __version__
 from reconciler.audit import claim as claims
-from reconciler.audit.replay import Replayed, replay
+from reconciler.audit.records import Replayed
+from reconciler.audit.replay import replay
 from reconciler.cli import ended
 from reconciler.commands.common import Bars
 from reconciler.forges.port import Method
