@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from emulator import Emulator, Repository, Role, start
 from emulator.gitlab import GitLab
+from emulator.gitlab_merging import push_rule
 from world import NOW, Used, World, manifest, ref
 
 from reconciler.model import Do, Report
@@ -97,3 +98,12 @@ def test_a_merge_on_gitlab_is_seen(world: World, gitlab: Emulator, repository: R
     report = world.run(NOW + 60)
     assert not report.failed
     assert len(repository.requests) == 2
+
+
+def test_a_push_rule_is_told(world: World, gitlab: Emulator, repository: Repository) -> None:
+    push_rule(repository, f"^[A-Z]+-[0-9]+ |{TOKEN}")
+    report = world.run()
+    assert not repository.requests
+    told = " ".join(each.error for each in report.failed)
+    assert "it says: GitLab: Commit message does not follow the pattern '^[A-Z]+-[0-9]+ |***'" in told
+    assert TOKEN not in told

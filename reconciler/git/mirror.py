@@ -20,7 +20,7 @@ import pygit2
 from pygit2.enums import FileMode
 
 from reconciler.errors import Problem
-from reconciler.git.access import Access, cautions
+from reconciler.git.access import Access, cautions, scrubbed
 from reconciler.git.annals import Annals
 from reconciler.git.command import Ran, explained, git_version, may_be_damage, run
 from reconciler.git.commits import CommitRequest, write_commit
@@ -288,6 +288,7 @@ class Mirror:
         for batch in batches([checked_update(update, self.repository) for update in updates]):
             words = arguments(self._remote.url, batch)
             ran = run(words, self._remote, self._access, folder=self.folder)
+            ran = ran._replace(err=scrubbed(ran.err, self._remote, self._access))
             answered = results(batch, ran, self.branches() if ran.status else ())
             if answered is None:
                 raise explained("pushing", self._remote, self._access, ran)

@@ -13,6 +13,8 @@ from reconciler.model import RefUpdate
 
 _ROOM: Final = 1_000_000  # bytes of arguments that every system takes
 _HEADS: Final = "refs/heads/"
+_MOST_WORDS: Final = 300  # of what a server's rules say
+_GIT_S: Final = re.compile(r"error: hook declined|error: failed to push")
 
 
 class Outcome(StrEnum):
@@ -76,11 +78,23 @@ def results(updates: Sequence[RefUpdate], ran: Ran, there: Collection[str] = ())
     if any(update.ref not in said for update in updates):
         return None
     told = "\n".join(line.removeprefix("remote:").strip() for line in ran.err.splitlines())
+    words = _words(ran.err)
     names = {*there, *(update.ref.removeprefix(_HEADS) for update in updates if said[update.ref][0] != "!")}
-    return tuple(_result(update, *said[update.ref], told, names) for update in updates)
+    return tuple(_result(update, *said[update.ref], told, words, names) for update in updates)
 
 
-def _result(update: RefUpdate, flag: str, summary: str, told: str, there: Collection[str]) -> Pushed:
+def _words(err: str) -> str:
+    """What the server's rules say of a push that they refuse, as one line."""
+    lines = (line.removeprefix("remote:") for line in err.splitlines() if line.startswith("remote:"))
+    plain = ("".join(sign if sign.isprintable() else " " for sign in line).strip() for line in lines)
+    theirs = (line for line in plain if any(sign.isalnum() for sign in line) and not _GIT_S.match(line))
+    told = " ".join(theirs)
+    return re.sub(r"(?<=://)[^/\s]*@", "***@", told)[:_MOST_WORDS].rstrip(".")
+
+
+def _result(
+    update: RefUpdate, flag: str, summary: str, told: str, words: str, there: Collection[str]
+) -> Pushed:
     if flag != "!":
         return Pushed(update, Outcome.DONE)
     branch = update.ref.removeprefix(_HEADS)
@@ -90,7 +104,9 @@ def _result(update: RefUpdate, flag: str, summary: str, told: str, there: Collec
         return Pushed(update, Outcome.STALE, _moved(branch))
     if _NOT_SET.search(summary):
         return _not_set(update, why, told, there)
-    return Pushed(update, Outcome.REFUSED, f"the server refused the branch {branch} ({why}): {_advice(why)}")
+    told_why = f"{why}; it says: {words}" if words and "hook declined" in why else why
+    text = f"the server refused the branch {branch} ({told_why}): {_advice(why)}"
+    return Pushed(update, Outcome.REFUSED, text)
 
 
 def _not_set(update: RefUpdate, why: str, told: str, there: Collection[str]) -> Pushed:
