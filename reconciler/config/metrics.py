@@ -206,6 +206,7 @@ _OF_SERVERS: Final = frozenset(Metrics.model_fields) - {
     "url",
     "token_file",
     "token_env",
+    "alarms",
 }
 
 Found = tuple[tuple[str | int, ...], str]
