@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from .store import Store
 
 METHODS = ("merge", "squash", "rebase", "fast-forward")
+_TICK = 50_000_000  # nanoseconds in which two changes may leave the same time behind
 ENDED = ("success", "neutral", "skipped")
 
 
@@ -64,6 +67,8 @@ class Repository:
         self.vouched: set[str] = set()  # commits that the forge signed
         self._numbers = itertools.count(1)
         self._issue_numbers = self._numbers if habits.shared_numbers else itertools.count(1)
+        self._branches: dict[str, str] = {}
+        self._read_at: tuple[tuple[str, int], ...] | None = None
         self._seen: dict[str, str] = self.branches()
 
     # -- who and what -----------------------------------------------------------------------------
@@ -80,9 +85,20 @@ class Repository:
         return Role.ADMIN if user.is_admin else self.members.get(user.login, Role.NONE)
 
     def branches(self) -> dict[str, str]:
-        start = "refs/heads/"
-        names = [name for name in self.git.references if name.startswith(start)]
-        return {name.removeprefix(start): str(self.git.references[name].target) for name in names}
+        """Read again only when something has changed there: most requests find all as it was."""
+        stamp = self._stamp()
+        if stamp is None or stamp != self._read_at:
+            found = self.git.references.iterator(pygit2.enums.ReferenceFilter.BRANCHES)
+            self._branches = {each.shorthand: str(each.target) for each in found}
+            self._read_at = stamp
+        return dict(self._branches)
+
+    def _stamp(self) -> tuple[tuple[str, int], ...] | None:
+        """When the folders of branches changed; None if so lately that the time may not tell."""
+        seen = [(folder, os.stat(folder).st_mtime_ns) for folder, _, _ in os.walk(self.bare / "refs/heads")]
+        packed = self.bare / "packed-refs"
+        seen += [(str(packed), packed.stat().st_mtime_ns)] if packed.exists() else []
+        return tuple(seen) if max(at for _, at in seen) < time.time_ns() - _TICK else None
 
     def tip(self, branch: str) -> str:
         return merging.tip(self.git, branch)
