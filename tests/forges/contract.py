@@ -169,16 +169,23 @@ class ForgeContract:
         assert bench.fresh().mine("")[0] == merged
 
     def test_a_squash(self, bench: Bench) -> None:
+        """One commit for all of the branch's; a forge may put a merge commit on top of it."""
         if not bench.forge.capabilities.squash:
             pytest.skip("this forge doesn't squash")
         made = self.opened(bench)
+        more = {"apps/web/deployment.yaml": b"ours, too\n"}
+        head = bench.bare.commit(more, made.branch, "More\n\nReconcile-Key: savings/web\n")
         base = bench.bare.tip()
-        merged = bench.forge.merge(made.number, made.head, method=Method.SQUASH)
+        merged = bench.forge.merge(made.number, head, method=Method.SQUASH)
         assert isinstance(merged, MergeRequest)
         commit = bench.bare.store[merged.merge_commit]
-        assert [str(parent) for parent in commit.parent_ids] == [base]
-        assert "Reconcile-Key: savings/web" in commit.message
+        first, *rest = (str(parent) for parent in commit.parent_ids)
+        assert first == base
+        squashed = bench.bare.store[rest[0]] if rest else commit
+        assert [str(parent) for parent in squashed.parent_ids] == [base]
+        assert "Reconcile-Key: savings/web" in squashed.message
         assert bench.bare.read("apps/web/service.yaml") == b"ours\n"
+        assert bench.bare.read("apps/web/deployment.yaml") == b"ours, too\n"
 
     def test_merging_twice_is_once(self, bench: Bench) -> None:
         made = self.opened(bench)

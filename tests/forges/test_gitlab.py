@@ -23,8 +23,4 @@ def bench(rig: Rig) -> Bench:
 
 
 class TestGitLab(ForgeContract):
-    @pytest.fixture(autouse=True)
-    def _project(self, rig: Rig, request: pytest.FixtureRequest) -> None:
-        """A project that makes merge commits makes one on top of a squash, too: not what is asked here."""
-        if request.node.name == "test_a_squash":
-            rig.repository.options["merge_method"] = "ff"
+    pass
