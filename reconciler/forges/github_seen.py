@@ -26,6 +26,7 @@ def seen(pull: Mapping[str, Any], owner: str, ended_by: str = "") -> MergeReques
     state = "merged" if merged_at else text(pull, "state")
     if state not in ("open", "closed", "merged"):
         raise StrangeError("state")
+    merged_as = pull.get("merge_commit_sha")  # GitHub has forgotten those of its first years
     number = pull.get("number")
     if not isinstance(number, int):
         raise StrangeError("number")
@@ -42,12 +43,12 @@ def seen(pull: Mapping[str, Any], owner: str, ended_by: str = "") -> MergeReques
         opened_at=moment(pull.get("created_at")),
         ended_at=0 if state == "open" else merged_at or closed_at,
         ended_by=ended_by if state != "open" else "",
-        merge_commit=commit(pull.get("merge_commit_sha")) if merged_at else "",
+        merge_commit=commit(merged_as) if merged_at and merged_as is not None else "",
         author=login(pull.get("user")),
         draft=pull.get("draft") is True,
         reviewers=(
             *(login(each) for each in inners(pull, "requested_reviewers")),
-            *(f"{owner}/{text(each, 'slug')}" for each in inners(pull, "requested_teams")),
+            *(f"{owner}/{each['slug']}" for each in inners(pull, "requested_teams") if each.get("slug")),
         ),
     )
 

@@ -215,7 +215,7 @@ class Hub:
         """What PyGithub raises, in our words."""
         try:
             yield
-        except BadAttributeException:
+        except (BadAttributeException, RecursionError):
             raise self.problem(what, "answers with something else than its API promises") from None
         except GithubException as error:
             raise self._refused(what, error) from None
