@@ -34,15 +34,16 @@ def branch_tip(
 ) -> Branch:
     """Untouched is what the ledger says was pushed, or what comes to the same.
 
-    Should the ledger be lost, the commit must be what we wrote: by us, on top of the base's
-    history, with our trailers, and with the files that its trailer names.
+    Where the ledger doesn't tell (it was lost, or the push ended before its line was written), the
+    commit must be what we wrote: by us, on top of the base's history, with our trailers, and with the
+    files that its trailer names.
     """
     info = mirror.info(tip)
     marks = trailers(info.message)
     plan = marks.get("Reconcile-Plan", "")
     same = next((head for head in pushed if mirror.is_untouched(tip, head, base)), "")
     looks_ours = (
-        not pushed
+        not same
         and bool(plan)
         and info.author == author
         and len(info.parents) == 1

@@ -13,7 +13,7 @@ from reconciler.proposals.group import Group, fingerprint, plan_of
 from reconciler.proposals.images import RESOURCES, scope
 from reconciler.proposals.markdown import one_line, still
 from reconciler.proposals.memo import hide, memo_of
-from reconciler.proposals.situation import CLOSED_BY_US
+from reconciler.proposals.situation import without_marks
 from reconciler.proposals.surface import Surface
 from reconciler.proposals.templates import fill
 
@@ -43,8 +43,8 @@ def build(
     plan = plan_of(group.changes)
     words = _words(group)
     title = one_line(fill(templates.title, words), _LONGEST_TITLE)
-    while title.endswith(CLOSED_BY_US):  # a name may end like that; the mark is the bot's
-        title = title.removesuffix(CLOSED_BY_US)
+    while title != without_marks(title):  # a name may end like that; the marks are the bot's
+        title = without_marks(title)
     memo = hide(memo_of(group.key, plan, group.changes, title), surface.body_limit // 2)
     text = body(group, base, memo, surface, near)
     message = fill(templates.message, words | {"title": title, "body": message_body(group)})

@@ -190,7 +190,7 @@ def _edited(seen: Observed) -> Step:
     title = None
     if request.title.endswith(ABANDONED):
         title = request.title.removesuffix(ABANDONED)
-        remark = Remark("revived", str(sum(noted.event == "revived" for noted in seen.noted)))
+        remark = remark or Remark("revived", str(_edits(seen)))
     return Step(Do.WAIT, why, Row.EDITED, title=title, remark=remark)
 
 
@@ -263,10 +263,14 @@ def _abandoned(seen: Observed, request: MergeRequest, instead: tuple[str, ...]) 
         "This one is no longer needed: nothing would be proposed here now. Because the branch has commits "
         "that are not the bot's, it stays open: merge or close it as you like."
     )
-    times = sum(noted.event == "revived" for noted in seen.noted)
-    remark = _once(seen, Remark("abandoned", str(times), text))
+    remark = _once(seen, Remark("abandoned", str(_edits(seen)), text))
     title = request.title.removesuffix(ABANDONED) + ABANDONED if remark else None
     return Step(Do.WAIT, why, Row.ABANDONED, title=title, remark=remark)
+
+
+def _edits(seen: Observed) -> int:
+    """Tells one time that it was abandoned from the next."""
+    return sum(noted.event in ("edited", "revived") for noted in seen.noted)
 
 
 def _is_wanted(seen: Observed, request: MergeRequest) -> bool:

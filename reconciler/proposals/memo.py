@@ -12,6 +12,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from reconciler import canonical
@@ -71,6 +72,7 @@ def hide(memo: Memo, limit: int = 2_000_000) -> str:
     return hide(memo._replace(values=(), evidence=(), elsewhere=True))
 
 
+@lru_cache(maxsize=2048)  # a run asks the same bodies again and again
 def find(body: str) -> Memo | None:
     """The memo in a body; None where there is none that can be read, as in a body edited by hand."""
     found = _BLOCK.findall(body)

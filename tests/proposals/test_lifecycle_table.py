@@ -237,10 +237,6 @@ def test_what_was_said_is_not_said_again(row: Row, wanted: Proposal, seen: Obser
     if there is not None and first.title is not None:
         there = there._replace(title=first.title)
     second = decide(wanted, seen._replace(noted=known, request=there))
-    if first.remark.event == "revived":  # then it is an edited one, which is told how to give it back
-        assert second.remark is not None
-        known += (Noted(second.remark.event, second.remark.mark, NOW),)
-        second = decide(wanted, seen._replace(noted=known, request=there))
     assert (second.row, second.writes) == (row, False)
 
 
@@ -288,3 +284,20 @@ def test_every_row_is_in_the_tables_and_the_docs() -> None:
     docs = (Path(__file__).parents[2] / "docs" / "merge-requests.md").read_text()
     for row in Row:
         assert f"| `{row.value}` |" in docs, row
+
+
+def test_what_is_needed_again_and_abandoned_again_shows_it_each_time() -> None:
+    seen = OPEN._replace(branch=THEIRS, noted=(Noted("edited", "0", NOW),))
+    for _ in range(2):
+        gone = retire(seen, "")
+        assert gone is not None
+        assert gone.remark is not None
+        assert gone.title == f"Lower{ABANDONED}"
+        noted = (*seen.noted, Noted(gone.remark.event, gone.remark.mark, NOW))
+        seen = seen._replace(noted=noted, request=request(title=gone.title))
+        back = decide(proposal(), seen)
+        assert back.remark is not None
+        assert back.title == "Lower"
+        noted = (*seen.noted, Noted(back.remark.event, back.remark.mark, NOW))
+        seen = seen._replace(noted=noted, request=request())
+        assert not decide(proposal(), seen).writes
