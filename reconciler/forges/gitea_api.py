@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -87,7 +88,7 @@ class Api:
         totals = set()
         for page in range(1, _MOST_PAGES + 1):
             asked = {**query, "limit": _PAGE, "page": page}
-            answer = self._pace.read(lambda asked=asked: self._ask("GET", path, asked))  # type: ignore[misc]
+            answer = self._pace.read(partial(self._ask, "GET", path, asked))
             known = len(found)
             for each in self.things(self._json(answer, path), path):
                 if enough(each):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Final
 from urllib.parse import quote
 
@@ -62,7 +63,7 @@ class Texts:
     def remove_labels(self, number: int, ids: Iterable[int]) -> None:
         path = f"/issues/{number}/labels"
         for each in ids:
-            self._api.write("DELETE", f"{path}/{each}", None, lambda gone=each: self._lack(path, gone))  # type: ignore[misc]
+            self._api.write("DELETE", f"{path}/{each}", None, partial(self._lack, path, each))
 
     def _have(self, path: str, ids: list[int]) -> bool | None:
         """True when they are there already, which adding them again would not change."""
