@@ -94,7 +94,7 @@ def test_piped_output_is_plain_and_not_cut(world: World) -> None:
 def test_markdown_has_the_body_of_each_merge_request(world: World) -> None:
     ran = reconcile("--dry-run", "-o", "markdown", cwd=world.folder)
     assert ran.stdout.startswith("# Reconcile\n")
-    assert "| container | value | now | proposed |" in ran.stdout
+    assert "| container | value | now → proposed |" in ran.stdout
     assert "```diff\n--- a/apps/web/web.yaml" in ran.stdout
 
 
