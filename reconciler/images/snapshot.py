@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from threading import Lock
 from typing import Final, NamedTuple
@@ -21,7 +22,7 @@ from reconciler.images.reference import BadReferenceError, Image, image
 from reconciler.images.registry.client import Head, Repository
 from reconciler.images.registry.documents import Config, Manifest, Platform
 from reconciler.images.registry.registries import Registries
-from reconciler.images.registry.wire import UnreachableError
+from reconciler.images.registry.wire import MissingError, NotAnImageError, UnreachableError
 from reconciler.images.rules import BadRuleError, Compiled, ImageRule, Strategy
 from reconciler.images.shapes import is_signature
 from reconciler.images.signatures import Key, Signed, signed
@@ -128,13 +129,18 @@ class _Looking:
             return facts
         if current in tags:
             aged = current in ranked and _follows_digest(asked.policy, meant)
-            facts = facts._replace(current=details.seen(meant, current, asked.policy, aged=aged))
+            with suppress(NotAnImageError):
+                facts = facts._replace(current=details.seen(meant, current, asked.policy, aged=aged))
         for tag in _looked_at(asked, ranked):
             if tag != current and by_people(asked.policy, tag, asked.holds) is not None:
                 facts = facts._replace(finalists=(*facts.finalists, TagSeen(tag, "", (), None, "")))
                 continue
             known = facts.current if tag == current else None
-            one = known or details.seen(meant, tag, asked.policy)
+            try:
+                one = known or details.seen(meant, tag, asked.policy)
+            except NotAnImageError:
+                facts = facts._replace(lost=((tag, "it is no image"), *facts.lost))
+                continue
             if one is None:
                 continue  # it went away meanwhile
             facts = facts._replace(finalists=(*facts.finalists, one))
@@ -186,7 +192,7 @@ class _Details:
         head = self._repository.head(tag)
         if head is None:
             return None
-        manifest = self._repository.manifest(head.digest)
+        manifest = self._image(head.digest)
         platforms = self._platforms(manifest)
         config = self._config(_first(manifest))
         wait = policy.minimum_age if aged and head.digest != meant.digest else 0
@@ -207,9 +213,22 @@ class _Details:
         found = {}
         for tag in tags:
             head = self._repository.head(tag)
-            config = self._config(_first(self._repository.manifest(head.digest))) if head else None
-            if config is not None and config.created is not None:
-                found[tag] = config.created
+            if head is None:
+                continue
+            with suppress(NotAnImageError):
+                config = self._config(_first(self._image(head.digest)))
+                if config is not None and config.created is not None:
+                    found[tag] = config.created
+        return found
+
+    def _image(self, digest: str) -> Manifest:
+        """NotAnImageError also where a tag leads to nothing: the others may be all right."""
+        try:
+            found = self._repository.manifest(digest)
+        except MissingError as gone:
+            raise NotAnImageError(gone.words) from None
+        if not found.is_image:
+            raise NotAnImageError(f"{digest[:19]}… is no image but {found.artifact or 'something else'}")
         return found
 
     def _platforms(self, manifest: Manifest) -> tuple[tuple[str, str], ...]:

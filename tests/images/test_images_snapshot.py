@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from servers.registries import multi, single
+from servers.registries import MANIFEST, Blob, Built, multi, single
 from servers.small_registry import Memory, Said, SmallRegistry
 
 from reconciler.images.facts import Age, Asked
@@ -137,3 +138,47 @@ def test_hostile_blobs_are_not_fetched_twice(registry: SmallRegistry, registries
     found = _facts(registries, f"{registry.host}/app:1.0.0")
     assert found.finalists[0].created is None
     assert len([path for path in registry.paths() if "/blobs/" in path]) == 1
+
+
+_EMPTY = "application/vnd.oci.empty.v1+json"
+
+
+def _pushed_as(registry: SmallRegistry, kind: str, tag: str) -> None:
+    """Something else than an image: a chart, a signature, or bytes that are nothing at all."""
+    config = Blob(kind, b"{}")
+    said = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config.descriptor, "layers": []}
+    text = b"nothing" if kind == "nothing" else json.dumps(said).encode()
+    registry.push("app", Built((config,), (Blob(MANIFEST, text),)), tag)
+
+
+@pytest.mark.parametrize("kind", [_EMPTY, "application/vnd.cncf.helm.config.v1+json", "nothing"])
+def test_what_is_no_image_is_never_chosen_and_hides_nothing(
+    registry: SmallRegistry, registries: Registries, kind: str
+) -> None:
+    registry.push("app", single(words="old", created="2026-01-01T00:00:00Z"), "1.0.0")
+    registry.push("app", single(words="new", created="2026-02-01T00:00:00Z"), "1.1.0")
+    _pushed_as(registry, kind, "1.2.0")
+    found = _facts(registries, f"{registry.host}/app:1.0.0")
+    assert ([one.tag for one in found.finalists], found.unanswered) == (["1.1.0"], "")
+    assert ("1.2.0", "it is no image") in found.lost
+    found = _facts(registries, f"{registry.host}/app:1.0.0", strategy="newest")
+    assert ([one.tag for one in found.finalists], found.unanswered) == (["1.1.0"], "")
+
+
+def test_a_tag_that_leads_to_nothing_hides_no_other(registry: SmallRegistry, registries: Registries) -> None:
+    registry.push("app", single(words="old", created="2026-01-01T00:00:00Z"), "1.0.0")
+    registry.push("app", single(words="new", created="2026-02-01T00:00:00Z"), "1.1.0")
+    gone = registry.push("app", single(words="gone"), "1.2.0")
+    registry.answers = lambda asked: Said(404) if asked.path.endswith(gone) else None
+    for strategy in ("semver", "newest"):
+        found = _facts(registries, f"{registry.host}/app:1.0.0", strategy=strategy)
+        assert ([one.tag for one in found.finalists], found.unanswered) == (["1.1.0"], "")
+
+
+def test_where_the_image_in_force_is_none_there_is_nothing_to_compare_with(
+    registry: SmallRegistry, registries: Registries
+) -> None:
+    _pushed_as(registry, _EMPTY, "1.0.0")
+    registry.push("app", single(), "1.1.0")
+    found = _facts(registries, f"{registry.host}/app:1.0.0")
+    assert (found.current, [one.tag for one in found.finalists]) == (None, ["1.1.0"])

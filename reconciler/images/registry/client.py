@@ -29,7 +29,14 @@ from reconciler.images.registry.documents import (
 from reconciler.images.registry.endpoints import Source
 from reconciler.images.registry.logins import Keys
 from reconciler.images.registry.pushed import PushTimes, Tagged
-from reconciler.images.registry.wire import Answer, UnreachableError, Wire, origin
+from reconciler.images.registry.wire import (
+    Answer,
+    MissingError,
+    NotAnImageError,
+    UnreachableError,
+    Wire,
+    origin,
+)
 from reconciler.model import Whose
 
 _PAGE: Final = 1000  # the most that every registry takes
@@ -126,7 +133,7 @@ class Repository:
         """Of a digest, which is checked."""
         found = manifest(self._content(f"{self._root}/manifests/{digest}", digest), digest)
         if found is None:
-            raise UnreachableError(f"{shown(self._root)}@{digest[:19]}… is no image")
+            raise NotAnImageError(f"{shown(self._root)}@{digest[:19]}… is no image")
         return found
 
     def config(self, digest: str) -> Config:
@@ -168,7 +175,7 @@ class Repository:
         if answer.status == 200:
             return answer
         if answer.status == 404:
-            raise UnreachableError(f"{shown(url)} doesn't exist, or not for us", Whose.YOURS)
+            raise MissingError(f"{shown(url)} doesn't exist, or not for us", Whose.YOURS)
         if answer.status in (401, 403):
             raise UnreachableError(f"{shown(url)} is not for us: the login is refused", Whose.YOURS)
         raise UnreachableError(f"{shown(url)} answers with {answer.status}")

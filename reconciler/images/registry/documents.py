@@ -21,6 +21,11 @@ MANIFESTS: Final = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 )
+_IMAGE_CONFIGS: Final = (
+    "application/vnd.oci.image.config.v1+json",
+    "application/vnd.docker.container.image.v1+json",
+    "",  # nobody says so
+)
 ACCEPT: Final = ", ".join((*INDEXES, *MANIFESTS))
 # <address>; other="words"; rel="next": as many words as there may be, in any order
 _NEXT: Final = re.compile(r'<([^<>]*)>((?:\s*;\s*[^\s;,="<>]+\s*=\s*(?:"[^"]*"|[^\s;,"<>]*))*)')
@@ -63,10 +68,16 @@ class Manifest(NamedTuple):
     layers: tuple[tuple[str, str, Mapping[str, str]], ...]  # media type, digest and annotations
     artifact: str  # what it is, when it is no image
     annotations: Mapping[str, str]
+    config_type: str = ""
 
     @property
     def is_index(self) -> bool:
         return not self.config
+
+    @property
+    def is_image(self) -> bool:
+        """Or several of them: charts, signatures and whatever else is kept in registries have a tag, too."""
+        return self.is_index or self.config_type in _IMAGE_CONFIGS
 
 
 class Attached(NamedTuple):
@@ -91,8 +102,9 @@ def digest_of(data: bytes, like: str = "sha256:") -> str:
 
 def tags(body: bytes) -> list[str] | None:
     """Those that can be tags; None for an answer that is no list of them."""
-    found = mapping(read_json(body)).get("tags", [])
-    if found is None:  # what some have to say of an empty repository
+    said = mapping(read_json(body))
+    found = said.get("tags")
+    if found is None and "tags" in said:  # what some have to say of an empty repository
         return []
     if not isinstance(found, list):
         return None
@@ -137,6 +149,7 @@ def manifest(body: bytes, digest: str) -> Manifest | None:
         ),
         artifact=_text(said.get("artifactType")) or _text(config.get("mediaType")),
         annotations=_texts(said.get("annotations")),
+        config_type=_text(config.get("mediaType")),
     )
 
 

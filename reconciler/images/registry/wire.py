@@ -37,6 +37,14 @@ class UnreachableError(Exception):
         self.whose = whose
 
 
+class NotAnImageError(UnreachableError):
+    """There is an answer, and what a tag points to is something else."""
+
+
+class MissingError(UnreachableError):
+    """There is an answer, and it is that there is no such thing."""
+
+
 class Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]  # names in lower case
