@@ -20,13 +20,16 @@ from reconciler.forges.port import Comment, Method, NotMerged, Wording
 from reconciler.forges.records import Record
 from reconciler.git.diff import request_diff
 from reconciler.model import MergeRequest
+from reconciler.proposals.dashboard import topic_of
 from reconciler.proposals.markdown import plain
+from reconciler.proposals.wishes import boxes, carried, in_words
 from reconciler.report.diffs import shown, shown_lines
 from reconciler.report.text import console, new_table, print_diff, print_table, when
 from reconciler.wiring import local_repository
 
 app = typer.Typer(
-    help="Merge requests of a local bare repository: list, show, approve, label, merge, close, reopen.",
+    help="Merge requests of a local bare repository: list, show, approve, label, merge, close, reopen, "
+    "and the dashboard.",
     no_args_is_help=True,
 )
 _NUMBER = Annotated[int, typer.Argument(metavar="NUMBER", help="Number of the merge request.", min=1)]
@@ -127,6 +130,46 @@ def label(
     wording = Wording(remove_labels=named) if remove else Wording(add_labels=named)
     found = _writable(repository, config, now).update(number, wording)
     console().print(Text(f"!{number} has {shown(', '.join(found.labels)) or 'no label'}."))
+
+
+@app.command("dashboard")
+def dashboard(
+    repository: _REPOSITORY = None,
+    config: Config = None,
+    base: Annotated[
+        str,
+        typer.Option("--branch", metavar="BRANCH", help="Of this branch, where it isn't the default one."),
+    ] = "",
+    tick: Annotated[
+        list[str] | None,
+        typer.Option("--tick", metavar="WISH=KEY", help="Tick a box, as open=savings/web. May be repeated."),
+    ] = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Print the dashboard, or tick its boxes: the next run obeys them."""
+    forge = _open(_path(repository, config, write=bool(tick)))
+    page = forge.page(topic_of(base, ""))
+    if page is None:
+        words = "there is no dashboard yet: set `proposals: {dashboard: true}`, and run."
+        raise Misconfigured("dashboard", words)
+    for each in tick or ():
+        page = forge.write_page(page._replace(body=_with_tick(page.body, each)))
+    if output is Output.JSON:
+        print_json({"apiVersion": "reconciler/v1", "title": page.title, "body": page.body, "path": page.url})
+        return
+    out = console()
+    out.print(Text(shown(page.title), style="bold"))
+    out.print()
+    text = shown_lines(plain(in_words(page.body)))
+    out.print(Markdown(text) if out.is_terminal else Text(text))
+
+
+def _with_tick(body: str, word: str) -> str:
+    there = {f"{each.wish.value}={each.key}": each for each in boxes(body)}
+    if word not in there:
+        known = ", ".join(there) or "none"
+        raise Misconfigured("--tick", f"--tick {word!r} is no box of the dashboard; it has: {known}.")
+    return carried(body, [there[word].wish], there[word].key)
 
 
 @app.command("merge")

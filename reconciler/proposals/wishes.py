@@ -8,9 +8,10 @@ the same line, and whoever may edit the text may write the x.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date
 from enum import StrEnum
+from typing import NamedTuple
 
 from reconciler.model import MergeRequest
 from reconciler.proposals.memo import find
@@ -44,8 +45,19 @@ def box(wish: Wish, key: str, ticked: bool = False) -> str:
 
 
 def ticked(body: str) -> frozenset[tuple[Wish, str]]:
-    """Whose box is ticked. Lines of a fenced block are quoted text, and nobody's wish."""
-    found = set()
+    """Whose box is ticked."""
+    return frozenset((found.wish, found.key) for found in boxes(body) if found.ticked)
+
+
+class Box(NamedTuple):
+    line: str
+    wish: Wish
+    key: str
+    ticked: bool
+
+
+def boxes(body: str) -> Iterator[Box]:
+    """All there are. Lines of a fenced block are quoted text, and nobody's wish."""
     fence = ""
     for line in body.splitlines():
         border = _FENCE.fullmatch(line)
@@ -56,15 +68,23 @@ def ticked(body: str) -> frozenset[tuple[Wish, str]]:
             fence = border[1]
         else:
             asked = _BOX.fullmatch(line)
-            key = _read(asked[3]) if asked and asked[1] != " " else None
+            key = _read(asked[3]) if asked else None
             if asked and key is not None:
-                found.add((Wish(asked[2]), key))
-    return frozenset(found)
+                yield Box(line, Wish(asked[2]), key, asked[1] != " ")
 
 
 def label_of(wish: Wish) -> str:
     """The label that asks for the same; "" where there is none."""
     return next((label for label, meant in LABELS.items() if meant is wish), "")
+
+
+def in_words(body: str) -> str:
+    """For whom no box is drawn: what each asks for stands beside it."""
+    for found in boxes(body):
+        mark, _, rest = found.line.partition("<!--")
+        words = rest.partition("-->")[2].strip()
+        body = body.replace(found.line, f"{mark}{found.wish.value}={found.key} {words}".rstrip())
+    return body
 
 
 def carried(body: str, wishes: Iterable[Wish], key: str) -> str:
