@@ -6,6 +6,7 @@ them. `HOLES` are the places where those declarations are known to be narrower t
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -200,12 +201,23 @@ ANSWERS = (
 )
 
 
+@functools.cache
+def _types(declarations: Path) -> Types:
+    return Types(declarations.read_text())
+
+
+@functools.cache
+def _validator(declarations: Path, name: str, without: tuple[str, ...]) -> jsonschema.Draft202012Validator:
+    schema = _types(declarations).schema(name)
+    required = [each for each in schema["required"] if each not in without]
+    return jsonschema.Draft202012Validator({**schema, "required": required})
+
+
 class Published:
     """Every answer of the emulator that isn't a refusal, held to what is published."""
 
     def __init__(self, declarations: Path) -> None:
-        self._types = Types(declarations.read_text())
-        self._schemas: dict[str, jsonschema.Draft202012Validator] = {}
+        self._declarations = declarations
         self.held: set[str] = set()  # the interfaces that were met
 
     def check(self, asked: Any, answer: Any) -> None:
@@ -215,14 +227,9 @@ class Published:
             if re.search(pattern, asked.path) or re.search(pattern, f"{asked.path} {asked.method}"):
                 things = answer.body if isinstance(answer.body, list) else [answer.body]
                 for each in things:
-                    self._validator(name, without).validate(each)
+                    self.validator(name, without).validate(each)
                     self.held.add(name)
                 return
 
-    def _validator(self, name: str, without: tuple[str, ...]) -> jsonschema.Draft202012Validator:
-        key = f"{name} {without}"
-        if key not in self._schemas:
-            schema = self._types.schema(name)
-            required = [each for each in schema["required"] if each not in without]
-            self._schemas[key] = jsonschema.Draft202012Validator({**schema, "required": required})
-        return self._schemas[key]
+    def validator(self, name: str, without: tuple[str, ...] = ()) -> jsonschema.Draft202012Validator:
+        return _validator(self._declarations, name, without)

@@ -142,10 +142,10 @@ def test_it_does_not_wait_for_ever(rig: Rig) -> None:
 def test_many_writes_stay_within_the_limits(rig: Rig) -> None:
     rig.emulator.limits = Limits(writes_a_minute=GITLAB.minute)
     made = opened(rig)
-    for number in range(250):
+    for number in range(205):
         rig.forge.update(made.number, Wording(title=f"Title {number}"))
     assert rig.emulator.limits.refused == 0
-    assert 50 <= rig.emulator.clock.monotonic() < 180
+    assert 60 <= rig.emulator.clock.monotonic() < 120
 
 
 def test_tiny_pages_everywhere(rig: Rig) -> None:
@@ -340,7 +340,7 @@ def test_every_answer_is_as_published(rig: Rig) -> None:
 def test_what_is_not_as_published_is_noticed(rig: Rig, change: dict[str, object]) -> None:
     check = published()
     good = rig.forge._api.get(f"/projects/team%2Fplatform%2Fdeploy/merge_requests/{opened(rig).number}")
-    schema = check._validator("ExpandedMergeRequestSchema", ())
+    schema = check.validator("ExpandedMergeRequestSchema")
     assert schema.is_valid(good)
     assert not schema.is_valid({**good, **change})
     assert not schema.is_valid({name: value for name, value in good.items() if name not in change})
