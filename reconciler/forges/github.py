@@ -127,7 +127,11 @@ class GitHubForge:
         old = self._shown(self._pull(number))
         fields = {"title": _title(wording.title), "body": wording.body}
         now = {"title": old.title, "body": old.body}
-        changed = {key: text for key, text in fields.items() if text is not None and text != now[key]}
+        changed = {  # a forge may take the end of a text for none
+            key: text
+            for key, text in fields.items()
+            if text is not None and text.rstrip() != now[key].rstrip()
+        }
         if changed:
             self._edit(number, changed)
         wanted = [label for label in wording.add_labels if label not in old.labels]

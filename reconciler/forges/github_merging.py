@@ -28,6 +28,7 @@ _WAITS: Final = {
     "draft": "it is a draft",
     "unknown": "GitHub doesn't know yet whether it can be merged",
 }
+_BASE_MOVED: Final = re.compile(r"base branch was modified", re.IGNORECASE)
 _QUEUE: Final = re.compile(r"merge queue", re.IGNORECASE)
 _NO_METHOD: Final = re.compile(r"(merges?|commits|rebase\S*) (are|is) not allowed", re.IGNORECASE)
 _IN_QUEUE: Final = """
@@ -104,10 +105,14 @@ class Merger:
         def find() -> str | None:
             return "merged" if self._pull(number).get("merged_at") else None
 
-        try:
-            return self._hub.write(f"!{number}", merge, find)
-        except Refused as refused:
-            return self._why(number, head, refused)
+        for last in (False, True):
+            try:
+                return self._hub.write(f"!{number}", merge, find)
+            except Refused as refused:
+                if last or not _BASE_MOVED.search(refused.words):
+                    return self._why(number, head, refused)
+                self._hub.pace.wait(_POLLS[0])
+        raise AssertionError("a merge was tried more than twice")
 
     def _words(self, pull: Mapping[str, Any], head: str) -> tuple[str, str]:
         """Of a squash: what our commit says, with its trailers, however the repository is set up."""

@@ -7,6 +7,7 @@ missing. None of that happens here: every request is made in `requestJson`, once
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
@@ -21,7 +22,7 @@ from github.Requester import Requester
 from reconciler.errors import Problem
 from reconciler.forges.address import where
 from reconciler.forges.github_app import VERSION, AppAsking, api_of
-from reconciler.forges.pace import GITHUB, Pace
+from reconciler.forges.pace import GITHUB, LaterError, Pace, later
 from reconciler.forges.port import Site
 from reconciler.forges.web import Answer, Web, said
 from reconciler.model import Secret, Whose
@@ -30,13 +31,16 @@ T = TypeVar("T")
 
 _PAGE: Final = 100
 _MOST_PAGES: Final = 200
+_RATE_LIMITED: Final = re.compile(r'"type":\s*"RATE_LIMITED"')
 _ACTIONS: Final = "github-actions[bot]"
 
 
 class Wire(Requester):
     """PyGithub's requester. Reads are tried again here; a write's caller sees LaterError and LostError."""
 
-    def __init__(self, api: str, token: Secret | None, web: Web, pace: Pace) -> None:
+    def __init__(
+        self, api: str, token: Secret | None, web: Web, pace: Pace, clock: Callable[[], int]
+    ) -> None:
         super().__init__(
             auth=_Bearer(token) if token is not None else None,
             base_url=api,
@@ -52,6 +56,7 @@ class Wire(Requester):
         self._origin, self._prefix = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
         self._web = web
         self._pace = pace
+        self._clock = clock
 
     def requestJson(  # noqa: N802 (named by PyGithub)
         self,
@@ -77,6 +82,10 @@ class Wire(Requester):
             return self._web.ask(verb, address, told, body)
 
         answer = self._pace.read(ask) if verb == "GET" else ask()
+        if url == self.graphql_url and _RATE_LIMITED.search(answer.text[:2_000]):
+            # GraphQL says it with 200; when the limit ends, the headers tell as they do elsewhere.
+            limited = {**answer.headers, "x-ratelimit-remaining": "0"}
+            raise LaterError(later(429, limited, "", self._clock()) or 60.0)
         return answer.status, dict(answer.headers), answer.text
 
     def _address(self, url: str) -> str:
@@ -111,7 +120,7 @@ class Hub:
             words = f"{site.repository} is no repository of GitHub: expected {self.where.server}/OWNER/NAME."
             raise Problem(site.repository, words, repository=site.repository)
         self.pace = Pace(site, self.where.host, GITHUB)
-        self.wire = Wire(api_of(self.where), site.token, Web(site), self.pace)
+        self.wire = Wire(api_of(self.where), site.token, Web(site), self.pace, site.clock)
         self.path = f"/repos/{self.where.path}"
         self._me = ""
         self._about: Mapping[str, Any] | None = None

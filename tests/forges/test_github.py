@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -127,6 +129,19 @@ def test_limits_are_waited_for(place: Place, bench: Bench, status: int) -> None:
     place.emulator.faults.limit("POST", "/pulls$", status=status, seconds=40)
     assert TestGitHub().opened(bench).state == "open"
     assert 40 in place.emulator.clock.slept
+
+
+def test_graphql_says_of_its_limits_with_200(place: Place, bench: Bench, made: MergeRequest) -> None:
+    clock = place.emulator.clock
+    body = {"errors": [{"type": "RATE_LIMITED", "message": "API rate limit exceeded"}]}
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(clock() + 90), "Date": _date(clock())}
+    place.emulator.faults.fail_before("POST", "/graphql", status=200, body=body, headers=headers)
+    assert bench.forge.close(made.number).ended_by == "robot"
+    assert any(80 < each < 100 for each in clock.slept)
+
+
+def _date(at: int) -> str:
+    return format_datetime(datetime.fromtimestamp(at, UTC), usegmt=True)
 
 
 def test_a_run_waits_only_so_long(place: Place, bench: Bench) -> None:

@@ -121,6 +121,19 @@ def test_a_push_at_the_last_moment_is_not_merged(place: Place, bench: Bench, mad
     assert bench.bare.tip() == base
 
 
+def test_a_base_that_moved_at_the_last_moment_is_tried_once_more(
+    place: Place, bench: Bench, made: MergeRequest
+) -> None:
+    body = {"message": "Base branch was modified. Review and try the merge again."}
+    place.emulator.faults.fail_before("PUT", "/merge$", status=405, body=body)
+    assert isinstance(bench.forge.merge(made.number, made.head), MergeRequest)
+    other = ForgeContract().opened(bench, "reconcile/savings/api")
+    place.emulator.faults.fail_before("PUT", "/merge$", status=405, body=body, times=2)
+    answer = bench.forge.merge(other.number, other.head)
+    assert isinstance(answer, NotMerged)
+    assert answer.why is Blocked.NOT_READY
+
+
 # -- later -------------------------------------------------------------------------------------------------
 
 
