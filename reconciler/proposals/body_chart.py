@@ -151,8 +151,9 @@ def _unit(field: Field, top: int) -> tuple[int, str]:
     return (1 << 30, "GiB") if top >= 8 << 30 else (1 << 20, "MiB")
 
 
-def _numbers(values: Iterable[int | None], unit: int) -> str:
-    return ", ".join(_number(value or 0, unit) for value in values)
+def _numbers(values: Sequence[int | None], unit: int) -> str:
+    known = {value: _number(value or 0, unit) for value in {*values}}
+    return ", ".join(known[value] for value in values)
 
 
 def _number(value: int, unit: int) -> str:

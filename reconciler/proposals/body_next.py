@@ -39,7 +39,7 @@ def next_steps(group: Group, weight: int) -> Section:
 
 def controls(group: Group, base: str, surface: Surface) -> Section:
     """They stand in every body, however short."""
-    rebase = f"build it anew on {code(base)}, whatever is on its branch"
+    rebase = f"build it anew on {code(base)}; commits of others are kept as {code('reconcile-backup/…')}"
     freeze = "leave it exactly as it is"
     no = (
         "these tags and older ones stay away until something newer is there"

@@ -60,4 +60,6 @@ def one_line(text: str, limit: int = 300) -> str:
 
 def _visible(text: str) -> str:
     """On one line, and without what shows nothing or turns the direction of reading."""
+    if text.isprintable():  # nearly all there is, and the same question at once
+        return text
     return "".join(" " if unicodedata.category(mark)[0] in "CZ" else mark for mark in text)
