@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from reconciler.errors import Problem
 from reconciler.forges.port import TooMany
 from reconciler.model import Action, Do, Failure, LedgerEntry, MergeRequest, RefUpdate, Whose
-from reconciler.planning import Planned
+from reconciler.planning import Planned, superseded
 from reconciler.ports import Past, Progress, Repository, Writer
 from reconciler.proposals.group import change_id
 from reconciler.proposals.history import events_of, facts_of
@@ -50,7 +50,8 @@ def carry_out(
     for one in ready:
         going.tell(one)
         advance(1)
-    events = (*events_of(going.requests.values(), past.ledger), *going.remarks, *remembered)
+    new = events_of(going.requests.values(), past.ledger)
+    events = (*new, *superseded(new, planned), *going.remarks, *remembered)
     if going.gone or events:
         answer = writer.push(going.gone, events)
         going.failed += [_failure(repository.name, ref, why) for ref, why in answer.refused.items()]
@@ -160,10 +161,10 @@ class _Going:
             if request.state == "open":
                 self._there[one.key] = request
         remark = one.step.remark
-        if remark is not None and request is not None:
+        if (
+            remark is not None and request is not None and one.step.row is not Row.REBASE
+        ):  # told with its push
             facts = {**facts_of(request), "mark": remark.mark}
-            if one.step.row is Row.REBASE and one.step.backup:
-                facts["kept"] = one.step.expected
             self.remarks.append(LedgerEntry(self._now, remark.event, one.key, facts))
         if one.step.drop:
             self.gone.append(RefUpdate(HEADS + one.branch, "", one.step.expected))

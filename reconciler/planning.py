@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from reconciler.errors import Problem
 from reconciler.forges.port import TooMany
-from reconciler.model import Decision, Do, Failure, Keep, Proposal, Reason
+from reconciler.model import Decision, Do, Failure, Keep, LedgerEntry, Proposal, Reason
 from reconciler.ports import Past
-from reconciler.proposals.history import Target, targets
+from reconciler.proposals.history import Target, memo_in, targets
 from reconciler.proposals.lifecycle import decide, retire
-from reconciler.proposals.memo import MemoValue, find
+from reconciler.proposals.memo import Memo, MemoValue, find
 from reconciler.proposals.situation import (
     Look,
     Noted,
@@ -100,7 +100,7 @@ def plan(proposals: Sequence[Proposal], past: Past, known: Judged, now: int) -> 
     homes = _homes(proposals)
     for branch in sorted(ours - wanted):
         seen = eye.seen(branch)
-        end = retire(seen, _unsettled(branch, seen, past, known), _instead(seen, homes))
+        end = retire(seen, _unsettled(branch, seen, past, known), _instead(_memo(seen), homes))
         if end is not None:
             planned.append(Planned(_key(seen, branch), branch, None, seen, end))
     return planned
@@ -184,19 +184,35 @@ def _homes(proposals: Sequence[Proposal]) -> dict[Target, str]:
     }
 
 
-def _instead(seen: Observed, homes: Mapping[Target, str]) -> list[str]:
+def _instead(memo: Memo | None, homes: Mapping[Target, str]) -> list[str]:
     """The keys that hold values of a request now; [] where none does."""
-    memo = find(seen.request.body) if seen.request else None
-    found = (
-        homes.get((ref, value.field)) for value in (memo.values if memo else ()) for ref in value.consumers
-    )
-    return sorted({key for key in found if key is not None})
+    targets_of = [(ref, value.field) for value in (memo.values if memo else ()) for ref in value.consumers]
+    return sorted({homes[target] for target in targets_of if target in homes})
+
+
+def superseded(events: Iterable[LedgerEntry], planned: Iterable[Planned]) -> list[LedgerEntry]:
+    """Which of those that were closed have their values elsewhere now, for the ledger.
+
+    Told with the closing, so that a run that was cut off in between changes nothing of it.
+    """
+    homes = _homes([one.proposal for one in planned if one.proposal is not None])
+    found = []
+    for entry in events:
+        keys = _instead(memo_in(entry), homes) if entry.event == "closed" else []
+        if keys and keys != [entry.key]:
+            facts = {name: entry.facts[name] for name in ("number", "url", "branch", "title")}
+            found.append(entry._replace(event="superseded", facts={**facts, "mark": ", ".join(keys)}))
+    return found
 
 
 def _key(seen: Observed, branch: str) -> str:
-    there = seen.request or seen.strayed
-    memo = find(there.body) if there else None
+    memo = _memo(seen)
     return memo.key if memo else branch
+
+
+def _memo(seen: Observed) -> Memo | None:
+    there = seen.request or seen.strayed
+    return find(there.body) if there else None
 
 
 def _unsettled(branch: str, seen: Observed, past: Past, known: Judged) -> str:

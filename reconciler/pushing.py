@@ -12,7 +12,9 @@ from reconciler.planning import Planned
 from reconciler.ports import Pushed, Writer
 from reconciler.proposals.build import trailers
 from reconciler.proposals.group import fingerprint
+from reconciler.proposals.history import facts_of
 from reconciler.proposals.pushed import pushed
+from reconciler.proposals.situation import Row
 
 HEADS: Final = "refs/heads/"
 BACKUPS: Final = "reconcile-backup"
@@ -94,6 +96,13 @@ def _told(one: Planned, tip: str, now: int) -> dict[str, LedgerEntry]:
     if proposal is None:
         return {}
     entries = {tip: LedgerEntry(now, "pushed", proposal.key, pushed(proposal, tip))}
+    if one.step.row is Row.REBASE and one.step.remark is not None:
+        request = one.seen.request
+        facts = facts_of(request) if request else {"branch": one.branch}
+        facts["mark"] = one.step.remark.mark
+        if one.step.backup:
+            facts["kept"] = backup_of(one.branch, one.step.expected)
+        entries[f"rebased {one.branch}"] = LedgerEntry(now, "rebased", proposal.key, facts)
     for change in proposal.changes:
         hashed = fingerprint(change.evidence)
         found = {"hash": hashed, "evidence": canonical.plain(change.evidence)}

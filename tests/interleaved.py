@@ -24,6 +24,7 @@ from reconciler.forges.port import Standing
 from reconciler.forges.records import Record, Records
 from reconciler.git.access import Access
 from reconciler.git.commits import Author, CommitRequest, write_commit
+from reconciler.git.ledger import read_ledger
 from reconciler.git.mirror import Mirror
 from reconciler.git.push import Outcome, Pushed
 from reconciler.git.urls import parse_url
@@ -36,6 +37,7 @@ from reconciler.model import (
     Field,
     FileChange,
     Keep,
+    LedgerEntry,
     MergeRequest,
     Mode,
     NewValue,
@@ -76,6 +78,7 @@ class Writes:
     def __init__(self) -> None:
         self.left: int | None = None
         self.done = 0
+        self.apart = True  # a push may be cut off between two of its refs
 
     def one(self) -> None:
         self.done += 1
@@ -98,7 +101,7 @@ class Quick(Mirror):
 
     def push(self, updates: Sequence[RefUpdate]) -> tuple[Pushed, ...]:
         self._write_desk()
-        found = []
+        found, wrote = [], False
         for update in updates:
             now = self.tip(update.ref.removeprefix(HEADS))
             if now not in (update.new, update.expected):
@@ -106,11 +109,14 @@ class Quick(Mirror):
                 continue
             if now != update.new and update.new:
                 self._store.references.create(update.ref, update.new, force=True)
-                self._writes.one()
             elif now != update.new:
                 self._store.references.delete(update.ref)
-                self._writes.one()
             found.append(Pushed(update, Outcome.DONE))
+            wrote = wrote or now != update.new
+            if self._writes.apart and now != update.new:
+                self._writes.one()
+        if wrote and not self._writes.apart:
+            self._writes.one()
         return tuple(found)
 
 
@@ -372,6 +378,9 @@ class Lived:
     def current(self, name: str) -> str:
         text = self.read(f"apps/{name}/{name}.yaml").decode()
         return text.split("cpu: ", 1)[1].split()[0]
+
+    def ledger(self) -> tuple[LedgerEntry, ...]:
+        return read_ledger(Quick(self.bare, self.writes)).entries
 
     def requests(self, state: str = "open") -> list[MergeRequest]:
         return [one for one in self.person.mine("") if one.state == state]

@@ -62,7 +62,7 @@ def events_of(requests: Iterable[MergeRequest], known: Sequence[LedgerEntry]) ->
     opened = {entry.facts["number"]: entry for entry in told if entry.event == "opened"}
     missing = []
     for request in requests:
-        memo = find(request.body) or _memo_of(opened.get(request.number))
+        memo = find(request.body) or memo_in(opened.get(request.number))
         memo = whole(memo, known) if memo is not None else None
         if memo is None:  # or what it holds is told to the ledger in this very run: the next one knows
             continue
@@ -97,7 +97,8 @@ def _mark(event: str, number: object, at: int) -> tuple[object, ...]:
     return (event, number) if event in ("opened", "merged") else (event, number, at)
 
 
-def _memo_of(entry: LedgerEntry | None) -> Memo | None:
+def memo_in(entry: LedgerEntry | None) -> Memo | None:
+    """What a request held, as an entry of the ledger tells it."""
     try:
         return read_memo(entry.facts.get("memo")) if entry else None
     except ValueError:  # written by another version, or by hand
@@ -232,14 +233,14 @@ def until(entry: LedgerEntry) -> int:
 
 def told_values(entry: LedgerEntry) -> Iterable[tuple[ContainerRef, str, str]]:
     """Whose field was to become what, of a merged or rejected request; by its memo, wherever that is."""
-    memo = _memo_of(entry) or find(str(entry.facts.get("body", "")))
+    memo = memo_in(entry) or find(str(entry.facts.get("body", "")))
     for value in memo.values if memo else ():
         for ref in value.consumers:
             yield ref, value.field, value.new
 
 
 def _values(entry: LedgerEntry) -> Iterable[tuple[Target, int, int]]:
-    memo = _memo_of(entry)
+    memo = memo_in(entry)
     for value in memo.values if memo else ():
         amounts = _amounts(value.field, value.old, value.new)
         if amounts is not None:

@@ -64,7 +64,12 @@ def decide(proposal: Proposal, seen: Observed, unsettled: str = "") -> Step:
 
     `unsettled` is why some of what the open request proposes could not be judged in this run.
     """
-    return _unless_frozen(seen, _decide(proposal, seen, unsettled))
+    step = _unless_frozen(seen, _decide(proposal, seen, unsettled))
+    ended = max(_last(seen, "closed"), _last(seen, "rejected"))
+    if seen.request is not None and step.remark is None and ended > _last(seen, "reopened"):
+        # by a person, or by us in a run that was cut off before the ledger was written
+        return step._replace(remark=Remark("reopened", str(ended)))
+    return step
 
 
 def retire(seen: Observed, unsettled: str, instead: Sequence[str] = ()) -> Step | None:
@@ -168,7 +173,7 @@ def _rebased(proposal: Proposal, seen: Observed, branch: Branch) -> Step:
         why += "; what was on the branch is kept"
     return Step(
         Do.UPDATE if seen.request else Do.OPEN, why, Row.REBASE, push=not current, expected=branch.tip,
-        backup=not branch.untouched, remark=Remark("rebased", branch.tip) if seen.request else None,
+        backup=not branch.untouched, remark=None if current else Remark("rebased", branch.tip),
     )  # fmt: skip
 
 
@@ -249,9 +254,7 @@ def _retire(seen: Observed, unsettled: str, instead: tuple[str, ...]) -> Step | 
         return Step(Do.LEAVE, "somebody reopened it, though nothing would be proposed now", Row.WANTED)
     if instead:
         why = f"its values are in another merge request now: {', '.join(instead)}"
-        return Step(
-            Do.CLOSE, why, Row.SUPERSEDED, instead=instead, remark=Remark("superseded", ", ".join(instead))
-        )
+        return Step(Do.CLOSE, why, Row.SUPERSEDED, instead=instead)
     return Step(Do.CLOSE, "no longer needed", Row.OBSOLETE)
 
 
@@ -275,9 +278,12 @@ def _edits(seen: Observed) -> int:
 
 def _is_wanted(seen: Observed, request: MergeRequest) -> bool:
     """Whether a person has reopened what we had closed. One that was only about to be closed isn't."""
-    closed = [noted.at for noted in seen.noted if noted.event == "closed"]
-    ours = [noted.at for noted in seen.noted if noted.event == "reopened"]
-    return closed_by_us(request) and bool(closed) and max(closed) > max(ours, default=-1)
+    closed = _last(seen, "closed")
+    return closed_by_us(request) and closed > _last(seen, "reopened")
+
+
+def _last(seen: Observed, event: str) -> int:
+    return max((noted.at for noted in seen.noted if noted.event == event), default=-1)
 
 
 def _once(seen: Observed, remark: Remark) -> Remark | None:

@@ -105,7 +105,7 @@ WITH = [
     (Row.OVERTAKEN, Do.OPEN, "push", proposal(), Observed(None, OURS._replace(conflicts=True))),
     (Row.THEIRS, Do.WAIT, "", proposal(), Observed(None, THEIRS)),
     (Row.THEIRS, Do.WAIT, "", proposal(), Observed(None, THEIRS, ENDED)),
-    (Row.REBASE, Do.OPEN, "push backup", proposal(), Observed(None, THEIRS, wishes=REBASE)),
+    (Row.REBASE, Do.OPEN, "push backup said", proposal(), Observed(None, THEIRS, wishes=REBASE)),
     (Row.NEEDED_AGAIN, Do.REOPEN, "", proposal(), Observed(None, OURS, ENDED)),
     (Row.NEEDED_AGAIN, Do.REOPEN, "push", NEWER, Observed(None, OURS, ENDED)),
     (Row.NEW, Do.OPEN, "push", proposal(), Observed(None, None, ENDED)),
@@ -147,7 +147,7 @@ WITH = [
     (Row.REBASE, Do.UPDATE, "push said", proposal(), OPEN._replace(branch=STALE, wishes=REBASE)),
     (Row.REBASE, Do.UPDATE, "push said", NEWER,
      OPEN._replace(request=LABELLED, wishes=REBASE, look=APPROVED)),
-    (Row.REBASE, Do.UPDATE, "said", proposal(),
+    (Row.REBASE, Do.UPDATE, "", proposal(),
      OPEN._replace(request=LABELLED, wishes=REBASE)),
     (Row.SAME, Do.LEAVE, "", proposal(), OPEN._replace(wishes=REBASE)),  # it was obeyed; the page is not ours
     (Row.MERGING, Do.LEAVE, "", proposal(),
@@ -179,7 +179,7 @@ def test_with_a_proposal(row: Row, do: Do, what: str, wanted: Proposal, seen: Ob
 WITHOUT = [
     (Row.OBSOLETE, Do.CLOSE, "", OPEN, {}),
     (Row.OBSOLETE, Do.CLOSE, "", OPEN._replace(branch=None), {}),
-    (Row.SUPERSEDED, Do.CLOSE, "said", OPEN, {"instead": ["safety/web"]}),
+    (Row.SUPERSEDED, Do.CLOSE, "", OPEN, {"instead": ["safety/web"]}),
     (Row.UNKNOWN, Do.LEAVE, "", OPEN, {"unsettled": "no metrics"}),
     (Row.UNKNOWN, Do.LEAVE, "", OPEN._replace(branch=THEIRS), {"unsettled": "no metrics"}),
     (Row.ABANDONED, Do.WAIT, "said title", OPEN._replace(branch=THEIRS), {}),
