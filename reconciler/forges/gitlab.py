@@ -298,12 +298,13 @@ class GitLabForge:
 
     def _ids(self, names: Sequence[str]) -> list[int]:
         """Users alone, as far as GitLab knows them: what groups approve, its own rules say."""
-        known = (self._id(name.removeprefix("@")) for name in names if "/" not in name)
+        users = (name.removeprefix("@") for name in names if "/" not in name)
+        known = (self._id(name) for name in users if "@" not in name)  # CODEOWNERS may hold addresses
         return list(dict.fromkeys(each for each in known if each))
 
     def _id(self, name: str) -> int:
         if name not in self._users:
-            found = [each for each in self._api.each("/users", {"username": name}) if "@" not in name]
+            found = self._api.each("/users", {"username": name})
             same = (each for each in found if user_of(each).lower() == name.lower())
             self._users[name] = next((number_of(self._api, each, "id") for each in same), 0)
         return self._users[name]

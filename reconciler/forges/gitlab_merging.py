@@ -7,6 +7,7 @@ with the title alone for a message unless told better: the trailers of our commi
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Final, NamedTuple
 
 from reconciler.forges.gitlab_api import Api, Found, RefusedError
@@ -15,6 +16,8 @@ from reconciler.forges.port import Blocked, Checks, Merging, Method, NotMerged
 from reconciler.model import MergeRequest
 
 _PAUSES: Final = (0.5, 1.0, 2.0, 3.0, 5.0, 5.0)  # seconds between looks at what GitLab works out
+_MOST_COMMITS: Final = 50  # of a squash, whose messages are kept
+_MOST_MESSAGE: Final = 65_536
 _AGAIN: Final = 2.0  # seconds before a wish is told a second time
 _WORKED_OUT: Final = frozenset({"checking", "unchecked", "preparing", "approvals_syncing"})
 _READY: Final = "mergeable"
@@ -189,10 +192,11 @@ class Merger:
     def _message(self, now: Seen) -> str:
         """The words of the commits that become one: with their trailers."""
         path = f"{self._api.project}/merge_requests/{now.request.number}/commits"
-        messages = [text(each, "message") for each in self._api.each(path)]
+        newest = islice(self._api.each(path), _MOST_COMMITS)
+        messages = [text(each, "message") for each in newest]
         if len(messages) == 1 and messages[0]:
             return messages[0]
-        return "\n\n".join((now.request.title, *filter(None, reversed(messages))))
+        return "\n\n".join((now.request.title, *filter(None, reversed(messages))))[:_MOST_MESSAGE]
 
     # -- what became of it --------------------------------------------------------------------------
 
