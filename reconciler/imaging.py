@@ -80,40 +80,53 @@ def decided(
     """Of each repository the decisions on its images, and what its ledger is to remember of tags."""
     if looked is None:
         return [[] for _ in sites], [() for _ in sites]
-    wanted = [list(_pictured(site, looked.everywhere, now)) for site in sites]
-    _with_others(sites, wanted, now)
+    pasts = _pasts(sites, now)
+    wanted = _pictured(sites, looked.everywhere, pasts)
+    _with_others(sites, wanted, pasts)
     found = _snapshot(sites, wanted, looked, now, progress)
     rows = _rows(sites, wanted, found, now)
     new = [_remembered(mine, found.seen, now) for mine in wanted]
     return rows, new
 
 
-def _pictured(site: Where, everywhere: bool, now: int) -> Iterator[Pictured]:
-    past = _Past(site.past, now)
-    for subject in site.subjects:
-        policy = subject.policy
-        if everywhere or policy.images_said or policy.images_mode is not Mode.OBSERVE:
-            yield from _images_of(subject, past)
+_Pasts = Sequence[Mapping[str, "_Past"]]  # for each site, by the repository that holds a value
 
 
-def _images_of(subject: Subject, past: _Past) -> Iterator[Pictured]:
+def _pasts(sites: Sequence[Where], now: int) -> _Pasts:
+    """What became of a value stands in the ledger of the repository that it is written to."""
+    every = [(site.discovery.repository, _Past(site.past, now)) for site in sites]
+    return [{**dict(every), name: own} for name, own in every]
+
+
+def _pictured(sites: Sequence[Where], everywhere: bool, pasts: _Pasts) -> list[list[Pictured]]:
+    return [
+        [
+            one
+            for subject in site.subjects
+            if everywhere or subject.policy.images_said or subject.policy.images_mode is not Mode.OBSERVE
+            for one in _images_of(subject, mine)
+        ]
+        for site, mine in zip(sites, pasts, strict=True)
+    ]
+
+
+def _images_of(subject: Subject, pasts: Mapping[str, _Past]) -> Iterator[Pictured]:
     for slot in subject.container.slots:
         if slot.field is Field.IMAGE and slot.value is not None:
             images, wrong = beside(subject)
-            no = subject.policy.gates.rejected_for
-            holds = past.holds(subject.container.ref, slot.value, images, no)
+            past, end = pasts.get(slot.place.repository), subject.policy.gates.rejected_for
+            holds = past.holds(subject.container.ref, slot.value, images, end) if past is not None else ()
             yield Pictured(subject, slot, Asked(slot.value, images, holds), wrong)
 
 
-def _with_others(sites: Sequence[Where], wanted: Sequence[list[Pictured]], now: int) -> None:
+def _with_others(sites: Sequence[Where], wanted: Sequence[list[Pictured]], pasts: _Pasts) -> None:
     """Who has a say without being asked about: others on a line, wherever they are, and the rest of a set."""
     known = {one.subject.container.ref for mine in wanted for one in mine}
     rest: list[tuple[int, Pictured]] = []
     for at, site in enumerate(sites):
-        past = _Past(site.past, now)
         for subject in (*site.subjects, *site.beyond):
             if subject.container.ref not in known:
-                rest += [(at, one._replace(left_out=True)) for one in _images_of(subject, past)]
+                rest += [(at, one._replace(left_out=True)) for one in _images_of(subject, pasts[at])]
     more = rest
     while rest and more:
         lines = {one.slot.place for mine in wanted for one in mine}
@@ -198,7 +211,7 @@ def weighed(sites: Sequence[Where], looked: Looked | None, now: int, progress: P
     """The evidence alone: what `explain` tells."""
     if looked is None:
         return []
-    wanted = [list(_pictured(site, looked.everywhere, now)) for site in sites]
+    wanted = _pictured(sites, looked.everywhere, _pasts(sites, now))
     found = _snapshot(sites, wanted, looked, now, progress)
     return [
         _evidence(site, one, found.facts.get(one.asked, _UNLOOKED), now)

@@ -120,6 +120,25 @@ def test_a_closed_request_is_a_no_to_that_tag_and_older_ones(tmp_path: Path, reg
     assert len(world.requests()) == 1
 
 
+def test_who_opens_a_closed_request_again_takes_the_no_back(tmp_path: Path, registry: SmallRegistry) -> None:
+    registry.push("app", single(words="old"), "1.0.0")
+    registry.push("app", single(words="a"), "1.1.0")
+    world = _world(tmp_path, registry, {"apps/web.yaml": _web(f"{registry.host}/app:1.0.0")})
+    world.run()
+    (request,) = world.requests()
+    world.forge.close(request.number)
+    assert [kept.reason for kept in _kept(world.run(NOW + DAY))] == [Reason.HELD]
+    world.forge.reopen(request.number)
+    report = world.run(NOW + 2 * DAY)
+    assert (_kept(report), len(report.changes)) == ([], 1)
+    (again,) = world.requests()
+    assert again.number == request.number
+    assert b"app:1.1.0" in world.files(again.branch)["apps/web.yaml"]
+    before = world.state()
+    world.run(NOW + 2 * DAY)
+    assert world.state() == before
+
+
 def test_a_tag_waits_from_its_first_sight_on(tmp_path: Path, registry: SmallRegistry) -> None:
     registry.push("app", single(words="old"), "1.0.0")
     registry.push("app", single(words="new"), "1.1.0")

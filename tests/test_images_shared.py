@@ -229,3 +229,41 @@ def test_a_line_may_feed_what_another_repository_decides(
         ]  # fmt: skip
         (action,) = report.actions
         assert (action.do, action.repository) == (Do.OPEN, change.values[0].slot.place.repository)
+        (request,) = world.requests()
+        world.forge.merge(request.number, request.head)
+        world.run(NOW + DAY)
+        world.push("main", {"common.yaml": files["common.yaml"].encode()}, "Back to what worked")
+        for day in (2, 3):
+            report = world.run(NOW + day * DAY)
+            assert report.changes == ()
+            assert {(kept.reason, "went back to 1.0.0" in kept.detail) for kept in _kept(report)} == {
+                (Reason.HELD, True)
+            }
+
+
+def test_going_back_in_one_repository_holds_nothing_in_another(
+    tmp_path: Path, registry: SmallRegistry
+) -> None:
+    """Though both run the same image, and both were asked to move."""
+    _pushed(registry, "app")
+    names = {"web": tmp_path / "deploy.git", "api": tmp_path / "other.git"}
+    texts = {name: _web(f"{registry.host}/app:1.0.0", name) for name in names}
+    world = _world(tmp_path, registry, {"apps/web.yaml": texts["web"]}, _IMAGES)
+    data = {"apps/api.yaml": texts["api"].encode()}
+    create_bare(names["api"], data, branch="main", message="Theirs", author=HUMAN, when=NOW - DAY)
+    both = [{"url": str(path), "branch": "main"} for path in names.values()]
+    registries = [{"prefix": registry.host, "plainHttp": True}]
+    world.write_settings(repositories=both, policies="policies", registries=registries)
+    assert len(world.run().changes) == 2
+    (request,) = world.requests()
+    world.forge.merge(request.number, request.head)
+    world.run(NOW + DAY)
+    world.push("main", {"apps/web.yaml": texts["web"].encode()}, "Back to what worked")
+    report = world.run(NOW + 2 * DAY)
+    (kept,) = _kept(report)
+    assert (str(kept.ref), kept.reason) == ("shop/Deployment/web/app", Reason.HELD)
+    assert [str(change.values[0].slot.consumers[0]) for change in report.changes] == [
+        "shop/Deployment/api/app"
+    ]
+    registry.push("app", single(words="fixed"), "1.1.1")
+    assert len(world.run(NOW + 3 * DAY).changes) == 2
