@@ -28,9 +28,13 @@ _WORD: Final = re.compile(r"(?:\\.|[^\s\\])+")
 
 
 class _Rule(NamedTuple):
-    matches: Callable[[str], object]
+    literal: str  # in every path that matches: looked for first, as that is a hundred times as fast
+    expression: Callable[[str], object]
     owners: tuple[str, ...]
     exempts: bool = False  # `!pattern`: nobody of this section
+
+    def matches(self, path: str) -> bool:
+        return self.literal in path and self.expression(path) is not None
 
 
 class CodeOwners(NamedTuple):
@@ -42,9 +46,10 @@ class CodeOwners(NamedTuple):
         """Names of users, and of teams as `organisation/team`, in the order of the file."""
         found: dict[str, None] = {}
         for rules in self.sections:
-            if any(rule.exempts and rule.matches(path) for rule in rules):
+            fits = [rule for rule in rules if rule.literal in path]
+            if any(rule.exempts and rule.matches(path) for rule in fits):
                 continue
-            last = next((rule for rule in rules if not rule.exempts and rule.matches(path)), None)
+            last = next((rule for rule in fits if not rule.exempts and rule.matches(path)), None)
             found |= dict.fromkeys(last.owners if last is not None else ())
         return tuple(found)
 
@@ -109,14 +114,15 @@ def _rule(words: Sequence[str], default: tuple[str, ...], gitlab: bool) -> _Rule
     exempts = pattern.startswith("!")
     if not pattern or len(pattern) > _MOST_PATTERN or (exempts and not gitlab):
         return None
-    matches = _matcher(pattern[1:] if exempts else pattern, gitlab)
-    if matches is None:
+    found = _matcher(pattern[1:] if exempts else pattern, gitlab)
+    if found is None:
         return None
     # a line that names nobody: on GitHub nobody's, in a section of GitLab's those of its head
-    return _Rule(matches, _owners(words[1:]) if len(words) > 1 else default, exempts)
+    return _Rule(*found, _owners(words[1:]) if len(words) > 1 else default, exempts)
 
 
-def _matcher(pattern: str, gitlab: bool) -> Callable[[str], object] | None:
+def _matcher(pattern: str, gitlab: bool) -> tuple[str, Callable[[str], object]] | None:
+    """The longest text that a path must have, and what matches it as a whole."""
     text = re.sub(r"\\(.)", lambda found: f"\0{ord(found[1]):x};", pattern)
     anchored = text.startswith("/") or (not gitlab and "/" in text.rstrip("/"))
     text = text.removeprefix("/")
@@ -134,7 +140,7 @@ def _matcher(pattern: str, gitlab: bool) -> Callable[[str], object] | None:
         compiled: Any = re2.compile(f"(?s){head}{_expression(text)}{below}", options)
     except re2.error:
         return None
-    return compiled.fullmatch  # type: ignore[no-any-return]
+    return _literal(text), compiled.fullmatch
 
 
 _TOKEN: Final = re.compile(r"\0([0-9a-f]+);|/\*\*/|\*\*/|/\*\*|\*+|\?|.", re.DOTALL)
@@ -157,6 +163,18 @@ def _expression(text: str) -> str:
             case word:
                 parts.append(re2.escape(chr(int(token[1], 16)) if token[1] else word))
     return "".join(parts)
+
+
+def _literal(text: str) -> str:
+    runs = [""]
+    for token in _TOKEN.finditer(text):
+        if token[1]:
+            runs[-1] += chr(int(token[1], 16))
+        elif len(token[0]) == 1 and token[0] not in "*?":
+            runs[-1] += token[0]
+        else:
+            runs.append("")
+    return max(runs, key=len)
 
 
 def reviewers(names: Iterable[str], me: str, most: int = MOST_REVIEWERS) -> tuple[str, ...]:

@@ -132,3 +132,16 @@ def test_names_that_are_none_are_left_out() -> None:
 @given(st.binary(max_size=300), st.text(max_size=40))
 def test_any_bytes_are_read(data: bytes, path: str) -> None:
     assert all(name for name in parse(data).of(path))
+
+
+@given(
+    st.text(alphabet="ab/*?\\ .", min_size=1, max_size=12),
+    st.text(alphabet="ab/. ", min_size=1, max_size=12),
+    st.booleans(),
+)
+def test_what_is_looked_for_first_rules_out_nothing_that_matches(
+    pattern: str, path: str, gitlab: bool
+) -> None:
+    for rules in parse(f"{pattern} @a\n".encode(), gitlab=gitlab).sections:
+        for rule in rules:
+            assert rule.expression(path) is None or rule.literal in path
