@@ -11,8 +11,10 @@ from emulator.gitlab import GitLab
 from emulator.gitlab_merging import push_rule
 from world import NOW, Used, World, manifest, ref
 
+from reconciler.forges.port import Site
 from reconciler.model import Do, Report
 from reconciler.usage.days import DAY
+from reconciler.wiring import forges as wired
 
 MIB = 1 << 20
 TOKEN = "glpat-of-the-project"
@@ -40,11 +42,26 @@ def world(tmp_path: Path, gitlab: Emulator, monkeypatch: pytest.MonkeyPatch) -> 
     repository.members[gitlab.store.user(BOT, is_bot=True).login] = Role.MAINTAIN
     repository.members[gitlab.store.user("ada").login] = Role.MAINTAIN
     gitlab.store.token(TOKEN, BOT)
-    made.write_settings(
+    settings(made, gitlab, repository)
+    # The only thing that is not as in a real run: nobody sits out the distance between two writes.
+    times = {"sleep": gitlab.clock.sleep, "monotonic": gitlab.clock.monotonic}
+    monkeypatch.setattr(wired, "Site", lambda **given: Site(**{**given, **times}))
+    return made
+
+
+def settings(world: World, gitlab: Emulator, repository: Repository, **more: object) -> None:
+    world.write_settings(
         repositories=[{"url": gitlab.git_url(repository), "branch": "main"}],
         forges=[{"kind": "gitlab", "url": gitlab.url, "tokenEnv": "GITLAB_TOKEN"}],
+        **more,
     )
-    return made
+
+
+def let_it_merge(world: World, gitlab: Emulator, repository: Repository) -> None:
+    policy = "apiVersion: reconciler/v1\nkind: Policy\nmetadata: {name: merge}\nmode: merge\n"
+    (world.folder / "policies").mkdir()
+    (world.folder / "policies" / "merge.yaml").write_text(policy)
+    settings(world, gitlab, repository, policies="policies")
 
 
 @pytest.fixture
@@ -70,9 +87,8 @@ def test_the_second_run_writes_nothing(world: World, gitlab: Emulator, repositor
 
 
 def test_after_answers_that_were_lost_there_is_one_for_each_key(
-    world: World, gitlab: Emulator, repository: Repository, monkeypatch: pytest.MonkeyPatch
+    world: World, gitlab: Emulator, repository: Repository
 ) -> None:
-    monkeypatch.setattr("reconciler.forges.pace._LOOKS", (0.01, 0.01))  # as this clock really passes
     gitlab.faults.lose("POST", "/merge_requests$")
     assert done(world.run()) == {Do.OPEN}
     assert len(repository.requests) == 2
@@ -98,6 +114,39 @@ def test_a_merge_on_gitlab_is_seen(world: World, gitlab: Emulator, repository: R
     report = world.run(NOW + 60)
     assert not report.failed
     assert len(repository.requests) == 2
+
+
+def test_it_merges_by_itself_once_the_pipeline_has_passed(
+    world: World, gitlab: Emulator, repository: Repository
+) -> None:
+    let_it_merge(world, gitlab, repository)
+    repository.checks_on_push.append(("build", 300, "success"))
+    world.run()
+    world.run(NOW + 60)
+    assert {each.state for each in repository.requests.values()} == {"open"}
+    gitlab.log.clear()
+    world.run(NOW + 120)
+    assert not gitlab.writes()
+    gitlab.clock.pass_by(301)
+    world.run(NOW + 400)
+    assert {each.state for each in repository.requests.values()} == {"merged"}
+    assert len(repository.requests) == 2
+
+
+def test_what_is_in_a_train_is_not_pushed_to(world: World, gitlab: Emulator, repository: Repository) -> None:
+    let_it_merge(world, gitlab, repository)
+    repository.queue, repository.queue_seconds = True, 3_600
+    world.run()
+    world.run(NOW + 60)
+    heads = {each.number: each.head for each in repository.requests.values()}
+    assert all(each.auto_merge and each.auto_merge.queued for each in repository.requests.values())
+    gitlab.log.clear()
+    world.run(NOW + 120)
+    assert not gitlab.writes()
+    assert heads == {each.number: each.head for each in repository.requests.values()}
+    gitlab.clock.pass_by(3_601)
+    world.run(NOW + 4_000)
+    assert {each.state for each in repository.requests.values()} == {"merged"}
 
 
 def test_a_push_rule_is_told(world: World, gitlab: Emulator, repository: Repository) -> None:
