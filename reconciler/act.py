@@ -39,12 +39,15 @@ def carry_out(
     now: int,
     progress: Progress,
     remembered: Sequence[LedgerEntry] = (),
+    forgotten: Sequence[LedgerEntry] = (),
 ) -> tuple[list[Action], list[Failure]]:
-    """`remembered` is what the ledger is to know besides what becomes of the plan."""
+    """`remembered` is what the ledger is to know besides what becomes of the plan; `forgotten` is every
+    "no" that was taken back: the ledger knows that before anything is opened because of it."""
     aside = put_aside(writer, planned)
     going = _Going(repository.name, writer, past, now, aside)
     ready = [going.begun(one) for one in planned]
-    moved = push_branches(writer, [one for one in ready if one.branch not in going.waits], now)
+    moving = [one for one in ready if one.branch not in going.waits]
+    moved = push_branches(writer, moving, now, forgotten)
     going.follow(moved)
     advance = progress.step("Writing merge requests", len(ready))
     for one in ready:

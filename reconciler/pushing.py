@@ -53,7 +53,9 @@ def put_aside(writer: Writer, planned: Iterable[Planned]) -> dict[str, str]:
     return {branch: f"what is on it could not be kept: {why}" for branch, why in found.items() if why}
 
 
-def push_branches(writer: Writer, planned: Sequence[Planned], now: int) -> Moved:
+def push_branches(
+    writer: Writer, planned: Sequence[Planned], now: int, forgotten: Sequence[LedgerEntry] = ()
+) -> Moved:
     """All branches in one push, with their evidence in the ledger.
 
     Where the forge makes the commits, it may want no more of them: the rest waits for the next run.
@@ -80,7 +82,8 @@ def push_branches(writer: Writer, planned: Sequence[Planned], now: int) -> Moved
         moved.tips[one.branch] = tip
         updates.append(RefUpdate(HEADS + one.branch, tip, one.step.expected))
         entries |= _told(one, tip, now)
-    answer = writer.push(updates, tuple(entries.values())) if updates else Pushed({}, {})
+    told = (*forgotten, *entries.values())
+    answer = writer.push(updates, told) if updates or told else Pushed({}, {})
     for update in updates:
         branch = update.ref.removeprefix(HEADS)
         if update.ref in answer.moved:

@@ -166,8 +166,10 @@ def _act(
         writer = repository.write() if job.write else None
         if writer is None:
             return intended(repository.name, planned), []
-        known = (*remembered, *one.site.history.forgotten)
-        done, failed = carry_out(repository, writer, past, planned, job.now, job.progress, known)
+        forgotten = one.site.history.forgotten
+        done, failed = carry_out(
+            repository, writer, past, planned, job.now, job.progress, remembered, forgotten
+        )
         # a part of the repository alone would make a page that says too little
         shown = [] if job.partial else keep_current(repository, writer.forge, one, done)
         return done, [*failed, *shown]

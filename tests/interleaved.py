@@ -269,10 +269,11 @@ class Lived:
         told = self._told(past.requests, past.ledger, past.wishes)
         proposals, decisions = self._proposed(told, mirror.tip("main"))
         planned = plan(proposals, past, judged(decisions, False), self.now)
-        done = carry_out(repository, repository.write(), past, planned, self.now, Quiet(), told.forgotten)
-        self.page = {(wish, key) for wish, key in self.page if wish is Wish.FREEZE}  # written anew
         for entry in told.forgotten:
             self.noes = {name: no for name, no in self.noes.items() if not self._is_of(no, entry.key)}
+        writer = repository.write()
+        done = carry_out(repository, writer, past, planned, self.now, Quiet(), (), told.forgotten)
+        self.page = {(wish, key) for wish, key in self.page if wish is Wish.FREEZE}  # written anew
         return Ran(planned, *done)
 
     def _told(self, requests: Sequence[MergeRequest], ledger: Sequence[Any], wishes: Any) -> History:

@@ -21,7 +21,9 @@ from interleaved import KEYS, Lived, template
 from reconciler.errors import Problem
 from reconciler.forges.port import TooMany, Wording
 from reconciler.model import Change, ChangeClass, Do, Mode
+from reconciler.proposals.memo import find
 from reconciler.proposals.situation import ABANDONED, Row
+from reconciler.proposals.wishes import Wish, box
 
 DAY = 86_400
 Made = tuple[Path, dict[str, Change]]
@@ -364,3 +366,21 @@ def test_abandoned_says_so_once(made: Made, tmp_path: Path) -> None:
 
 def _no(name: str) -> Problem:
     return Problem(name, f"{name} is refused.")
+
+
+@pytest.mark.parametrize("kill", range(1, 6))
+def test_a_no_that_is_taken_back_stays_taken_back(made: Made, tmp_path: Path, kill: int) -> None:
+    """Also where the run that obeyed the box was cut off, and the box is no longer looked at."""
+    one = world(made, tmp_path)
+    one.run()
+    closed = of(one, "web")
+    one.person.close(closed.number)
+    one.settled()
+    assert len(one.requests()) == 1
+    memo = find(closed.body)
+    assert memo is not None
+    ticked = box(Wish.FORGET, memo.key, ticked=True)
+    one.person.update(closed.number, Wording(body=f"{ticked} again\n\n{closed.body}"))
+    one.run(kill=kill)
+    one.settled()
+    assert len(one.requests()) == 2
