@@ -293,6 +293,19 @@ class ForgeContract:
         assert "$(id)" in made.body
         assert bench.fresh().mine("")[0] == made
 
+    def test_a_body_may_be_as_long_as_promised(self, bench: Bench) -> None:
+        self.branch(bench)
+        body = ("| `ü` | 🎉 |\n" * 200_000)[: bench.forge.capabilities.body_limit - 1] + "."
+        made = bench.forge.open(Draft("reconcile/savings/web", "main", "t", body))
+        assert made.body == body
+        assert bench.forge.update(made.number, Wording(body=body[:-1] + "!")).body == body[:-1] + "!"
+
+    def test_later_is_now_where_nothing_stands_in_the_way(self, bench: Bench) -> None:
+        made = self.opened(bench)
+        merged = bench.forge.merge(made.number, made.head, later=True)
+        assert isinstance(merged, MergeRequest)
+        assert (merged.state, merged.merge_commit) == ("merged", bench.bare.tip())
+
     # -- who, since when, pages ---------------------------------------------------------------------
 
     def test_what_we_write_is_shown_under_our_name(self, bench: Bench) -> None:
