@@ -367,7 +367,7 @@ def merge(call: Call) -> Answer:
     if not one.is_open or not repository.is_known(one):
         return Answer(405, {"message": "405 Method Not Allowed"})
     waits = {each.why for each in blockers} <= {"checks", "approvals"} and (runs or bool(blockers))
-    if later and waits and (runs or call.gitlab.version >= (17, 0)):
+    if later and waits and (runs or call.gitlab.version >= (17, 4)):
         gitlab_merging.arm(repository, one, call.user, extra, told.get("sha", ""), message)
     elif blockers or repository.queue:
         return Answer(405, {"message": "405 Method Not Allowed"})
