@@ -16,6 +16,7 @@ from emulator.github import GitHub
 from emulator.github_spec import SPECS
 from github_bench import PATH, TOKEN, Place
 from graphql import build_schema, parse, validate
+from servers import proxy as proxies
 from servers.authority import Authority
 from servers.repositories import Bare
 
@@ -150,6 +151,18 @@ def test_a_certificate_of_a_private_authority(tmp_path: Path, deploy: Bare, auth
             place.forge().mine("")
         with pytest.raises(Misconfigured, match="the CA bundle can't be read"):
             place.forge(ca_bundle=tmp_path / "none.pem")
+
+
+def test_a_proxy_of_the_settings(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    proxy, stop = proxies.start()
+    try:
+        assert list(place.forge(proxy=proxy.url).mine("")) == []
+    finally:
+        stop()
+    assert proxy.asked
+    assert TOKEN not in " ".join(proxy.asked)
 
 
 # -- what GitHub publishes ---------------------------------------------------------------------------------
