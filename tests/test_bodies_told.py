@@ -16,9 +16,10 @@ from reconciler.config.find import Found
 from reconciler.forges import FORGES
 from reconciler.forges.port import Capabilities, Site
 from reconciler.model import Secret
+from reconciler.proposals.confidence import LONG, SHORT, THIN, WELL
 from reconciler.proposals.surface import Surface
 from reconciler.report import markdown, rows, schemas
-from reconciler.wiring.surfaces import surface_of
+from reconciler.wiring.surfaces import SURFACES, surface_of
 
 MIB = 1 << 20
 
@@ -142,3 +143,16 @@ def test_the_rows_of_a_run_have_the_texts(place: World) -> None:
     told = rows.report(found)["proposals"]
     assert [row["key"] for row in told] == [one.key for one in found.proposals]
     assert all(row["base"] == "main" and row["labels"] == [] for row in told)
+
+
+def test_the_page_tells_what_the_program_does() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "merge-request.md").read_text(encoding="utf-8")
+    for kind, surface in (*SURFACES.items(), ("unknown", Surface())):
+        name = kind if kind == "unknown" else f"`{kind}`"
+        drawn = "Mermaid" if surface.diagrams else "bars of text"
+        folded, ticked = ("yes" if surface.details else "no"), ("yes" if surface.boxes else "labels")
+        linked = "yes" if surface.style else "no"
+        row = f"| {name} | {surface.body_limit:,} | {drawn} | {folded} | {ticked} | {linked} |"
+        assert row in page
+    assert f"{LONG} days or more, {WELL // 10} % or more of the samples" in page
+    assert f"fewer than {SHORT} days, or than {THIN // 10} % of the samples" in page

@@ -8,10 +8,10 @@ from typing import Final, NamedTuple
 
 from reconciler.model import Change, Consumer, Risk, Usage
 
-_LONG: Final = 14  # days after which both weekends of a fortnight were seen
-_SHORT: Final = 7
-_WELL: Final = 950  # permille of the samples that there should be
-_THIN: Final = 800
+LONG: Final = 14  # days after which both weekends of a fortnight were seen
+SHORT: Final = 7
+WELL: Final = 950  # permille of the samples that there should be
+THIN: Final = 800
 
 
 class Level(StrEnum):
@@ -36,9 +36,9 @@ def confidence(change: Change) -> Confidence:
     told = [f"{days} day{'' if days == 1 else 's'}", f"{covered // 10} % of samples"]
     doubts = _doubts(change, counted)
     risk = change.worth.risk if change.worth is not None else Risk.LOW
-    if doubts or days < _SHORT or covered < _THIN:
+    if doubts or days < SHORT or covered < THIN:
         level = Level.LOW
-    elif days >= _LONG and covered >= _WELL and risk is not Risk.HIGH:
+    elif days >= LONG and covered >= WELL and risk is not Risk.HIGH:
         level = Level.HIGH
     else:
         level = Level.MEDIUM

@@ -9,7 +9,7 @@ from reconciler.git.urls import parse_url
 from reconciler.proposals.surface import Surface
 from reconciler.wiring.forges import forge_settings, web_address
 
-_SURFACES: Final = {
+SURFACES: Final = {
     "local": Surface(body_limit=1_000_000, details=True),
     "github": Surface(body_limit=60_000, diagrams=True, details=True, boxes=True, style="github"),
     "gitlab": Surface(body_limit=1_000_000, diagrams=True, details=True, boxes=True, style="gitlab"),
@@ -28,7 +28,7 @@ def surface_of(settings: Settings, url: str) -> Surface:
     remote = parse_url(url)
     forge = forge_settings(settings, url)
     kind = forge.kind if forge else "local" if remote.scheme == "file" else _WELL_KNOWN.get(remote.host, "")
-    found = _SURFACES.get(kind, Surface())
+    found = SURFACES.get(kind, Surface())
     if not found.style:
         return found
     return found._replace(

@@ -96,5 +96,5 @@ def test_without_helm_and_kubectl_it_says_so_and_goes_on(told: Told) -> None:
 def test_it_leaves_out_what_is_long_and_says_so(told: Told) -> None:
     for printed in told:
         assert re.search("^… [0-9]+ more$", printed, re.MULTILINE)
-        assert len(printed.splitlines()) < 240
+        assert len(printed.splitlines()) < 320
         assert "\x1b[" not in printed
