@@ -14,7 +14,7 @@ from servers.argocd_api import ArgoServer
 from world import NOW, Used, World
 
 from reconciler.cli import ended
-from reconciler.model import ContainerRef, Report
+from reconciler.model import ContainerRef, Reason, Report
 
 MI = 1 << 20
 PLAIN = """\
@@ -110,7 +110,23 @@ def test_what_argo_cd_renders_alike_is_proposed(world: World, argo: ArgoServer) 
     asked = {one.path for one in argo.asked if one.path.endswith("/manifests")}
     assert asked == {f"/api/v1/applications/{name}/manifests" for name in ("web-dev", "web-prod", "plain")}
     commit = str(world.store.references["refs/heads/main"].target)
-    assert all(one.query["revision"] == [commit] for one in argo.asked if "fields" not in one.query)
+    rendered = [one for one in argo.asked if one.path.endswith("/manifests")]
+    assert all(one.query["revision"] == [commit] for one in rendered)
+
+
+def test_what_it_would_not_sync_is_not_opened(world: World, argo: ArgoServer) -> None:
+    night = {"kind": "deny", "schedule": "0 22 * * *", "duration": "8h", "manualSync": True}
+    on = {"canSync": True, "assignedWindows": [night], "activeWindows": [night]}
+    argo.windows = {"plain": on}
+    report = world.run()
+    waits = {one.slot.consumers[0].workload for one in report.kept if one.reason is Reason.SYNC_WINDOW}
+    assert waits == {"plain"}
+    assert not [one for one in world.requests() if "plain" in one.title]
+    assert proposed(report) == {f"{one.ref}" for one in USED if one.ref.namespace != "plain"}
+    paths = [one.path for one in argo.asked if one.path.endswith("/syncwindows")]
+    assert len(paths) == len({*paths}) == 3  # each Application once, and what none deploys not at all
+    argo.windows = {}
+    assert "Deployment/plain/app" in " ".join(proposed(world.run()))
 
 
 def test_what_it_renders_differently_is_kept(
