@@ -8,70 +8,42 @@ from pathlib import Path
 import emulator
 import pytest
 from contract import BODY, Bench, ForgeContract
-from emulator import Emulator, Protection, Repository, Right, Role
-from emulator.gitea import Gitea
-from emulator.gitea_contract import check
+from emulator import Emulator, Protection, Repository, Right
+from gitea_bench import bench_of, placed, served, site_of
 from servers.repositories import Bare
 
 from reconciler.errors import Problem
 from reconciler.forges import FORGES
 from reconciler.forges.gitea import GiteaForge
-from reconciler.forges.marks import unmarked
 from reconciler.forges.port import (
     Blocked,
     Checks,
     Comment,
     Draft,
-    Forge,
     Merging,
     Method,
     NotMerged,
     Page,
-    Site,
     TooMany,
     Wording,
 )
-from reconciler.model import MergeRequest, Secret, Whose
-
-TOKEN = "bot-token-0123456789"
+from reconciler.model import MergeRequest, Whose
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Emulator]:
-    with emulator.start(tmp_path, [Gitea()], kind="gitea") as running:
-        running.check = check
+    with served(tmp_path) as running:
         yield running
-    assert not running.broken, running.broken
-    assert not running.secrets_in_urls()
 
 
 @pytest.fixture
 def place(server: Emulator, deploy: Bare) -> Repository:
-    found = server.store.repository("org/deploy", deploy.path)
-    found.members = {"bot": Role.WRITE, "ada": Role.MAINTAIN, "grace": Role.WRITE, "eve": Role.READ}
-    for login in found.members:
-        server.store.user(login)
-    server.store.team("org/platform", "ada")
-    server.store.token(TOKEN, "bot")
-    return found
-
-
-def site_of(server: Emulator, token: str = TOKEN, **more: object) -> Site:
-    clock = server.clock
-    address = f"{server.url}/org/deploy.git"
-    return Site(address, Secret(token), "", clock, sleep=clock.sleep, monotonic=clock.monotonic, **more)
+    return placed(server, deploy)
 
 
 @pytest.fixture
 def bench(server: Emulator, place: Repository, deploy: Bare) -> Bench:
-    def comments(number: int) -> list[tuple[str, str]]:
-        found = [unmarked("comment", each.body) for each in place.requests[number].comments]
-        return [each for each in found if each is not None]
-
-    def fresh() -> Forge:
-        return GiteaForge(site_of(server))
-
-    return Bench(fresh(), deploy, fresh, comments, server.clock)
+    return bench_of(server, place, deploy)
 
 
 class TestGitea(ForgeContract):
