@@ -21,7 +21,6 @@ from reconciler.planning import Planned, superseded
 from reconciler.ports import Past, Progress, Repository, Writer
 from reconciler.proposals.group import change_id
 from reconciler.proposals.history import events_of, facts_of
-from reconciler.proposals.situation import Row
 from reconciler.pushing import HEADS, Moved, push_branches, put_aside
 from reconciler.telling import Told, close, merge, opened, remarked, reopened, updated
 
@@ -94,7 +93,7 @@ class _Going:
             return one
         except Problem as problem:
             why = f"new; !{one.seen.ended.number} could not be opened again ({problem})"
-            return one._replace(step=one.step._replace(do=Do.OPEN, why=why, remark=None))
+            return one._replace(step=one.step._replace(do=Do.OPEN, why=why, reopened=None))
         self._did = True
         return one._replace(seen=one.seen._replace(request=request))
 
@@ -163,12 +162,11 @@ class _Going:
                 self.requests[request.number] = request
             if request.state == "open":
                 self._there[one.key] = request
-        remark = one.step.remark
-        if (
-            remark is not None and request is not None and one.step.row is not Row.REBASE
-        ):  # told with its push
-            facts = {**facts_of(request), "mark": remark.mark}
-            self.remarks.append(LedgerEntry(self._now, remark.event, one.key, facts))
+            self.remarks += [
+                LedgerEntry(self._now, each.event, one.key, {**facts_of(request), "mark": each.mark})
+                for each in one.step.remarks
+                if each.event != "rebased"  # that was told with its push
+            ]
         if one.step.drop:
             self.gone.append(RefUpdate(HEADS + one.branch, "", one.step.expected))
 

@@ -182,6 +182,7 @@ def outcomes(entries: Iterable[LedgerEntry], requests: Iterable[MergeRequest]) -
     """
     found = sorted(entries, key=lambda entry: entry.at)
     reopened = set()
+    later: dict[object, int] = {}  # when a request was open again after a "no", or has ended otherwise
     named: dict[object, object] = {}
     forgotten: dict[str, int] = {}
     for entry in found:
@@ -189,6 +190,8 @@ def outcomes(entries: Iterable[LedgerEntry], requests: Iterable[MergeRequest]) -
             named[entry.facts.get("number")] = entry.facts.get("until")
         elif entry.event == "forgotten":
             forgotten[entry.key] = entry.at
+        elif entry.event in ("reopened", "closed"):
+            later[entry.facts.get("number")] = entry.at
     for request in requests:
         if request.state == "open":
             reopened.add(request.number)
@@ -199,7 +202,9 @@ def outcomes(entries: Iterable[LedgerEntry], requests: Iterable[MergeRequest]) -
         number = entry.facts.get("number")
         if entry.event == "merged":
             ended.append(entry)
-        elif entry.event == "rejected" and number not in reopened and entry.at > forgotten.get(entry.key, -1):
+        elif entry.event == "rejected" and number not in reopened:
+            if entry.at <= forgotten.get(entry.key, -1) or entry.at < later.get(number, -1):
+                continue
             ended.append(entry._replace(facts={**entry.facts, "until": named.get(number, 0)}))
     return ended
 

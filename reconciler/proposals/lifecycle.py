@@ -66,9 +66,9 @@ def decide(proposal: Proposal, seen: Observed, unsettled: str = "") -> Step:
     """
     step = _unless_frozen(seen, _decide(proposal, seen, unsettled))
     ended = max(_last(seen, "closed"), _last(seen, "rejected"))
-    if seen.request is not None and step.remark is None and ended > _last(seen, "reopened"):
+    if seen.request is not None and ended > _last(seen, "reopened"):
         # by a person, or by us in a run that was cut off before the ledger was written
-        return step._replace(remark=Remark("reopened", str(ended)))
+        return step._replace(reopened=Remark("reopened", str(ended)))
     return step
 
 
@@ -131,7 +131,7 @@ def _opened(proposal: Proposal, seen: Observed, current: bool) -> Step:
         remark = Remark("reopened", str(seen.ended.ended_at))
         return Step(
             Do.REOPEN, "needed again", Row.NEEDED_AGAIN, push=not current, expected=expected, merge=merge,
-            remark=remark,
+            reopened=remark,
         )  # fmt: skip
     if current:
         why = "the branch was there already"

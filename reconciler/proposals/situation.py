@@ -108,9 +108,15 @@ class Step(NamedTuple):
     title: str | None = None  # of the request, where it is neither updated nor closed
     remark: Remark | None = None
     instead: tuple[str, ...] = ()  # keys that hold its values now
+    reopened: Remark | None = None  # for the ledger alone: that it is open again
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        return tuple(one for one in (self.reopened, self.remark) if one is not None)
 
     @property
     def writes(self) -> bool:
+        """Anything on the forge."""
         return self.do not in (Do.LEAVE, Do.WAIT) or self.remark is not None
 
 

@@ -164,7 +164,7 @@ WITH = [
 
 def flags(step: Step) -> set[str]:
     found = {name for name in ("push", "merge", "backup", "drop") if getattr(step, name)}
-    found |= {"said"} if step.remark is not None and step.row is not Row.NEEDED_AGAIN else set()
+    found |= {"said"} if step.remark is not None else set()
     return found | ({"title"} if step.title is not None else set())
 
 
