@@ -39,7 +39,7 @@ def next_steps(group: Group, weight: int) -> Section:
 
 def controls(group: Group, base: str, surface: Surface) -> Section:
     """They stand in every body, however short."""
-    rebase = f"build it anew on {code(base)}; commits of others are kept as {code('reconcile-backup/…')}"
+    rebase = f"build it anew on {code(base)} (commits of others are kept as `reconcile-backup/…`)"
     freeze = "leave it exactly as it is"
     no = (
         "these tags and older ones stay away until something newer is there"
@@ -52,7 +52,7 @@ def controls(group: Group, base: str, surface: Surface) -> Section:
         "until that day has passed. A commit of yours on its branch makes the branch yours."
     )
     if not surface.boxes:
-        labels = f"The label `reconcile:rebase` asks to {rebase}; `reconcile:freeze`, to {freeze}."
+        labels = f"The label `reconcile:rebase` asks to {rebase}, `reconcile:freeze` to {freeze}."
         return Section("controls", ALWAYS, f"{words} {labels}")
     boxes = [
         f"{box(Wish.REBASE, group.key)} **Rebase**: {rebase}",

@@ -123,7 +123,7 @@ def evidence(changes: Sequence[Change], surface: Surface, weight: int) -> Sectio
         policies = ", ".join(code(name) for name in change.evidence.policy.names)
         digest = code(seen.digest) if seen is not None else "–"
         lines = [
-            f"- {code(str(first_consumer(change)))}: {digest}, of {facts.tags if facts else 0} tags",
+            f"- {code(str(first_consumer(change)))}: {digest}, of {facts.tags if facts else 0} tags;",
             f"  evidence {code(fingerprint(change.evidence)[:16])}, policies {policies}",
         ]
         lost = facts.lost[:3] if facts is not None else ()

@@ -31,6 +31,7 @@ SECTIONS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(SECTIONS, st.integers(500, 1500))
 def test_it_is_never_longer_than_its_limit(sections: list[Section], limit: int) -> None:
     first, last = Section("verdict", ALWAYS, "VERDICT"), Section("memo", ALWAYS, "<!-- MEMO -->")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from body_world import GITHUB, PLAIN, change, keep, proposal
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -65,6 +65,7 @@ def without_ours(shown: str) -> str:
     return re.sub(r'<a href="https://git\.example\.com/platform/deploy/blob/[^"<>\s]*">[^<]*</a>', "", shown)
 
 
+@settings(deadline=None)
 @given(NAMES)
 def test_prose_is_words(text: str) -> None:
     shown = gfm(f"- so: {prose(text)}\n\n{prose(text)}\n\n| a |\n| --- |\n| {prose(text)} |\n")
@@ -76,6 +77,7 @@ def test_prose_is_words(text: str) -> None:
     assert shown.count("<tr>") == 2
 
 
+@settings(deadline=None)
 @given(NAMES)
 def test_code_is_one_span(text: str) -> None:
     shown = gfm(f"{code(text)}\n\n| a | b |\n| --- | --- |\n| {code(text)} | z |\n")
@@ -86,6 +88,7 @@ def test_code_is_one_span(text: str) -> None:
     assert not any(mark in shown for mark in ACTIVE)
 
 
+@settings(deadline=None)
 @given(NAMES, NAMES, st.sampled_from([GITHUB, PLAIN]))
 def test_a_body_of_hostile_names(name: str, words: str, surface: Surface) -> None:
     ref = ContainerRef(name, name, "Deployment", name, words)
