@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import emulator
 import httpx
 import pytest
-from emulator import Emulator, Role, start
+from emulator import Emulator, Limits, Role, start
 from emulator.gitea import Gitea
+from emulator.gitlab import GitLab
 from pyforgejo import PyforgejoApi
 from pyforgejo.core.api_error import ApiError
 from servers.authority import Authority
@@ -16,8 +19,8 @@ from servers.repositories import Bare
 
 from reconciler.errors import Problem
 from reconciler.forges.gitea import GiteaForge
-from reconciler.forges.port import Site
-from reconciler.model import Secret
+from reconciler.forges.port import Draft, Site
+from reconciler.model import MergeRequest, Secret
 
 TOKEN = "bot-token-0123456789"
 
@@ -57,6 +60,27 @@ def test_another_client_gets_along_with_it(tmp_path: Path, deploy: Bare) -> None
         merged = ask.repo_get_pull_request("org", "deploy", 1)
         assert (merged.merged, merged.merge_commit_sha, merged.merged_by.login) == (True, deploy.tip(), "bot")
         assert not forge.broken
+
+
+def test_the_examples_of_the_docs_run(tmp_path: Path, deploy: Bare) -> None:
+    docs = Path(__file__).parents[2] / "docs" / "emulator.md"
+    blocks = re.findall(r"```python\n(.*?)```", docs.read_text(), re.DOTALL)
+    opened = []
+
+    def your_program(url: str, token: str) -> None:
+        forge = GiteaForge(Site(f"{url}/org/deploy", Secret(token), "", lambda: 0))
+        if opened:
+            assert isinstance(forge.merge(opened[0].number, opened[0].head), MergeRequest)
+        else:
+            deploy.commit({"new.txt": b"1"}, "topic", start="main")
+            opened.append(forge.open(Draft("topic", "main", "T", "B")))
+
+    names = {"folder": tmp_path, "bare": deploy.path, "your_program": your_program, "Limits": Limits}
+    exec(compile(blocks[0], str(docs), "exec"), names)
+    names |= {"ada": names["forge"].store.user("ada"), "GitLab": GitLab, "emulator": emulator}
+    for block in blocks[1:]:
+        exec(compile(block, str(docs), "exec"), names)
+    assert len(names["forge"].faults.rules) == 5
 
 
 def test_an_authority_of_ones_own(tmp_path: Path, deploy: Bare, authority: Authority) -> None:
