@@ -129,6 +129,35 @@ def test_kustomize_keeps_its_tags_text(
     assert written.replace("'", '"') == overlay.replace("'", '"').replace(tag.replace("'", '"'), '"1.20"')
 
 
+def test_kustomize_with_tag_and_digest_changes_both(
+    tmp_path: Path, registry: SmallRegistry, digests: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kustomize writes the digest alone then; a tag beside it that says something else would be a lie."""
+    put_tools_on_path(monkeypatch)
+    overlay = (
+        "resources: [web.yaml]\nimages:\n  - name: web # ours\n"
+        f'    newName: {registry.host}/app\n    newTag: "1.19"\n    digest: {digests[0]}\n'
+    )
+    world = _world(tmp_path, registry, {"app/kustomization.yaml": overlay, "app/web.yaml": _web("web")})
+    report = world.run()
+    assert _kept(report) == []
+    assert _written(world, "app/kustomization.yaml") == overlay.replace("1.19", "1.20").replace(*digests)
+
+
+def test_kustomize_with_a_new_name_alone(
+    tmp_path: Path, registry: SmallRegistry, digests: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name stands in the overlay, the tag in the base: that is what changes."""
+    put_tools_on_path(monkeypatch)
+    overlay = f"resources: [web.yaml]\nimages:\n  - name: web\n    newName: {registry.host}/app\n"
+    files = {"app/kustomization.yaml": overlay, "app/web.yaml": _web("web:1.19")}
+    world = _world(tmp_path, registry, files)
+    report = world.run()
+    assert _kept(report) == []
+    assert _written(world, "app/web.yaml") == files["app/web.yaml"].replace("web:1.19", "web:1.20")
+    assert _written(world, "app/kustomization.yaml") == overlay
+
+
 def test_a_dry_run_writes_nothing_and_a_second_run_no_more(
     tmp_path: Path, registry: SmallRegistry, digests: tuple[str, str]
 ) -> None:
