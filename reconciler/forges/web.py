@@ -44,15 +44,17 @@ class Web:
     def __init__(self, site: Site) -> None:
         self._repository = site.repository
         self._clock = site.clock
-        self._context = trusted(site)
+        self._site = site
+        self._context: ssl.SSLContext | None = None  # reading all authorities takes its time
         self._proxies = {"http": site.proxy, "https": site.proxy} if site.proxy else None
 
     def ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
         """Its answer, also of a refusal. LaterError where limits are reached; LostError where there is
         no answer, or none that tells what was done."""
+        context = self._trusted(url)
         try:
             with connection.line(_SECONDS) as line:
-                answer = self._asked(line, method, url, headers, body)
+                answer = self._asked(line, context, method, url, headers, body)
         except (OSError, http.client.HTTPException, ValueError) as error:
             why = getattr(error, "reason", error)
             raise self._gone(url, why, late=line.cut or isinstance(why, TimeoutError)) from None
@@ -67,13 +69,26 @@ class Web:
             raise LostError(f"{shown(url)} answers {answer.status}")
         return answer
 
+    def _trusted(self, url: str) -> ssl.SSLContext:
+        if not url.startswith("https://"):
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and is not asked
+        if self._context is None:
+            self._context = trusted(self._site)
+        return self._context
+
     def _asked(
-        self, line: Line, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+        self,
+        line: Line,
+        context: ssl.SSLContext,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
     ) -> Answer:
         request = urllib.request.Request(url, body, method=method)  # noqa: S310 (settings allow http and https)
         for name, value in {"User-Agent": "reconciler", **headers}.items():
             request.add_unredirected_header(name, value)
-        opener = connection.opener(line, self._context, self._proxies)
+        opener = connection.opener(line, context, self._proxies)
         try:
             answer = opener.open(request, timeout=_SECONDS)
         except urllib.error.HTTPError as error:

@@ -150,7 +150,7 @@ def test_a_certificate_of_a_private_authority(tmp_path: Path, deploy: Bare, auth
         ):
             place.forge().mine("")
         with pytest.raises(Misconfigured, match="the CA bundle can't be read"):
-            place.forge(ca_bundle=tmp_path / "none.pem")
+            place.forge(ca_bundle=tmp_path / "none.pem").mine("")
 
 
 def test_a_proxy_of_the_settings(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
