@@ -21,6 +21,7 @@ from reconciler.planning import Planned, superseded
 from reconciler.ports import Past, Progress, Repository, Writer
 from reconciler.proposals.group import change_id
 from reconciler.proposals.history import events_of, facts_of
+from reconciler.proposals.pushed import remembering
 from reconciler.pushing import HEADS, Moved, push_branches, put_aside
 from reconciler.telling import Told, close, merge, opened, remarked, reopened, updated
 
@@ -159,7 +160,8 @@ class _Going:
         self.actions.append(_action(self._name, one, request, told.more))
         if request is not None:
             if one.seen.strayed is None:
-                self.requests[request.number] = request
+                known = remembering(request, one.proposal) if one.proposal else request
+                self.requests[request.number] = known
             if request.state == "open":
                 self._there[one.key] = request
             self.remarks += [

@@ -17,6 +17,7 @@ from reconciler.forges import FORGES
 from reconciler.forges.port import Capabilities, Site
 from reconciler.model import Secret
 from reconciler.proposals.confidence import LONG, SHORT, THIN, WELL
+from reconciler.proposals.memo import find
 from reconciler.proposals.surface import Surface
 from reconciler.report import markdown, rows, schemas
 from reconciler.wiring.surfaces import SURFACES, surface_of
@@ -156,3 +157,27 @@ def test_the_page_tells_what_the_program_does() -> None:
         assert row in page
     assert f"{LONG} days or more, {WELL // 10} % or more of the samples" in page
     assert f"fewer than {SHORT} days, or than {THIN // 10} % of the samples" in page
+
+
+def test_a_no_holds_where_the_text_had_no_room_to_remember_what_it_was_about(
+    place: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SURFACES, "local", Surface(body_limit=700))
+    place.run()
+    open_now = place.requests()
+    assert len(open_now) == 2
+    for one in open_now:
+        memo = find(one.body)
+        assert memo is not None
+        assert memo.elsewhere, "or this tests nothing"
+    before = place.state()
+    place.run(NOW + 600)
+    assert place.state() == before, "twice is once"
+    for one in open_now:
+        place.forge_at(NOW + 1200).close(one.number)
+    report = place.run(NOW + 1800)
+    assert not place.requests()
+    assert {keep.reason for keep in report.kept if keep.reason == "rejected"} == {"rejected"}
+    monkeypatch.setitem(SURFACES, "local", Surface(body_limit=1_000_000))
+    place.run(NOW + 2400)
+    assert not place.requests()

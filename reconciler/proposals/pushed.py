@@ -104,3 +104,12 @@ def restored(request: MergeRequest, ledger: Sequence[LedgerEntry]) -> MergeReque
     if memo is None or full is None or full == memo:
         return request
     return request._replace(body=f"{request.body}\n\n{hide(full)}")
+
+
+def remembering(request: MergeRequest, proposal: Proposal) -> MergeRequest:
+    """The same of a request that this run has just written: it knows itself what the ledger is told."""
+    memo = find(request.body)
+    if memo is None or not memo.elsewhere or memo.plan != proposal.plan:
+        return request
+    full = memo_of(memo.key, memo.plan, proposal.changes, memo.title)
+    return request._replace(body=f"{request.body}\n\n{hide(full)}")
