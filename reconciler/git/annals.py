@@ -5,10 +5,13 @@ The same for a mirror and for a clone, and only ever read.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Collection, Iterator
 from typing import Final, NamedTuple
 
 import pygit2
+from pygit2.enums import ObjectType
 
 from reconciler.errors import Problem
 from reconciler.git.lineage import Lineage
@@ -16,6 +19,8 @@ from reconciler.git.message import trailers
 from reconciler.git.snapshot import READ_LIMIT, GitSnapshot
 
 _MARK: Final = b"Reconcile-Key:"
+_IN_TREE: Final = re.compile(rb"[0-7]+ ([^\0]+)\0([\s\S]{20})")
+_KEPT: Final = 64  # trees, the last ones
 
 
 class Told(NamedTuple):
@@ -60,6 +65,7 @@ class Annals:
         self._tip = tip
         self._on_damage = on_damage
         self.repository = repository
+        self._trees: dict[bytes, dict[bytes, bytes]] = {}
 
     def called(self, repository: str) -> Annals:
         """The same under another name, as places may carry it."""
@@ -128,8 +134,8 @@ class Annals:
             commit = self._store[tip].peel(pygit2.Commit)
             while commit.commit_time >= since:
                 parents = self._parents(commit)
-                before = parents[0].tree_id if parents else None
-                touched = tuple(self._differing(before, commit.tree_id, wanted, "")) if wanted else ()
+                before = parents[0].tree_id.raw if parents else b""
+                touched = tuple(self._differing(before, commit.tree_id.raw, wanted, "")) if wanted else ()
                 ours = next((_told(one) for one in (commit, *parents[1:]) if _is_ours(one)), None)
                 if touched or ours is not None:
                     yield Passed(_told(commit), touched, ours)
@@ -155,14 +161,15 @@ class Annals:
             found.append(parent)
         return found
 
-    def _differing(
-        self, before: pygit2.Oid | None, after: pygit2.Oid | None, wanted: _Wanted, prefix: str
-    ) -> Iterator[str]:
+    def _differing(self, before: bytes, after: bytes, wanted: _Wanted, prefix: str) -> Iterator[str]:
+        """`b""` is no tree at all."""
         if before == after:
             return
-        old, new = self._entries(before), self._entries(after)
+        old = self._entries(before) if before else {}
+        new = self._entries(after) if after else {}
         for name, below in wanted.items():
-            was, now = old.get(name), new.get(name)
+            key = os.fsencode(name)
+            was, now = old.get(key, b""), new.get(key, b"")
             if was == now:
                 continue
             if below is None:
@@ -170,9 +177,16 @@ class Annals:
             else:
                 yield from self._differing(was, now, below, f"{prefix}{name}/")
 
-    def _entries(self, tree: pygit2.Oid | None) -> dict[str, pygit2.Oid]:
-        found = self._store.get(tree) if tree is not None else None
-        return {str(item.name): item.id for item in found} if isinstance(found, pygit2.Tree) else {}
+    def _entries(self, tree: bytes) -> dict[bytes, bytes]:
+        """Name and id of what a tree holds; nothing for a file. Read raw, and once for each tree in a row."""
+        known = self._trees.get(tree)
+        if known is None:
+            kind, data = self._store.odb.read(pygit2.Oid(raw=tree))
+            found = _IN_TREE.findall(data) if kind == ObjectType.TREE else ()
+            known = self._trees[tree] = dict(found)
+            if len(self._trees) > _KEPT:
+                del self._trees[next(iter(self._trees))]
+        return known
 
 
 def _tree_of(paths: Collection[str]) -> _Wanted:
