@@ -146,3 +146,65 @@ def hand(world: World, data: bytes, text: str, when: int) -> str:
     commit = write_commit(store, CommitRequest(tip, {PATH: data}, text, who, when), str(world.bare))
     store.references["refs/heads/main"].set_target(commit)
     return commit
+
+
+def test_a_no_is_told_and_what_is_asked_narrows_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.run()
+    world.forge_at(NOW + 60).close(world.requests()[0].number)
+    world.run(NOW + 120)
+    rows = told(world, monkeypatch, capsys, "-n", "shop")["rows"]
+    assert {(row["what"], row["ended_by"], row["at"]) for row in rows} == {("rejected", "hannah", NOW + 60)}
+    assert told(world, monkeypatch, capsys, "-n", "other")["rows"] == []
+    assert told(world, monkeypatch, capsys, "--since", str(NOW + 61))["rows"] == []
+    earlier = told(world, monkeypatch, capsys, "--now", str(NOW + 30))["rows"]
+    assert {row["what"] for row in earlier} == {"open"}
+
+
+def test_without_the_ledger_the_messages_of_commits_tell(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = world.run()
+    request = world.requests()[0]
+    world.forge_at(NOW + 60).merge(request.number, request.head)
+    world.store.references["refs/heads/reconcile/ledger"].delete()
+    found = told(world, monkeypatch, capsys, "deploy/web/app")
+    assert [note["what"] for note in found["notes"]] == ["no-ledger"]
+    assert [
+        (row["field"], row["old"], row["new"], row["what"], row["ended_by"]) for row in found["rows"]
+    ] == [
+        ("requests.cpu", "2", "1600m", "merged", "hannah"),
+        ("requests.memory", "1Gi", "824Mi", "merged", "hannah"),
+    ]
+    because = {value.slot.field.value: change.because for change in report.changes for value in change.values}
+    assert {row["field"]: row["why"] for row in found["rows"]} == because
+
+
+def test_the_settings_fetch_what_no_clone_is_needed_for(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.run()
+    monkeypatch.chdir(world.folder)
+    capsys.readouterr()
+    assert ended(["log", "-c", str(world.settings), "-o", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {row["what"] for row in found["rows"]} == {"open"}
+    world.write_settings(repositories=[{"url": str(world.folder / "gone.git"), "branch": "main"}])
+    assert ended(["log", "-c", str(world.settings), "-o", "json"]) == 2
+
+
+def test_a_hostile_history_stays_text_in_a_terminal(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.run()
+    hand(world, manifest("web", "3", "1Gi").encode(), "\x1b[31mred \u202eback\nsecond line", NOW + 60)
+    monkeypatch.chdir(clone_of(world))
+    world.settings.rename(world.folder / "hidden")
+    capsys.readouterr()
+    assert ended(["log", "web"]) == 0
+    out = capsys.readouterr().out
+    assert "by hand" in out
+    assert "\x1b" not in out
+    assert "\u202e" not in out
+    assert "second line" not in out
