@@ -55,7 +55,9 @@ def branch_tip(
     recorded = bool(same) or (name, tip) in known
     fresh = untouched and base in info.parents
     by = () if untouched else _others(mirror, tip, pushed, base)
-    return Branch(tip, pushed.get(same, plan), untouched, untouched and recorded, conflicts, fresh, by)
+    # what the base has already (merged, and taken back since) can't be opened again
+    plan = "" if mirror.is_ancestor(tip, base) else pushed.get(same, plan)
+    return Branch(tip, plan, untouched, untouched and recorded, conflicts, fresh, by)
 
 
 def _others(mirror: Mirror, tip: str, pushed: Container[str], base: str) -> tuple[str, ...]:

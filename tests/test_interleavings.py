@@ -25,10 +25,10 @@ from reconciler.proposals.memo import find
 from reconciler.proposals.situation import Row
 from reconciler.proposals.wishes import LABELS, Wish, box
 
-HOW_MANY = int(os.environ.get("RECONCILE_INTERLEAVINGS", "250"))
+HOW_MANY = int(os.environ.get("RECONCILE_INTERLEAVINGS", "150"))
 STEPS = 14
 HOUR, DAY = 3600, 86_400
-VALUES = ("100m", "105m", "150m", "300m", "40m", "700m", None)
+VALUES = ("100m", "105m", "150m", "300m", "40m", "700m", None, None)
 
 
 # -- what may happen -------------------------------------------------------------------------------
@@ -254,9 +254,9 @@ def retarget(one: Lived) -> None:
 
 
 HAPPENS: list[tuple[Callable[[Lived], None], int]] = [
-    (run, 30), (killed, 10), (unlucky, 6), (limited, 5), (numbers, 14), (alarm, 3), (outage, 4),
-    (grouping, 2), (mode, 3), (time, 8), (push, 5), (push_anywhere, 2), (remove_branch, 2), (close, 6),
-    (reopen, 5), (label, 5), (tick, 5), (page, 3), (title, 2), (description, 1), (approve, 5), (look, 5),
+    (run, 30), (killed, 10), (unlucky, 6), (limited, 5), (numbers, 14), (alarm, 3), (outage, 6),
+    (grouping, 4), (mode, 5), (time, 8), (push, 5), (push_anywhere, 2), (remove_branch, 2), (close, 6),
+    (reopen, 5), (label, 5), (tick, 5), (page, 3), (title, 2), (description, 1), (approve, 5), (look, 8),
     (merge, 5), (squash_by_hand, 2), (base, 5), (retarget, 2),
 ]  # fmt: skip
 
@@ -287,7 +287,9 @@ def test_whatever_happens_in_whatever_order(made: tuple[Path, dict[str, Change]]
     refusals = 0
     acts, weights = zip(*HAPPENS, strict=True)
     first = int(os.environ.get("RECONCILE_SEED", "0"))
-    for seed in range(first, first + HOW_MANY):
+    for seed in range(first, first + 4 * HOW_MANY):
+        if seed >= first + HOW_MANY and (set(Row) == set(rows) or HOW_MANY < 100):
+            break  # a rare row may take some more
         one, story = lived(made, tmp_path, seed)
         try:
             one.run()
@@ -303,5 +305,5 @@ def test_whatever_happens_in_whatever_order(made: tuple[Path, dict[str, Change]]
         refusals += one.refusals
         shutil.rmtree(tmp_path / str(seed))
     assert refusals > HOW_MANY // 20, "too few of what was refused was wanted again"
-    if HOW_MANY >= 250:
+    if HOW_MANY >= 100:
         assert set(Row) == set(rows), f"never reached: {set(Row) - set(rows)}"
