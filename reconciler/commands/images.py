@@ -121,15 +121,22 @@ def list_tags(
         raise Problem("images list", f"{gone.words}.", whose=gone.whose) from gone
     finally:
         asking.close()
-    rows = judge_all(rule, wanted.tag, tags) if wanted.tag else [(tag, False, "") for tag in sorted(tags)]
+    rows = _judged(rule, wanted.tag, tags) if wanted.tag else [(tag, False, "") for tag in sorted(tags)]
     if output is Output.JSON:
         listed = [{"tag": tag, "fits": fits, "why": why} for tag, fits, why in rows]
         print_json({"apiVersion": API_VERSION, "image": wanted.name, "current": wanted.tag, "tags": listed})
         return
-    table = new_table("TAG", "FITS", "WHY")
+    table = new_table("TAG", "FITS", "WHY") if wanted.tag else new_table("TAG")
     for tag, fits, why in rows:
-        table.add_row(shown(tag), "yes" if fits else "", shown(why))
+        table.add_row(shown(tag), *(("yes" if fits else "", shown(why)) if wanted.tag else ()))
     print_table(console(), table)
+
+
+def _judged(rule: ImageRule, current: str, tags: Iterable[str]) -> list[tuple[str, bool, str]]:
+    """The best says why it is that; the others that would fit, which one is better."""
+    rows = judge_all(rule, current, tags)
+    best = next((tag for tag, fits, _ in rows if fits), "")
+    return [(tag, fits, why or (f"{best} is newer" if fits else "")) for tag, fits, why in rows]
 
 
 def _settings(config: Path | None) -> Settings:

@@ -78,6 +78,7 @@ class Repository:
         self._wire, self._source, self._keys = wire, source, keys
         self._patience, self._memory, self._times = patience, memory, times
         self._root = f"{source.api}/v2/{source.repository}"
+        self._name = f"{source.api.partition('//')[2]}/{source.repository}"
         self._scope = f"repository:{source.repository}:pull"
 
     def tags(self) -> tuple[str, ...]:
@@ -92,6 +93,8 @@ class Repository:
             answer = self._get(url, "application/json", _MOST_LIST)
             if answer.status in (400, 405) and len(seen) == 1:  # some know no pages
                 answer = self._get(f"{self._root}/tags/list", "application/json", _MOST_LIST)
+            if answer.status == 404:
+                raise MissingError(f"{self._name} has no tags, doesn't exist, or is not for us", Whose.YOURS)
             page = tags(self._whole(url, answer).body)
             if page is None:
                 raise UnreachableError(f"what {shown(url)} answers is no list of tags")
@@ -177,7 +180,7 @@ class Repository:
         if answer.status == 404:
             raise MissingError(f"{shown(url)} doesn't exist, or not for us", Whose.YOURS)
         if answer.status in (401, 403):
-            raise UnreachableError(f"{shown(url)} is not for us: the login is refused", Whose.YOURS)
+            raise UnreachableError(f"{self._name} is not for us: the login is refused", Whose.YOURS)
         raise UnreachableError(f"{shown(url)} answers with {answer.status}")
 
     def _ask(self, method: str, url: str, accept: str, most: int) -> Answer:
