@@ -1108,7 +1108,7 @@ class LedgerEntry(NamedTuple):
     """One line of the ledger branch: what happened to a key, and the facts of it."""
 
     at: int
-    event: str  # evidence | pushed | opened | merged | rejected | closed | seen
+    event: str  # what docs/git.md lists
     key: str
     facts: dict[str, object]
 

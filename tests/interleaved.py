@@ -58,7 +58,7 @@ from reconciler.proposals.history import (
 )
 from reconciler.proposals.memo import find
 from reconciler.proposals.naming import Naming
-from reconciler.proposals.situation import Row
+from reconciler.proposals.situation import CLOSED_BY_US, Row
 from reconciler.proposals.surface import Surface
 from reconciler.proposals.wishes import Wish
 from reconciler.quantity import read
@@ -328,6 +328,8 @@ class Lived:
             assert kept, f"a person's commit on {branch} is lost"
         for one in requests:
             values = self._values(one)
+            if one.title.endswith(CLOSED_BY_US):
+                continue  # reopened, and cut off before it got its new text
             if one.state == "open" and one.base == "main" and before.get(one.number) != ("open", values):
                 self._check_refused(one, values)
 
