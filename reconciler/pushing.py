@@ -101,7 +101,7 @@ def _told(one: Planned, tip: str, now: int) -> dict[str, LedgerEntry]:
     entries = {tip: LedgerEntry(now, "pushed", proposal.key, pushed(proposal, tip))}
     if one.step.row is Row.REBASE and one.step.remark is not None:
         request = one.seen.request
-        facts = facts_of(request) if request else {"branch": one.branch}
+        facts: dict[str, object] = facts_of(request) if request else {"branch": one.branch}
         facts["mark"] = one.step.remark.mark
         if one.step.backup:
             facts["kept"] = backup_of(one.branch, one.step.expected)
