@@ -122,7 +122,7 @@ def _request(
                 commit=str(entry.facts.get("commit", "")),
                 why=str(entry.facts.get("why", "")),
             )
-        elif entry.event == "reopened":
+        elif entry.event in ("reopened", "revived"):
             request = request._replace(end="", ended_at=0, by="", commit="", why="")
     return request
 

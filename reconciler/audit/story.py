@@ -194,7 +194,7 @@ def _landing(request: Request, version: Version, edits: _Edits, in_history: InHi
         brought = next(iter(edits.of_commit.get(request.commit, ())), None)
         if brought is None:
             return _Landing(request.ended_at, request.commit, request.by)
-    if brought is None and request.end in ("", "merged"):
+    if brought is None and request.end in ("", "merged", "abandoned"):
         brought = _by_values(version, edits)
         if brought is None and last and version.head and in_history(version.head):
             return _Landing(request.ended_at or version.at, version.head, request.by)

@@ -12,9 +12,11 @@ import jsonschema
 import pytest
 from world import NOW, Used, World, manifest, ref
 
+from reconciler.audit.requests import requests_of
 from reconciler.cli import ended
 from reconciler.forges.port import Method
 from reconciler.git.commits import Author, CommitRequest, write_commit
+from reconciler.model import LedgerEntry
 from reconciler.report import schemas
 from reconciler.usage.days import DAY
 
@@ -208,3 +210,31 @@ def test_a_hostile_history_stays_text_in_a_terminal(
     assert "\x1b" not in out
     assert "\u202e" not in out
     assert "second line" not in out
+
+
+def test_what_was_left_to_its_author_and_what_was_opened_again_is_told_as_it_stands() -> None:
+    """By the last line of each request, whatever order the file has them in."""
+    memo = {
+        "key": "savings/web", "plan": "p", "evidence": [], "title": "t",
+        "values": [{
+            "path": PATH, "document": 0, "keys": ["a"], "inner": [], "field": "requests.cpu", "old": "2",
+            "new": "1", "consumers": [ref("web")._asdict()],
+        }],
+    }  # fmt: skip
+
+    def entry(at: int, event: str, number: int) -> LedgerEntry:
+        facts: dict[str, object] = {"number": number, "branch": "b", "by": "ada", "memo": memo}
+        return LedgerEntry(at, event, "savings/web", facts)
+
+    lines = [
+        entry(9, "abandoned", 1), entry(1, "opened", 1),
+        entry(2, "opened", 2), entry(3, "abandoned", 2), entry(4, "revived", 2),
+        entry(5, "opened", 3), entry(6, "rejected", 3), entry(7, "reopened", 3), entry(8, "merged", 3),
+    ]  # fmt: skip
+    found = requests_of(lines, lambda one: one.workload == "web")
+    assert [(one.number, one.end, one.ended_at) for one in found] == [
+        (1, "abandoned", 9),
+        (2, "", 0),
+        (3, "merged", 8),
+    ]
+    assert requests_of(lines, lambda one: one.workload == "api") == []

@@ -61,7 +61,7 @@ def everyone(overview: Overview) -> list[Entry]:
     return [*overview.approvals, *overview.open, *waiting, *overview.rejected]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(overviews)
 def test_hostile_names_stay_words(overview: Overview) -> None:
     text = dashboard(overview, 1_000_000)
@@ -85,14 +85,14 @@ def test_hostile_names_stay_words(overview: Overview) -> None:
     assert not re.search(r"[<>]|```|~~~|@\w|\]\(", bare), bare
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(overviews, st.integers(6_000, 60_000))
 def test_it_always_fits(overview: Overview, limit: int) -> None:
     many = overview._replace(open=overview.open * 200, rejected=overview.rejected * 200)
     assert size(dashboard(many, limit)) <= limit
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(overviews)
 def test_a_ticked_box_stays_ticked_while_it_is_asked(overview: Overview) -> None:
     plain = dashboard(overview, 1_000_000)
