@@ -75,7 +75,7 @@ def print_report(out: Console, report: Report, how: Shown) -> None:
     if not how.quiet:
         print_notes(out, report.notes)
     print_failures(out, report.failed)
-    out.print(_verdict(report, len(left)), style="bold")
+    out.print(_verdict(report, sum(1 for action in left if action.url)), style="bold")
     if not how.quiet:
         _print_prices(out, report.changes)
         print_costs(out, report.costs)
