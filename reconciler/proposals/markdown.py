@@ -15,6 +15,7 @@ _SIGIL = re.compile(r"([@#!~%&$^])(?=\w)")  # what some forge makes a mention or
 _ADDRESS = re.compile(
     r"(?i)(?:(?<![a-z0-9])(?:https?|ftp|www|mailto|xmpp)(?=[:.])|:(?=//)|(?<![a-z0-9])GH-(?=\d))"
 )
+_SKIP = re.compile(r"(?i)\[(?=\s*(?:skip|no|ci|actions)\b)")  # [skip ci] of a message: no checks are begun
 _LEADING = re.compile(r"([-+=/]|\d+(?=[.)]))")  # of a line: a list, a heading, or a command of a forge
 _LONGEST_RUN = re.compile("`+")
 _WORD_JOINER = "\u2060"
@@ -48,8 +49,12 @@ def plain(text: str) -> str:
 
 
 def still(text: str) -> str:
-    """As plain words in a title or a commit message, where no mark-up but references are obeyed."""
-    return _SIGIL.sub(rf"\1{_WORD_JOINER}", one_line(text))
+    """As plain words in a title or a commit message: no mark-up counts there, but references are obeyed,
+    also by address (`fixes https://...`, `fixes GH-1`), and so is what keeps checks from beginning."""
+    shown = _SIGIL.sub(rf"\1{_WORD_JOINER}", one_line(text))
+    for obeyed in (_ADDRESS, _SKIP):
+        shown = obeyed.sub(lambda found: found[0] + _WORD_JOINER, shown)
+    return shown
 
 
 def one_line(text: str, limit: int = 300) -> str:

@@ -77,6 +77,20 @@ def test_prose_is_words(text: str) -> None:
     assert shown.count("<tr>") == 2
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "fixes #1", "fixes acme/deploy#1", "closes GH-1", "resolves !7", "@ada", "[skip ci]", "[CI Skip]", "[no ci]",
+        "[skip actions]", "fixes https://git.example.com/acme/deploy/issues/1", "Closes www.example.com/issues/1",
+    ],
+)  # fmt: skip
+def test_titles_and_messages_close_nothing_and_skip_no_checks(name: str) -> None:
+    one = proposal([change(ContainerRef(name, name, "Deployment", name, name), because=name)], name=name)
+    obeyed = re.compile(r"(?i)[#!@]\w|\bGH-\d|https?:|://|www\.|\[(skip (ci|actions)|ci skip|no ci)\]")
+    assert not obeyed.search(one.title), one.title
+    assert not obeyed.search(one.message), one.message
+
+
 @settings(deadline=None)
 @given(NAMES)
 def test_code_is_one_span(text: str) -> None:
