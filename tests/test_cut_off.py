@@ -341,6 +341,18 @@ def test_a_no_ends_with_its_day(made: Made, tmp_path: Path) -> None:
     assert of(one, "web").number > number
 
 
+def test_a_no_may_hold_to_the_end_of_the_calendar(made: Made, tmp_path: Path) -> None:
+    one = world(made, tmp_path)
+    one.run()
+    number = of(one, "web").number
+    one.person.update(number, Wording(add_labels=("reconcile:reject-until/9999-12-31",)))
+    one.person.close(number)
+    for _ in range(2):
+        one.run()
+        assert of(one, "web").number == number
+        assert of(one, "web").state == "closed"
+
+
 def test_a_person_who_reopens_what_nobody_needs_wants_it(made: Made, tmp_path: Path) -> None:
     one = world(made, tmp_path)
     obsolete(one)

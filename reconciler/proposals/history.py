@@ -34,6 +34,7 @@ Target = tuple[ContainerRef, str]  # a container and the field of it
 
 
 _CUT_OFF = 30 * 86_400
+_LATEST = 253_402_300_799  # the end of the year 9999: what a calendar can show
 
 
 class Rejection(NamedTuple):
@@ -212,8 +213,8 @@ def outcomes(entries: Iterable[LedgerEntry], requests: Iterable[MergeRequest]) -
 def ends(at: int, until: int, rejected_for: int | None) -> int | None:
     """When the time of a "no" has passed: a label's word, or else the policy's; None for never."""
     if until:
-        return until
-    return None if rejected_for is None else at + rejected_for
+        return min(until, _LATEST)
+    return None if rejected_for is None else min(at + rejected_for, _LATEST)
 
 
 def taken_back(
