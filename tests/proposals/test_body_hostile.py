@@ -80,8 +80,9 @@ def test_prose_is_words(text: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "fixes #1", "fixes acme/deploy#1", "closes GH-1", "resolves !7", "@ada", "[skip ci]", "[CI Skip]", "[no ci]",
-        "[skip actions]", "fixes https://git.example.com/acme/deploy/issues/1", "Closes www.example.com/issues/1",
+        "fixes #1", "fixes acme/deploy#1", "closes GH-1", "resolves !7", "@ada", "[skip ci]", "[CI Skip]",
+        "[no ci]", "[skip actions]", "fixes https://git.example.com/acme/deploy/issues/1",
+        "Closes www.example.com/issues/1",
     ],
 )  # fmt: skip
 def test_titles_and_messages_close_nothing_and_skip_no_checks(name: str) -> None:
