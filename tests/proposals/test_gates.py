@@ -92,6 +92,14 @@ def details(found: Admission) -> str:
 # -- what must not be opened -----------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("ahead", [1, 90, 30 * 24 * HOUR])
+def test_what_a_forge_with_a_later_clock_opened_counts_as_of_just_now(ahead: int) -> None:
+    there = {"deploy": Tally(1, opened=(NOW + ahead,), safety_opened=(NOW + ahead,) * 5)}
+    gates = Gates(per_hour=1)
+    found = admit([bid("one", gates=gates), bid("fire", klass=SAFETY, gates=gates)], there, NOW)
+    assert reasons(found) == {"one": Reason.QUEUED, "fire": Reason.QUEUED}
+
+
 def test_approval_is_needed_by_safety_too_and_an_open_request_goes_on() -> None:
     gates = FREE._replace(approval="required")
     found = admit(

@@ -132,7 +132,10 @@ def _kept_current(bid: Bid, now: int) -> Proposal:
 
 
 class _Counts:
-    """How many there are, with those that were admitted since."""
+    """How many there are, with those that were admitted since.
+
+    What was opened "after now" counts, too: a forge's clock may be ahead, and a recording ends in the past.
+    """
 
     def __init__(self, tallies: Mapping[Where, Tally], now: int) -> None:
         self._tallies = tallies
@@ -146,12 +149,12 @@ class _Counts:
             }
         )
         self._since = {
-            (where, span): sum(now - span < at <= now for at in tally.opened)
+            (where, span): sum(now - span < at for at in tally.opened)
             for where, tally in tallies.items()
             for span in (HOUR, WEEK)
         }
         recent = (at for tally in tallies.values() for at in tally.safety_opened)
-        self.safety = sum(now - HOUR < at <= now for at in recent)
+        self.safety = sum(now - HOUR < at for at in recent)
 
     def open(self, where: Where) -> int:
         return self._tallies.get(where, Tally()).open + self.new[where]
