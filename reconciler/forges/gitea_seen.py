@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from reconciler.errors import Problem
 from reconciler.forges.gitea_api import Api, Told
 from reconciler.forges.port import Checks
+from reconciler.forges.records import LATEST
 from reconciler.model import MergeRequest
 
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -45,7 +46,9 @@ def seen(api: Api, told: Told, path: str) -> Seen:
     shown = "merged" if merged or is_landed else "open" if is_open else "closed"
     ended = moment(told.get("merged_at")) if merged else moment(told.get("closed_at"))
     branch = text(head, "label")
-    labels = tuple((text(each, "name"), api.number(each, "id", path)) for each in told.get("labels") or ())
+    labels = tuple(
+        (text(each, "name"), api.number(each, "id", path)) for each in api.things(told.get("labels"), path)
+    )
     title = " ".join(text(told, "title").split())
     reviewers = _logins(told.get("requested_reviewers"))
     request = MergeRequest(
@@ -105,7 +108,12 @@ def checked(told: object) -> Checks:
 def last_event(told: Iterable[Told], *kinds: str) -> Told | None:
     """The newest event of a timeline that is one of these."""
     found = [each for each in told if text(each, "type") in kinds]
-    return max(found, key=lambda each: (moment(each.get("created_at")), each.get("id") or 0), default=None)
+    return max(found, key=_when, default=None)
+
+
+def _when(event: Told) -> tuple[int, int]:
+    number = event.get("id")
+    return moment(event.get("created_at")), number if isinstance(number, int) else 0
 
 
 def actor(event: Told | None) -> str:
@@ -122,7 +130,7 @@ def moment(told: object) -> int:
     if not isinstance(told, str):
         return 0
     try:
-        return max(0, int(datetime.fromisoformat(told).timestamp()))
+        return min(max(0, int(datetime.fromisoformat(told).timestamp())), LATEST)
     except (ValueError, OverflowError):
         return 0
 

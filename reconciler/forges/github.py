@@ -97,7 +97,7 @@ class GitHubForge:
             ended = self._moment(pull, "closed_at")
             if ended >= since and self._is_of(pull, prefix):
                 found.append(pull)
-        unique = {pull.get("number"): pull for pull in found}  # one may have ended between two pages
+        unique = {self._seen(pull).number: pull for pull in found}  # one may have ended between two pages
         return sorted(self._shown_all(unique.values()), key=lambda one: one.number, reverse=True)
 
     def standing(self, number: int) -> Standing:
@@ -262,7 +262,7 @@ class GitHubForge:
                     body=draft.body,
                     maintainer_can_modify=False,
                 )
-                return dict(made.raw_data)
+                return hub.thing(made.raw_data, f"branch {draft.branch}")
         except Refused as refused:
             there = self._open_one(draft.branch) if refused.status == 422 else None
             if there is None:

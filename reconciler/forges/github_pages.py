@@ -30,7 +30,7 @@ class Pages:
                 lambda: wire.requestJsonAndCheck("POST", self._path, input=written)[1],
                 lambda: self._found(page.topic),
             )
-            return self._shown(page.topic, made)
+            return self._shown(page.topic, self._hub.thing(made, f"page {page.topic}"))
         if {"title": there.get("title"), "body": body(there)} == written:
             return self._shown(page.topic, there)
         one = f"{self._path}/{there.get('number')}"

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from reconciler.forges.port import Checks
+from reconciler.forges.records import LATEST
 from reconciler.model import MergeRequest
 
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -87,9 +88,10 @@ def moment(value: object) -> int:
     if value is None:
         return 0
     try:
-        return max(0, int(datetime.fromisoformat(str(value).replace("Z", "+00:00")).timestamp()))
+        at = int(datetime.fromisoformat(str(value).replace("Z", "+00:00")).timestamp())
     except (ValueError, OverflowError):
         raise StrangeError("a time") from None
+    return min(max(0, at), LATEST)
 
 
 def commit(value: object) -> str:

@@ -175,7 +175,7 @@ class Hub:
         """The object at a path of the API."""
         with self.told(path):
             _, found = self.wire.requestJsonAndCheck("GET", path, parameters)
-        return self._object(found, path)
+        return self.thing(found, path)
 
     def pages(self, path: str, **parameters: object) -> Iterator[dict[str, Any]]:
         """All objects of a list, page by page. What a page says of the next one's address is not followed."""
@@ -188,7 +188,7 @@ class Hub:
                 asked = {**parameters, "per_page": _PAGE, "page": page}
                 headers, found = self.wire.requestJsonAndCheck("GET", path, asked)
             if inside:
-                found = self._object(found, path).get(inside)
+                found = self.thing(found, path).get(inside)
             if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
                 raise self.problem(path, "answers with something else than a list")
             yield from found
@@ -199,7 +199,7 @@ class Hub:
         """The data that a GraphQL query finds."""
         with self.told("GraphQL"):
             _, found = self.pace.read(lambda: self.wire.graphql_query(query, variables))
-        return self._object(self._object(found, "GraphQL").get("data"), "GraphQL")
+        return self.thing(self.thing(found, "GraphQL").get("data"), "GraphQL")
 
     # -- writing ------------------------------------------------------------------------------------
 
@@ -224,7 +224,8 @@ class Hub:
         """What PyGithub raises, in our words."""
         try:
             yield
-        except (BadAttributeException, RecursionError):
+        except (BadAttributeException, RecursionError, AttributeError, TypeError):
+            # PyGithub looks into answers without asking what they are
             raise self.problem(what, "answers with something else than its API promises") from None
         except GithubException as error:
             raise self._refused(what, error) from None
@@ -247,7 +248,7 @@ class Hub:
         text = f"{self.where.host} {words}."
         return Problem(what, text, whose=whose, repository=self.site.repository)
 
-    def _object(self, found: object, what: str) -> dict[str, Any]:
+    def thing(self, found: object, what: str) -> dict[str, Any]:
         if not isinstance(found, dict):
             raise self.problem(what, "answers with something else than an object")
         return found
