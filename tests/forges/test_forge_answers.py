@@ -19,7 +19,8 @@ from reconciler.model import MergeRequest
 
 JUNK = (
     None, True, False, -1, 0, 10**30, 1.5, "x", "", [], {}, [[]], {"a": 1}, "\ud800\x00", "a" * 40,
-    [None], [{}], "99999-01-01T00:00:00Z", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-12:00", "9" * 5000,
+    [None], [{}], "99999-01-01T00:00:00Z", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-12:00",
+    "9" * 5000,
 )  # fmt: skip
 HEADERS = ("link", "x-next-page", "x-total-count", "retry-after")
 WORDS = ('<http://other.example/>; rel="next"', "²", "99999999999", "-1", "1e9")
