@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from reconciler.errors import Problem
 from reconciler.forges.port import Comment, Draft, Forge, Merging, NotMerged, TooMany, Wording
-from reconciler.model import MergeRequest, Proposal
+from reconciler.model import MergeRequest, Proposal, Whose
 from reconciler.proposals.markdown import one_line
 from reconciler.proposals.memo import find
 from reconciler.proposals.situation import CLOSED_BY_US, Row, Step, without_marks
@@ -28,6 +29,12 @@ def opened(forge: Forge, proposal: Proposal) -> MergeRequest:
             proposal.branch, proposal.base, proposal.title, proposal.body, proposal.labels, proposal.reviewers
         )
     )
+    if request.author not in ("", forge.whoami()):  # in a public repository anybody may open one
+        words = (
+            f"!{request.number} of the branch {proposal.branch} was opened by {one_line(request.author, 80)}, "
+            "not by the bot, so it is left alone: once it is closed, the next run opens its own."
+        )
+        raise Problem(proposal.key, words, whose=Whose.YOURS, repository=proposal.repository)
     told = find(request.body)
     if told is not None and told.plan == proposal.plan:
         return request

@@ -103,7 +103,10 @@ class GitHubForge:
     def standing(self, number: int) -> Standing:
         hub, pull = self._hub, self._pull(number)
         head = self._seen(pull).head
-        approved, changes = reviews(hub.pages(f"{hub.path}/pulls/{number}/reviews"), head)
+        approved, changes = (
+            tuple(filter(hub.counts, names))
+            for names in reviews(hub.pages(f"{hub.path}/pulls/{number}/reviews"), head)
+        )
         runs = hub.pages_of(f"{hub.path}/commits/{head}/check-runs", "check_runs", filter="latest")
         statuses = hub.pages_of(f"{hub.path}/commits/{head}/status", "statuses")
         found = checks(runs, statuses, hub.me())

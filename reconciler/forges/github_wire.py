@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from github import BadAttributeException, GithubException
 from github.Auth import Auth
@@ -123,6 +123,7 @@ class Hub:
         self.wire = Wire(api_of(self.where), site.token, Web(site), self.pace, site.clock)
         self.path = f"/repos/{self.where.path}"
         self._me = ""
+        self._strangers: dict[str, bool] = {}
         self._about: Mapping[str, Any] | None = None
 
     @property
@@ -168,6 +169,18 @@ class Hub:
         if found is None:
             found = self._about = self.get(self.path)
         return found
+
+    def counts(self, login: str) -> bool:
+        """Whether a review of theirs has a say: in a public repository anybody may write one. Who GitHub
+        tells nothing of, such as an app, is heard."""
+        if login not in self._strangers:
+            path = f"{self.path}/collaborators/{quote(login, safe='')}/permission"
+            try:
+                told = self.get(path).get("permission")
+            except Refused:
+                told = None
+            self._strangers[login] = told in ("read", "none")
+        return not self._strangers[login]
 
     # -- reading ------------------------------------------------------------------------------------
 

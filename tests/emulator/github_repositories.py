@@ -13,12 +13,26 @@ from .serving import Answer
 
 # -- who ---------------------------------------------------------------------------------------------
 
+_PERMISSIONS = {Role.NONE: "none", Role.READ: "read", Role.REPORT: "read", Role.ADMIN: "admin"}
+_ROLES = {Role.REPORT: "triage", Role.MAINTAIN: "maintain"}
+
 
 @ROUTES("GET", "/user")
 def _me(call: Call) -> Answer:
     if call.token is not None and call.token.app:
         raise Refused("forbidden", "Resource not accessible by integration")
     return Answer(200, call.shapes.me(call.by))
+
+
+@ROUTES("GET", "/repos/{owner}/{repo}/collaborators/{username}/permission")
+def _permission(call: Call) -> Answer:
+    repository, user = call.repository(), call.store.user(call.asked.params["username"])
+    if user.is_bot:
+        raise Refused("not-found", f"{user.login} is not a user")
+    role = repository.role(user)
+    permission = _PERMISSIONS.get(role, "write")
+    told = {"permission": permission, "role_name": _ROLES.get(role, permission), "user": None}
+    return Answer(200, told)
 
 
 @ROUTES("GET", "/app")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from contract import Bench, ForgeContract
-from emulator import start
+from emulator import Role, start
 from emulator.github import GitHub
 from emulator.github_spec import SPECS, check
 from github_bench import PATH, Place
@@ -220,6 +220,19 @@ def test_standing(place: Place, bench: Bench, made: MergeRequest) -> None:
     assert standing.checks is Checks.NONE
     bench.bare.commit({"apps/web/service.yaml": b"newer\n"}, made.branch)
     assert bench.forge.standing(made.number).approved_by == ()
+
+
+@pytest.mark.parametrize("role", [Role.NONE, Role.READ, Role.REPORT])
+def test_reviews_of_strangers_have_no_say(place: Place, bench: Bench, made: MergeRequest, role: Role) -> None:
+    store, request = place.emulator.store, place.repository.requests[made.number]
+    place.repository.members["eve"] = role
+    with store.turn:
+        place.repository.review(request, store.user("eve"), "approved")
+        place.repository.review(request, store.user("mallory"), "changes-wanted")
+    assert bench.forge.standing(made.number)[:2] == ((), ())
+    with store.turn:
+        place.repository.review(request, store.user("helper[bot]", is_bot=True), "changes-wanted")
+    assert bench.forge.standing(made.number).changes_wanted_by == ("helper[bot]",)
 
 
 @pytest.mark.parametrize(
