@@ -166,8 +166,16 @@ def _read(source: IO[str] | None) -> tuple[list[str], dict[str, int]]:
         if tag:
             tags[tag] = None
         if tab:
-            made[tag] = parse_now(moment.strip()) or 0
+            made[tag] = _moment(tag, moment.strip())
     return list(tags), made
+
+
+def _moment(tag: str, text: str) -> int:
+    try:
+        return parse_now(text) or 0
+    except Misconfigured as bad:
+        words = f"standard input: {tag!r} was made at {text!r}, which is no time: Unix seconds or ISO 8601."
+        raise Misconfigured("standard input", words) from bad
 
 
 def _document(current: str, found: Chosen | NoChoice) -> dict[str, Any]:

@@ -166,7 +166,11 @@ def _judge_of(
 
 def _auto(compiled: Compiled, current: str, tags: Iterable[str]) -> Judge | NoChoice:
     text = compiled.passes(current)
-    now = shape(text) if text is not None else None
+    if text is None:
+        return NoChoice(
+            f"the filter leaves out the tag in force, {current}, which would show what kind follows"
+        )
+    now = shape(text)
     counts = now is not None and now.scheme is Scheme.NUMBER
     beside = commits(filter(None, map(compiled.passes, tags))) if counts else frozenset()
     if now is None or _is_commit(now, beside):
@@ -234,8 +238,7 @@ def _beyond(level: Level, now: tuple[int, ...], seen: tuple[int, ...]) -> str:
 
 def _semver(compiled: Compiled, current: str) -> Judge | NoChoice:
     wanted = compiled.range
-    text = compiled.passes(current)
-    now = version(text) if text is not None else None
+    now = version(_counted(compiled, current))
 
     def judge(tag: str) -> Judged:
         counted = compiled.passes(tag)
@@ -268,7 +271,22 @@ def _outside(compiled: Compiled, seen: Version, now: Version | None, current: st
         return ""
     if seen < now:
         return f"it is lower than {current}"
+    if _leaps(now.major, seen.major) and not (
+        wanted is not None and wanted.reaches(now.major + MOST_JUMP + 1)
+    ):
+        return f"it is {seen.major - now.major} majors higher, which is another way of counting"
     return "" if wanted is not None else _beyond(rule.level, now[:3], seen[:3])
+
+
+def _counted(compiled: Compiled, current: str) -> str:
+    """What counts of the tag in force, also of one that the filter leaves out: nothing may be lower."""
+    text = compiled.passes(current)
+    return current if text is None else text
+
+
+def _leaps(now: int, seen: int) -> bool:
+    """1.2.3 → 20240101: a date, or the number of a build, reads as a version, too."""
+    return len(str(seen)) > len(str(now)) + 1 if now >= BUILDS_FROM else seen - now > MOST_JUMP
 
 
 # ---------------------------------------------------------------------------------------------
@@ -277,22 +295,23 @@ def _outside(compiled: Compiled, seen: Version, now: Version | None, current: st
 
 
 def _calver(compiled: Compiled, current: str) -> Judge | NoChoice:
-    text = compiled.passes(current)
-    now = shape(text) if text is not None else None
+    now = shape(_counted(compiled, current))
+    meant = now if compiled.passes(current) is not None else None  # the form that others must have
 
     def judge(tag: str) -> Judged:
         counted = compiled.passes(tag)
         if counted is None:
             return Judged(tag, None, "the filter leaves it out", None)
         seen = shape(counted)
-        if seen is None or seen.scheme is not Scheme.DATE or (now is not None and not now.is_like(seen)):
+        if seen is None or not seen.is_calendar or (meant is not None and not meant.is_like(seen)):
             return Judged(tag, None, f"it is no date like {current}", None)
-        why = f"it is earlier than {current}" if now is not None and seen.order < now.order else ""
+        earlier = now is not None and now.is_like(seen) and seen.order < now.order
+        why = f"it is earlier than {current}" if earlier else ""
         if seen.pre and not compiled.rule.pre_releases:
             why = "it is no stable version"
         return Judged(tag, None if why else seen.order, why or "it is the latest date", seen.order)
 
-    if now is not None and now.scheme is not Scheme.DATE:
+    if meant is not None and not meant.is_calendar:
         return NoChoice(f"the current tag {current} is no date, and the strategy is calver")
     return judge
 
@@ -303,6 +322,8 @@ def _sorted(compiled: Compiled, current: str) -> Judge | NoChoice:
     key = _number if numerical else _text
     sign = -1 if rule.order is Order.DESCENDING else 1
     text = compiled.passes(current)
+    if text is None and numerical:  # names of two kinds can't be compared, numbers can
+        text = current
     now = key(text, sign) if text is not None else None
     side = "higher" if sign < 0 else "lower"
     said = f"it is the {'first' if sign < 0 else 'last'} by {'number' if numerical else 'name'}"

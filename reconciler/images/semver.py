@@ -89,6 +89,10 @@ class Range(NamedTuple):
     def holds(self, one: Version) -> bool:
         return any(_fits(one, group) for group in self.groups)
 
+    def reaches(self, major: int) -> bool:
+        """Whether it names a version that high: who writes `>=20240101` means dates."""
+        return any(test.bound.version.major >= major for group in self.groups for test in group)
+
 
 def _fits(one: Version, group: tuple[_Test, ...]) -> bool:
     if one.is_pre and not any(test.bound.version.is_pre for test in group):

@@ -59,6 +59,13 @@ class Shape(NamedTuple):
         return not (self.padded or other.padded) or self.widths == other.widths
 
     @property
+    def is_calendar(self) -> bool:
+        """For who says that these are dates: 24.04, too, and 24.35, a week."""
+        if self.scheme is Scheme.DATE:
+            return True
+        return len(self.numbers) > 1 and self.widths[0] == _YEAR_2 and 1 <= self.numbers[1] <= _WEEKS
+
+    @property
     def order(self) -> tuple[object, ...]:
         return (self.numbers, self.pre or _STABLE, self.revision or 0)
 
@@ -100,6 +107,8 @@ _TICKET = re.compile(r"(?!BUILD|RELEASE|REL|VERSION|VER|DATE)[A-Z][A-Z0-9]{1,9}-
 _COMMIT_TAG = re.compile(rf"(?P<prefix>{_WORDS}*)(?P<commit>(?=[0-9]*[a-f])[0-9a-f]{{7,12}})(?:[-_.].*)?")
 _LONGEST_NUMBER: Final = 18
 _DATE_8: Final = 8
+_YEAR_2: Final = 2  # digits of a year such as 24
+_WEEKS: Final = 53
 
 
 def is_signature(tag: str) -> bool:

@@ -125,6 +125,42 @@ def test_alphabetical(current: str, tags: str, rule: dict[str, object], wanted: 
     assert _of(current, tags, strategy=Strategy.ALPHABETICAL, **rule) == wanted
 
 
+def test_semver_leaps_to_no_date_unless_the_range_speaks_of_dates() -> None:
+    semver = {"strategy": Strategy.SEMVER}
+    assert _of("1.2.3", "1.3.0 20230101", **semver) == "1.3.0"
+    assert _of("1.2.3", "1.3.0 20230101 103.0.0", range=">=1", **semver) == "1.3.0"
+    assert _of("1.2.3", "1.3.0 20230101", range=">=20200101", **semver) == "20230101"
+    assert _of("20241231", "20250101 1735689600", **semver) == "20250101"
+    assert _of("latest", "1.3.0 20230101", range="<1000", **semver) == "1.3.0"
+
+
+@pytest.mark.parametrize(
+    ("current", "tags", "rule"),
+    [
+        ("1.5.0", "v1.0.0 v1.6.0", {"strategy": Strategy.SEMVER, "filter": "^v"}),
+        ("1500", "b-100 b-1600", {"strategy": Strategy.NUMERICAL, "filter": "^b-(.*)$", "extract": "$1"}),
+        ("2024.5.0", "r-2023.1.0 r-2024.6.0",
+         {"strategy": Strategy.CALVER, "filter": "^r-(.*)$", "extract": "$1"}),
+    ],
+)  # fmt: skip
+def test_nothing_is_lower_than_a_tag_that_the_filter_leaves_out(
+    current: str, tags: str, rule: dict[str, object]
+) -> None:
+    assert _of(current, tags, **rule) == tags.split()[1]
+    assert _of(current, tags.split()[0], **rule) is None
+
+
+def test_a_filter_that_leaves_out_the_tag_in_force_is_told() -> None:
+    found = choose(ImageRule(filter="alpine"), "1.2.3", ["1.2.4"])
+    assert isinstance(found, NoChoice)
+    assert "filter leaves out the tag in force, 1.2.3" in found.why
+
+
+def test_calver_has_years_of_two_digits() -> None:
+    assert _of("24.04", "24.10 24.99 25.4 noble", strategy=Strategy.CALVER) == "24.10"
+    assert _of("24.3.2.23", "24.8.1.7 24.2.9.9", strategy=Strategy.CALVER) == "24.8.1.7"
+
+
 def test_calver_takes_dates_alone() -> None:
     assert _of("2024.01.15", "2024.02.01 9999.1.1 2.0.0", strategy=Strategy.CALVER) == "2024.02.01"
     assert _of("1.2.3", "2024.02.01", strategy=Strategy.CALVER) is None

@@ -106,6 +106,12 @@ def test_times_stand_behind_a_tab() -> None:
     assert ended.stdout.splitlines()[0] == "b"
 
 
+def test_a_time_that_is_none_is_told_where_it_stands() -> None:
+    ended = _run("a\tyesterday\n", "--current", "a", "--strategy", "newest")
+    assert ended.returncode == 2
+    assert "standard input: 'a' was made at 'yesterday', which is no time" in ended.stderr
+
+
 def test_hostile_tags_are_shown_as_text() -> None:
     ended = _run("1.2.3\n\x1b[31mred\n1.2.4\x1b]0;x\x07\n" + "9" * 200 + "\n", "--current", "1.2.3")
     assert ended.returncode == 0
