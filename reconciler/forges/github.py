@@ -17,7 +17,6 @@ from reconciler.forges.github_seen import (
     StrangeError,
     actor,
     body,
-    checks,
     is_of,
     login,
     moment,
@@ -107,10 +106,7 @@ class GitHubForge:
             tuple(filter(hub.counts, names))
             for names in reviews(hub.pages(f"{hub.path}/pulls/{number}/reviews"), head)
         )
-        runs = hub.pages_of(f"{hub.path}/commits/{head}/check-runs", "check_runs", filter="latest")
-        statuses = hub.pages_of(f"{hub.path}/commits/{head}/status", "statuses")
-        found = checks(runs, statuses, hub.me())
-        return Standing(approved, changes, found, self._merger.is_merging(pull))
+        return Standing(approved, changes, self._merger.checks(head), self._merger.is_merging(pull))
 
     def open(self, draft: Draft) -> MergeRequest:
         there = self._open_one(draft.branch)

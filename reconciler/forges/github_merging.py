@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from github.GithubObject import NotSet
 
-from reconciler.forges.github_seen import StrangeError, commit
+from reconciler.forges.github_seen import StrangeError, checks, commit
 from reconciler.forges.github_wire import Hub, Refused
-from reconciler.forges.port import Blocked, Method, NotMerged
+from reconciler.forges.port import Blocked, Checks, Method, NotMerged
 
 _POLLS: Final = (1.0, 2.0, 3.0, 4.0)  # seconds until GitHub knows whether it can be merged
 _FLAGS: Final = {
@@ -59,6 +59,9 @@ class Merger:
         how = self._method(method)
         if isinstance(how, NotMerged):
             return how
+        if pull.get("mergeable_state") == "unstable" and self.checks(head) in (Checks.PENDING, Checks.FAILED):
+            # none that the branch requires, so GitHub itself would merge it
+            return _not_ready("its checks have not all passed")
         waits = _WAITS.get(str(pull.get("mergeable_state")))
         answer = _not_ready(waits) if waits else self._merged_now(number, pull, head, how)
         if isinstance(answer, NotMerged) and answer.why is Blocked.NOT_READY and later:
@@ -69,6 +72,12 @@ class Merger:
         number = pull.get("number")
         waits = pull.get("auto_merge") is not None
         return waits or (isinstance(number, int) and self._in_queue(number))
+
+    def checks(self, head: str) -> Checks:
+        hub = self._hub
+        runs = hub.pages_of(f"{hub.path}/commits/{head}/check-runs", "check_runs", filter="latest")
+        statuses = hub.pages_of(f"{hub.path}/commits/{head}/status", "statuses")
+        return checks(runs, statuses, hub.me())
 
     # -- now --------------------------------------------------------------------------------------
 

@@ -130,9 +130,8 @@ def _opened(proposal: Proposal, seen: Observed, current: bool) -> Step:
     if seen.ended is not None and branch is not None:
         remark = Remark("reopened", str(seen.ended.ended_at))
         return Step(
-            Do.REOPEN, "needed again", Row.NEEDED_AGAIN, push=not current, expected=expected, merge=merge,
-            reopened=remark,
-        )  # fmt: skip
+            Do.REOPEN, "needed again", Row.NEEDED_AGAIN, push=not current, expected=expected, reopened=remark
+        )  # not merged by this run: what reviewers said of it is asked of those alone that are open
     if current:
         why = "the branch was there already"
         return Step(Do.OPEN, why, Row.UNOPENED, expected=expected, merge=merge)

@@ -134,6 +134,20 @@ def test_a_base_that_moved_at_the_last_moment_is_tried_once_more(
     assert answer.why is Blocked.NOT_READY
 
 
+@pytest.mark.parametrize("later", [False, True])
+def test_checks_that_nobody_requires_are_waited_for_all_the_same(
+    place: Place, bench: Bench, made: MergeRequest, later: bool
+) -> None:
+    for state in ("pending", "failure"):
+        place.repository.set_status(made.head, "ci", state)
+        answer = bench.forge.merge(made.number, made.head, later=later)
+        assert isinstance(answer, NotMerged)
+        assert (answer.why, answer.detail) == (Blocked.NOT_READY, "its checks have not all passed")
+    place.repository.set_status(made.head, "ci", "success")
+    place.repository.set_status(made.head, "reconcile/own", "pending")
+    assert isinstance(bench.forge.merge(made.number, made.head, later=later), MergeRequest)
+
+
 # -- later -------------------------------------------------------------------------------------------------
 
 

@@ -108,6 +108,8 @@ WITH = [
     (Row.REBASE, Do.OPEN, "push backup said", proposal(), Observed(None, THEIRS, wishes=REBASE)),
     (Row.NEEDED_AGAIN, Do.REOPEN, "", proposal(), Observed(None, OURS, ENDED)),
     (Row.NEEDED_AGAIN, Do.REOPEN, "push", NEWER, Observed(None, OURS, ENDED)),
+    # its reviewers may have wanted changes: the next run asks, and merges
+    (Row.NEEDED_AGAIN, Do.REOPEN, "", MERGES, Observed(None, OURS, ENDED)),
     (Row.NEW, Do.OPEN, "push", proposal(), Observed(None, None, ENDED)),
     (Row.FROZEN, Do.WAIT, "", proposal(), Observed(None, None, wishes=FREEZE)),
     # one is open, and nobody but us has written to its branch
