@@ -15,7 +15,7 @@ from reconciler.errors import Problem
 from reconciler.forges.records import LATEST
 from reconciler.git.clone import open_clone
 from reconciler.git.command import git_version
-from reconciler.git.reach import remote_branches
+from reconciler.git.reach import may_push, remote_branches
 from reconciler.money import hourly
 from reconciler.report.diffs import shown
 from reconciler.report.rows import API_VERSION
@@ -139,8 +139,17 @@ def _repository(settings: Settings, url: str, branch: str) -> Iterator[Check]:
         else:
             words = f"reachable as {me}, {counted(told, 'open merge request')}"
             yield Check(f"forge of {url}", Verdict.OK, words)
+            yield from _pushes(settings, url)
     else:
         yield Check(f"forge of {url}", Verdict.MISSING, forge.why)
+
+
+def _pushes(settings: Settings, url: str) -> Iterator[Check]:
+    """Only told where it can't: a token that may read alone is enough for dry runs."""
+    try:
+        may_push(url, access_of(settings, url))
+    except Problem as problem:
+        yield Check(f"pushing to {url}", Verdict.BROKEN, f"{problem} Dry runs do without.")
 
 
 def _metrics(settings: Settings) -> Iterator[Check]:

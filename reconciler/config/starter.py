@@ -34,7 +34,8 @@ def starter_settings(repository_url: str, branch: str | None, facts: FolderFacts
 
 
 def _head(facts: FolderFacts) -> str:
-    seen = f" {facts.workloads} workloads were found in it." if facts.workloads else ""
+    count = "1 workload was" if facts.workloads == 1 else f"{facts.workloads} workloads were"
+    seen = f" {count} found in it." if facts.workloads else ""
     return f"""\
 # Settings of Reconciler for this repository.{seen}
 #
@@ -59,7 +60,8 @@ repositories:
 
 
 def _forge(url: str) -> str:
-    host = urlsplit(url).hostname if "://" in url else _scp_host(url)
+    parts = urlsplit(url if "://" in url else "")
+    host = parts.hostname or _scp_host(url)
     if not host:
         return """\
 # Where merge requests are opened. A local forge keeps them as records beside the repository.
@@ -67,9 +69,11 @@ forges:
   - kind: local
 """
     kind = next((kind for word, kind in _KINDS.items() if word in host), None)
+    web = parts.scheme in ("http", "https")
+    server = f"{parts.scheme}://{parts.netloc}" if web else f"https://{host}"  # of SSH the port says nothing
     lines = [
         f"- kind: {kind or 'gitlab'}                        # local, github, gitlab or gitea",
-        f"  url: {scalar(f'https://{host}')}",
+        f"  url: {scalar(server)}",
         "  tokenEnv: RECONCILE_TOKEN           # or tokenFile: /run/secrets/forge/token",
     ]
     text = "\n".join(f"  {line}" for line in lines) if kind else "\n".join(f"#   {line}" for line in lines)

@@ -40,7 +40,10 @@ class TokenSource(NamedTuple):
             with file.open("rb") as opened:
                 raw = opened.read(_LONGEST + 1)
         except OSError as error:
-            raise self._bad(f"can't be read: {error.strerror or 'unknown error'}") from None
+            why = error.strerror or "unknown error"
+            raise self._bad(
+                f"can't be read ({why}): put the {self.what} there, or correct the settings"
+            ) from None
         if len(raw) > _LONGEST:
             raise self._bad(f"is too long for a {self.what}")
         return raw.decode("utf-8", "replace")
@@ -48,8 +51,8 @@ class TokenSource(NamedTuple):
     def _from_env(self, environ: Mapping[str, str]) -> str:
         text = environ.get(self.env or "")
         if text is None:
-            raise self._bad("is not set")
+            raise self._bad(f"is not set: put the {self.what} into it, or correct the settings")
         return text
 
     def _bad(self, what: str) -> Misconfigured:
-        return Misconfigured(str(self), f"{self} {what}")
+        return Misconfigured("settings", f"{self} {what}.")

@@ -130,6 +130,18 @@ class _Meaning(NamedTuple):
     words: str  # {host} {reason}
 
 
+_REFUSED: Final = _Meaning(
+    r"Authentication failed|could not read (Username|Password)|error: 401|HTTP 401"
+    r"|Permission denied \(|Invalid username or|HTTP Basic: Access denied",
+    Whose.YOURS,
+    "{host} did not accept the credentials: check the forge's token, that it has not run out, and that "
+    "it may read and write repositories (over SSH: the key).",
+)
+_NO_LOGIN: Final = (
+    "{host} asks for a login, and nothing was shown to it: name its forge with a token under `forges` in the "
+    "settings, by the address that the repository's begins with."
+)
+
 _MEANINGS: Final = (
     _Meaning(
         r"Host key verification failed",
@@ -146,13 +158,7 @@ _MEANINGS: Final = (
         Whose.THEIRS,
         "the proxy could not connect to {host}: check HTTPS_PROXY and NO_PROXY ({reason}).",
     ),
-    _Meaning(
-        r"Authentication failed|could not read (Username|Password)|error: 401|HTTP 401"
-        r"|Permission denied \(|Invalid username or|HTTP Basic: Access denied",
-        Whose.YOURS,
-        "{host} did not accept the credentials: check the forge's token, that it has not run out, and that "
-        "it may read and write repositories (over SSH: the key).",
-    ),
+    _REFUSED,
     _Meaning(
         r"error: 403|HTTP 403|Permission to .* denied|not allowed to push|insufficient permission for"
         r"|You are not allowed",
@@ -228,8 +234,13 @@ def explained(doing: str, remote: Remote, access: Access, ran: Ran) -> Problem:
     if meaning is None:
         text = f"{doing} failed: {_reason(said) or f'git ended with status {ran.status}'}."
         return Problem(shown, text, whose=Whose.THEIRS, repository=shown)
-    words = meaning.words.format(host=host, reason=_reason(said))
+    words = _NO_LOGIN if meaning is _REFUSED and _lacks_login(remote, access) else meaning.words
+    words = words.format(host=host, reason=_reason(said))
     return Problem(shown, f"{doing} failed: {words}", whose=meaning.whose, repository=shown)
+
+
+def _lacks_login(remote: Remote, access: Access) -> bool:
+    return remote.scheme in ("http", "https") and access.token is None
 
 
 _DAMAGE: Final = re.compile(

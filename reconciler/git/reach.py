@@ -22,3 +22,15 @@ def remote_branches(url: str, access: Access) -> list[str]:
         raise explained("reaching it", remote, access, ran)
     refs = (line.partition("\t")[2] for line in ran.out.splitlines())
     return [ref.removeprefix("refs/heads/") for ref in refs if ref]
+
+
+def may_push(url: str, access: Access) -> None:
+    """A Problem says why nothing could be pushed there. Asked by a push that is not sent."""
+    remote = parse_url(url)
+    nothing = ":refs/heads/reconcile/no-such-branch"  # taking away what isn't there needs no commit of ours
+    with tempfile.TemporaryDirectory(prefix="reconcile-") as made:
+        pygit2.init_repository(made, bare=True)
+        asked = ["push", "--dry-run", "--porcelain", "--no-verify", "--no-signed", "--", remote.url, nothing]
+        ran = run(asked, remote, access, folder=Path(made))
+    if ran.status != 0 and "remote ref does not exist" not in ran.err:
+        raise explained("asking to push", remote, access, ran)

@@ -109,10 +109,17 @@ def local_repository(config: Path | None, *, write: bool) -> Path:
         must_be_trusted(settings, found)
     paths = [_local_path(each.url) for each in settings.repositories]
     local = [path for path in paths if path is not None]
+    if not local:
+        raise Misconfigured(
+            "settings",
+            "it names no local repository, and `reconcile mr` is about those: see the merge requests on your "
+            "forge, or name one with --repository PATH.",
+            path=str(found.path),
+        )
     if len(local) != 1:
         raise Misconfigured(
             "settings",
-            f"{found.path} names {len(local)} local repositories: say which one with --repository PATH.",
+            f"it names {len(local)} local repositories: say which one with --repository PATH.",
             path=str(found.path),
         )
     return local[0]

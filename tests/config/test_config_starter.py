@@ -63,3 +63,18 @@ def test_credentials_of_a_remote_are_left_out(url):
 def test_any_text_is_written_so_that_it_is_read_back(text):
     for shape in (f"- {{a: {scalar(text)}}}\n", f"- a: {scalar(text)}\n"):
         assert read_documents(shape.encode(), "", "")[0].data == [{"a": text}]
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("http://git.example.com:3000/acme/deploy.git", "http://git.example.com:3000"),
+        ("https://bot:secret@gitea.example.com:8443/acme/deploy", "https://gitea.example.com:8443"),
+        ("ssh://git@git.example.com:2222/acme/deploy.git", "https://git.example.com"),
+        ("git@git.example.com:acme/deploy.git", "https://git.example.com"),
+    ],
+)
+def test_the_forge_is_where_the_repository_is_reached(url, server):
+    text = starter_settings(url, "main", FolderFacts(1))
+    assert f"  url: {scalar(server)}\n" in text
+    assert "1 workload was found" in text

@@ -77,9 +77,18 @@ def test_command_lines_are_really_looked_at(git_server: GitServer, tmp_path: Pat
     assert all(b"fetch" in seen.command_lines for seen in git_server.seen)
 
 
-@pytest.mark.parametrize("token", [None, Secret("wrong"), Secret("")])
-def test_without_the_right_token(token: Secret | None, git_server: GitServer, tmp_path: Path) -> None:
-    with pytest.raises(Problem, match="did not accept the credentials") as caught:
+@pytest.mark.parametrize(
+    ("token", "told"),
+    [
+        (None, "nothing was shown to it: name its forge"),
+        (Secret("wrong"), "did not accept the credentials"),
+        (Secret(""), "did not accept the credentials"),
+    ],
+)
+def test_without_the_right_token(
+    token: Secret | None, told: str, git_server: GitServer, tmp_path: Path
+) -> None:
+    with pytest.raises(Problem, match=told) as caught:
         open_mirror(f"{git_server.url}/deploy.git", tmp_path / "cache", Access(token=token))
     assert caught.value.failure.whose is Whose.YOURS
     assert not list((tmp_path / "cache").glob("*/*"))
