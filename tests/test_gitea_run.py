@@ -105,11 +105,34 @@ def test_what_a_person_closed_stays_closed(world: World, gitea: Emulator, place:
     assert [each.state for each in place.requests.values()] == ["closed", "closed"]
 
 
-def test_it_merges_when_it_may(world: World, gitea: Emulator, place: Repository) -> None:
+def let_it_merge(world: World, gitea: Emulator) -> None:
     policy = {"apiVersion": "reconciler/v1", "kind": "Policy", "metadata": {"name": "p"}, "mode": "merge"}
     (world.folder / "policies").mkdir()
     (world.folder / "policies" / "p.yaml").write_text(json.dumps(policy))
     settle(world, gitea, policies="policies")
+
+
+def test_what_was_pushed_after_the_wish_to_merge_is_not_merged(
+    world: World, gitea: Emulator, place: Repository
+) -> None:
+    """The server would merge by itself whatever is on the branch when checks have passed."""
+    let_it_merge(world, gitea)
+    place.protected["main"] = Protection(checks=("ci",))
+    done(world.run())
+    one, other = place.requests.values()
+    world.push(one.branch, {"apps/web/web.yaml": b"not: reviewed\n"})
+    place.set_status(place.tip(one.branch), "ci", "success")
+    place.set_status(other.head, "ci", "success")
+    gitea.clock.pass_by(60)
+    with gitea.store.turn:
+        place.settle()
+    assert [each.state for each in place.requests.values()] == ["open", "open"]
+    done(world.run(NOW + 60))
+    assert (one.state, other.state) == ("open", "merged")
+
+
+def test_it_merges_when_it_may(world: World, gitea: Emulator, place: Repository) -> None:
+    let_it_merge(world, gitea)
     place.protected["main"] = Protection(approvals=1)
     done(world.run())
     requests = list(place.requests.values())

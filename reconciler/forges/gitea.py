@@ -44,7 +44,6 @@ class GiteaForge:
         comments=True,
         needs_review=True,
         reviewers=True,
-        merges_later=True,
         pages=True,
         diagrams=True,
         details=True,
@@ -266,7 +265,8 @@ class GiteaForge:
     def merge(
         self, number: int, head: str, *, method: Method = Method.AUTO, later: bool = False
     ) -> MergeRequest | Merging | NotMerged:
-        return Merger(self._api, self._site, self._get, self._whole).merge(number, head, method, later=later)
+        """Now or not at all, also with `later`: see gitea_merging."""
+        return Merger(self._api, self._site, self._get, self._whole).merge(number, head, method)
 
     def page(self, topic: str) -> Page | None:
         return self._texts.page(topic)

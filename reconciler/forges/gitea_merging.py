@@ -1,4 +1,8 @@
-"""Merging on Gitea and Forgejo: now if it may be, later if that is wanted, and why not."""
+"""Merging on Gitea and Forgejo: now if it may be, and why not.
+
+The server could be told to merge once checks have passed. It would then merge whatever is on the branch
+by that time, in the name of the bot: so it is never told to.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,15 @@ from typing import Final
 
 from reconciler.forges.gitea_api import Api, RefusedError, Told
 from reconciler.forges.gitea_seen import Seen, text
-from reconciler.forges.port import Blocked, Merging, Method, NotMerged, Site
+from reconciler.forges.port import Blocked, Method, NotMerged, Site
 from reconciler.model import MergeRequest
 
 _STYLES: Final = {Method.MERGE: "merge", Method.SQUASH: "squash", Method.REBASE: "rebase"}
 _USUAL: Final = frozenset({"merge", "rebase", "rebase-merge", "squash", "fast-forward-only"})
-_FORWARD: Final = "fast-forward-only"  # "once checks have passed" does not hold with it: merged at once
 _PAUSES: Final = (0.5, 1.0, 2.0, 3.0, 4.0)  # seconds; it is worked out after each move whether it merges
 _TRY_AGAIN: Final = "try again later"
 
-Answer = MergeRequest | Merging | NotMerged
+Answer = MergeRequest | NotMerged
 
 
 class Merger:
@@ -32,7 +35,7 @@ class Merger:
         self._get = get
         self._whole = whole
 
-    def merge(self, number: int, head: str, method: Method, *, later: bool) -> Answer:
+    def merge(self, number: int, head: str, method: Method) -> Answer:
         there = self._get(number)
         answer = self._standing_in_the_way(there, head)
         if answer is not None:
@@ -45,10 +48,7 @@ class Merger:
             base = there.request.base
             return NotMerged(Blocked.CONFLICT, f"it can't be merged into {base}: it has conflicts with it")
         style = _STYLES.get(method) or self._usual()
-        answer = self._now(there, head, style)
-        if later and isinstance(answer, NotMerged) and answer.why is Blocked.NOT_READY:
-            return self._later(there, head, style, answer)
-        return answer
+        return self._now(there, head, style)
 
     def _standing_in_the_way(self, there: Seen, head: str) -> Answer | None:
         """The answer where there is nothing to merge; None where it can be tried."""
@@ -128,26 +128,3 @@ class Merger:
         if error.status in (403, 423):
             return NotMerged(Blocked.NOT_ALLOWED, detail)
         raise error
-
-    def _later(self, there: Seen, head: str, style: str, answer: NotMerged) -> Answer:
-        number = there.request.number
-        if style == _FORWARD:
-            return answer
-        path, body = f"/pulls/{number}/merge", {
-            "Do": style,
-            "head_commit_id": head,
-            "merge_when_checks_succeed": True,
-            **self._words(number, head, style),
-        }  # fmt: skip
-        try:
-            self._api.write("POST", path, body, lambda: self._merged(number))
-        except RefusedError as error:
-            if error.status != 409 or "scheduled" not in error.reason.lower():
-                return self._why_not(number, head, error)
-        found = self._get(number)
-        moved = self._standing_in_the_way(found, head)
-        if moved is None:
-            return Merging(found.request, answer.detail)
-        if isinstance(moved, NotMerged) and found.is_open:
-            self._api.write("DELETE", path, None, lambda: None)  # it was not that commit we meant
-        return moved

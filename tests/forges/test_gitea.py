@@ -20,7 +20,6 @@ from reconciler.forges.port import (
     Checks,
     Comment,
     Draft,
-    Merging,
     Method,
     NotMerged,
     Page,
@@ -273,20 +272,27 @@ def test_rules_of_the_branch_hold(bench: Bench, made: MergeRequest, place: Repos
     place.protected["main"] = Protection(approvals=1, checks=("ci",))
     ada = place.forge.user("ada")
 
-    def tried(later: bool = False) -> object:
-        answer = bench.forge.merge(made.number, made.head, later=later)
+    def tried() -> object:
+        answer = bench.forge.merge(made.number, made.head, later=True)
         return answer.why if isinstance(answer, NotMerged) else answer
 
     assert tried() is Blocked.NOT_READY
     place.review(place.requests[made.number], ada, "approved")
     assert tried() is Blocked.NOT_READY
-    later = tried(later=True)
-    assert isinstance(later, Merging)
-    assert isinstance(tried(later=True), Merging)
-    assert bench.forge.standing(made.number).merging
     place.set_status(made.head, "ci", "success")
-    (seen,) = bench.forge.mine("")
-    assert (seen.state, seen.merge_commit) == ("merged", bench.bare.tip())
+    merged = tried()
+    assert isinstance(merged, MergeRequest)
+    assert (merged.state, merged.merge_commit) == ("merged", bench.bare.tip())
+
+
+def test_what_a_person_scheduled_is_seen(bench: Bench, made: MergeRequest, place: Repository) -> None:
+    place.protected["main"] = Protection(checks=("ci",))
+    assert not bench.forge.standing(made.number).merging
+    request, ada = place.requests[made.number], place.forge.user("ada")
+    place.arm(request, ada)
+    assert bench.forge.standing(made.number).merging
+    place.disarm(request, ada)
+    assert not bench.forge.standing(made.number).merging
 
 
 def test_later_never_passes_over_checks(
@@ -299,20 +305,6 @@ def test_later_never_passes_over_checks(
     assert isinstance(answer, NotMerged)
     assert not any("merge_when_checks_succeed" in each.json for each in server.writes("/merge$"))
     assert place.requests[made.number].is_open
-
-
-def test_a_branch_that_moves_while_it_is_scheduled(
-    bench: Bench, made: MergeRequest, server: Emulator, place: Repository
-) -> None:
-    place.protected["main"] = Protection(checks=("ci",))
-    server.faults.human(
-        lambda asked: bench.bare.commit({"x": b"not reviewed"}, made.branch),
-        "POST", "/merge$", after=1, late=True,
-    )  # fmt: skip
-    answer = bench.forge.merge(made.number, made.head, later=True)
-    assert isinstance(answer, NotMerged)
-    assert answer.why is Blocked.HEAD_MOVED
-    assert place.requests[made.number].auto_merge is None
 
 
 def test_a_branch_that_moves_while_it_is_merged(bench: Bench, made: MergeRequest, server: Emulator) -> None:
