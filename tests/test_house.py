@@ -64,7 +64,9 @@ def offended(tmp_path_factory: pytest.TempPathFactory) -> str:
         "sizing": "import time\nfrom reconciler.usage import port",
         "proposals": "import yaml\nimport rich",
         "report": "from reconciler import git\nimport pyarrow\nimport fsspec",
-        "source": "import pygit2\nimport subprocess\nimport requests\nimport sigstore\nimport github\nimport gitlab",
+        "source": "\n".join(
+            f"import {name}" for name in ("pygit2", "subprocess", "requests", "sigstore", "github", "gitlab")
+        ),
     }
     for room, lines in offences.items():
         (copy / "reconciler" / room / "offence.py").write_text(lines)
