@@ -87,16 +87,16 @@ def test_the_title_tells_of_all(world: World) -> None:
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
-        (0, "0 minutes a day"),
-        (59, "under 1 minute a day"),
-        (60, "1 minute a day"),
-        (7300, "121 minutes a day"),
+        (0, "0 pod-minutes a day"),
+        (59, "under 1 pod-minute a day"),
+        (60, "1 pod-minute a day"),
+        (7300, "121 pod-minutes a day"),
     ],
 )
 def test_minutes_are_whole(world: World, seconds: int, words: str) -> None:
     found = Hindsight(Field.CPU_REQUEST, 14, 1, None, Lived(100, 0, seconds, -55))
     one = changes(world)[Field.MEMORY_REQUEST]._replace(hindsight=found)
-    assert shown([one]).splitlines()[-1].endswith(f"| – | {words} | – | -5 % |")
+    assert shown([one]).splitlines()[-1].endswith(f"| – | {words} | – | nothing |")
 
 
 def test_it_ends_somewhere(world: World) -> None:

@@ -4,6 +4,7 @@ without a server."""
 from __future__ import annotations
 
 import getpass
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -99,8 +100,8 @@ def print_request(record: Record, diff: str) -> None:
     visible = "\n".join(line for line in record.body.splitlines() if not line.startswith("<!--"))
     for tag, mark in (("<details><summary>", "**"), ("</summary>", "**"), ("</details>", "")):
         visible = visible.replace(tag, mark)
-    text = shown_lines(plain(visible))
-    out.print(Markdown(text) if out.is_terminal else Text(text))
+    text = re.sub(r"\n{3,}", "\n\n", shown_lines(plain(visible)))
+    out.print(Markdown(text) if out.is_terminal else Text(text.replace("\\$", "$")))
     for said in record.comments:
         out.print(Text(shown_lines(f"{when(said.at)} {said.by}: {said.text}")))
     out.print()

@@ -170,9 +170,8 @@ def _sparks(one: Course) -> str:
     top = max(*_told(one.peak), one.old or 0, one.new)
     now = "no request" if one.old is None else f"now {words(one.old)}"
     bars = sparkline([value or 0 for value in one.peak], top=top)
-    return (
-        f"{bars} peaks up to {words(max(_told(one.peak)))} of {words(top)}; {now}, proposed {words(one.new)}"
-    )
+    highest = words(max(_told(one.peak)))
+    return f"{bars} highest peak {highest}; {now}, proposed {words(one.new)} (a full bar is {words(top)})"
 
 
 def sparkline(values: Sequence[int], width: int = 28, top: int = 0) -> str:

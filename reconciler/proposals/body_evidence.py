@@ -111,7 +111,10 @@ def queries(changes: Iterable[Change], surface: Surface, weight: int) -> Section
     if not lines:
         return Section("the queries", weight, "")
     words = "To look for yourself, in Prometheus"
-    note = "Labels as the kubelet has them; in one cluster, and of pods that are called like their workload."
+    note = (
+        "Written for the kubelet's own labels, for a server with a single cluster, and for pods that are "
+        "named after their workload."
+    )
     block = fenced("promql", lines)
     if surface.details:
         text = f"<details><summary>{words}</summary>\n\n{block}\n\n{note}\n\n</details>"

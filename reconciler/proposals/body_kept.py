@@ -15,9 +15,8 @@ MOST_ROWS: Final = 20
 # Of images nothing was asked for here, and of a value that nobody set nothing can be said.
 _SILENT: Final = frozenset({Reason.OBSERVED, Reason.UNSET, Reason.UP_TO_DATE, Reason.NO_CHOICE})
 
-# What a reviewer would ask, answered; every other reason stands for itself.
+# What a reviewer would ask, answered; every other reason stands for itself, such as "near enough".
 _WORDS: Final[Mapping[Reason, str]] = {
-    Reason.IN_BAND: "it is near enough",
     Reason.TOO_SMALL: "it would move too little to be worth a restart",
     Reason.COOL_DOWN: "it was changed only lately",
     Reason.ONLY_RAISED: "it is never lowered",

@@ -18,8 +18,8 @@ _MERGED_BY: Final = {
     Mode.OBSERVE: "",
 }
 _WATCHED: Final = (
-    "What runs under the new values is measured as before: kills, throttling or a peak above the request "
-    "bring a merge request that raises it, and nothing is lowered again before the cool-down has passed."
+    "The bot goes on measuring: a kill, throttling or a peak above the request brings a merge request that "
+    "raises it again, and nothing is lowered further before the cool-down has passed."
 )
 _IMAGES: Final = "A tag that somebody takes back in Git is not proposed again until something newer is there."
 _UNDO: Final = "To undo it, revert the merge: nothing else was touched."
@@ -44,12 +44,12 @@ def controls(group: Group, base: str, surface: Surface) -> Section:
     no = (
         "these tags and older ones stay away until something newer is there"
         if group.klass is ChangeClass.IMAGE
-        else "it stays closed until the numbers leave the band around these"
+        else "it stays closed until the numbers have moved by more than 10 % from these"
         + (BESIDE if apart(group.changes)[1] else "")
     )
     words = (
         f"Close this merge request to say no: {no}; with the label `reconcile:reject-until/YYYY-MM-DD`, "
-        "until that day has passed. A commit of yours on its branch makes the branch yours."
+        "until that day has passed. Push a commit to its branch, and the bot leaves the branch to you."
     )
     if not surface.boxes:
         labels = f"The label `reconcile:rebase` asks to {rebase}, `reconcile:freeze` to {freeze}."

@@ -81,11 +81,18 @@ def _headroom(field: Field, new: str, usage: Usage) -> str:
 def why(changes: Sequence[Change], surface: Surface, weight: int) -> Section:
     """In one sentence each; of few at once, of many where somebody looks for it."""
     shown = changes[:MOST_ROWS]
-    lines = tuple(f"- {code(str(first_consumer(change)))}: {_reason(change)}" for change in shown)
+    lines = tuple(f"- {_named(change)}: {_reason(change)}" for change in shown)
     folded = surface.details and len(changes) > OPEN_ROWS
     head, tail = ("<details><summary>Why each of them</summary>\n", "\n</details>") if folded else ("", "")
     more = "- … and {n} more, for reasons alike"
     return Section("the reasons", weight, head, lines, tail, more, len(changes) - len(shown))
+
+
+def _named(change: Change) -> str:
+    """As the table names it, with what of it the reason is about."""
+    ref = first_consumer(change)
+    fields = dict.fromkeys(value.slot.field.value for value in change.values)
+    return f"{code(f'{ref.namespace}/{ref.workload}/{ref.container}')} {', '.join(fields)}"
 
 
 def _reason(change: Change) -> str:

@@ -66,8 +66,10 @@ def _over(found: Hindsight, lived: Lived | None) -> str:
         return f"{lived.days_over} of {found.days} {what}"
     minutes = lived.seconds_over // _MINUTE
     few = bool(lived.seconds_over) and not minutes
-    return "under 1 minute a day" if few else f"{minutes} minute{'' if minutes == 1 else 's'} a day"
+    return "under 1 pod-minute a day" if few else f"{minutes:,} pod-minute{'' if minutes == 1 else 's'} a day"
 
 
 def _unused(lived: Lived | None) -> str:
-    return "–" if lived is None else f"{(lived.slack_permille + 5) // 10} %"
+    if lived is None:
+        return "–"
+    return f"{(lived.slack_permille + 5) // 10} %" if lived.slack_permille >= 0 else "nothing"

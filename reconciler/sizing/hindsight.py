@@ -65,7 +65,7 @@ def words(found: Hindsight) -> str:
     before = f" (now {over(found, found.old)})" if found.old is not None else ""
     slack = f" (now {slack_in_words(found.old)})" if found.old is not None else ""
     days = count(found.days, "day") if found.containers == 1 else f"{found.days} container-days"
-    above = "on {} of them" if found.field.resource == "memory" else "{} minutes a day"
+    above = "on {} of them" if found.field.resource == "memory" else "{} pod-minutes a day"
     return (
         f"had it been in force over these {days}: above it {above.format(over(found, found.new))}{before}, "
         f"unused {slack_in_words(found.new)}{slack}"

@@ -269,7 +269,7 @@ def in_band_in_words(way: Way) -> str:
 
 def remembered_in_words(way: Way) -> str:
     """Lately less was needed, but not for long enough."""
-    return f"{_measured(way)}; {_gives(way)}: that is too lately for less than the {_in_force(way.case)}"
+    return f"{_measured(way)}; {_gives(way)}: less is needed only since lately, and {_in_force(way.case)}"
 
 
 def spared_in_words(way: Way) -> str:

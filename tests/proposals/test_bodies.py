@@ -211,7 +211,7 @@ def test_where_nothing_is_drawn_bars_are_words() -> None:
     assert "```mermaid" not in body
     (line,) = [line for line in body.splitlines() if "▁" in line or "▂" in line]
     assert re.fullmatch(
-        r"- `shop/web/app` requests\.cpu: [▁▂▃▄▅▆▇█]{14} peaks up to 291m of 500m; now 500m, proposed 400m",
+        r"- `shop/web/app` requests\.cpu: [▁▂▃▄▅▆▇█]{14} highest peak 291m; now 500m, proposed 400m \(a full bar is 500m\)",
         line,
     )
 
@@ -265,8 +265,8 @@ def test_why_not_more_tells_of_the_same_workloads_alone() -> None:
     body = proposal([change()], near=found).body
     part = body[body.index("<summary>Why not more") :].partition("</details>")[0]
     assert part.splitlines()[2:-1] == [
-        "- `shop/web/app` requests.memory stays at `512Mi`: it is near enough "
-        "(peak over 14 days is 410Mi with 3 pods; near enough to the 512Mi in force)",
+        "- `shop/web/app` requests.memory stays at `512Mi`: "
+        "peak over 14 days is 410Mi with 3 pods; near enough to the 512Mi in force",
         "- `shop/web/app` limits.memory stays at `1Gi`: it is never lowered (lowerLimit: false)",
         "- `shop/web/proxy` requests.memory stays unset: nothing was measured (no samples)",
     ]

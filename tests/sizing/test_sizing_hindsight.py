@@ -81,7 +81,7 @@ def test_a_first_request_has_nothing_to_be_compared_with() -> None:
     found = lived(evidence(cpu=None), Field.CPU_REQUEST)
     assert found.old is None
     assert hindsight.words(found) == (
-        "had it been in force over these 14 days: above it 0 minutes a day, unused 13.3 %"
+        "had it been in force over these 14 days: above it 0 pod-minutes a day, unused 13.3 %"
     )
 
 
@@ -91,7 +91,7 @@ def test_it_is_told_by_explain() -> None:
     words = hindsight.words(lived(given, Field.CPU_REQUEST))
     assert f"    {words}" in told
     assert words.startswith(
-        "had it been in force over these 14 days: above it 0 minutes a day (now 0), unused"
+        "had it been in force over these 14 days: above it 0 pod-minutes a day (now 0), unused"
     )
 
 
