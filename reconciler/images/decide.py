@@ -133,18 +133,19 @@ def _best(evidence: Evidence, now: Image, facts: ImageFacts) -> TagSeen | Refuse
     answers: list[Refused] = []
     for one in facts.finalists:
         if _is_in_force(evidence, now, one):
-            return (
-                answers[0] if answers else Refused(Reason.UP_TO_DATE, f"{one.tag} is the newest that may be")
-            )
+            return answers[0] if answers else _nothing_newer(evidence.policy.images, now)
         refused = against(evidence.policy.images, evidence.now, one, facts)
         if refused is None:
             return one
         answers.append(refused)
-    return answers[0] if answers else _up_to_date(now.tag)
+    return answers[0] if answers else _nothing_newer(evidence.policy.images, now)
 
 
-def _up_to_date(tag: str) -> Refused:
-    return Refused(Reason.UP_TO_DATE, f"{tag} is the newest that there may be")
+def _nothing_newer(policy: ImagePolicy, now: Image) -> Refused:
+    if policy.pin is not None and policy.pin != (now.tag or "latest"):
+        words = f"the policy pins it to {policy.pin}, which isn't among the tags that can follow {now.tag}"
+        return Refused(Reason.PINNED, words)
+    return Refused(Reason.UP_TO_DATE, f"{now.tag} is the newest that there may be")
 
 
 def _is_in_force(evidence: Evidence, now: Image, one: TagSeen) -> bool:

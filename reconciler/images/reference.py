@@ -15,6 +15,8 @@ _HOST = re.compile(
     r"|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
 )
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_FLOAT = re.compile(r"[0-9.]+e\+[0-9]+")  # what Helm makes of a large number
+_NO_TEXT = ": where it is set it needs quotes to be text and no number"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 
 
@@ -55,7 +57,7 @@ def image(text: str) -> Image:
     if ":" in rest.rpartition("/")[2]:
         name, _, tag = rest.rpartition(":")
         if not is_tag(tag):
-            raise BadReferenceError(f"{tag[:140]!r} is no tag")
+            raise BadReferenceError(f"{tag[:140]!r} is no tag{_NO_TEXT if _FLOAT.fullmatch(tag) else ''}")
     registry, repository = _apart(name)
     if not _NAME.fullmatch(repository) or len(name) > _LONGEST_NAME:
         raise BadReferenceError(f"{name[:140]!r} is no name of an image")

@@ -44,6 +44,11 @@ def test_what_is_none(text: str) -> None:
         image(text)
 
 
+def test_a_number_that_should_be_text_is_told() -> None:
+    with pytest.raises(BadReferenceError, match="is no tag: where it is set it needs quotes"):
+        image("app:2.0240115e+07")  # what Helm makes of `tag: 20240115`
+
+
 @given(st.text(max_size=60))
 def test_no_text_does_harm(text: str) -> None:
     try:
