@@ -29,9 +29,10 @@ def opened(forge: Forge, proposal: Proposal) -> MergeRequest:
             proposal.branch, proposal.base, proposal.title, proposal.body, proposal.labels, proposal.reviewers
         )
     )
-    if request.author not in ("", forge.whoami()):  # in a public repository anybody may open one
+    author = one_line(request.author, 80)
+    if author not in ("", forge.whoami()):  # in a public repository anybody may open one
         words = (
-            f"!{request.number} of the branch {proposal.branch} was opened by {one_line(request.author, 80)}, "
+            f"!{request.number} of the branch {proposal.branch} was opened by {author}, "
             "not by the bot, so it is left alone: once it is closed, the next run opens its own."
         )
         raise Problem(proposal.key, words, whose=Whose.YOURS, repository=proposal.repository)
@@ -46,15 +47,18 @@ def reopened(forge: Forge, ended: MergeRequest) -> MergeRequest:
 
 
 def updated(forge: Forge, request: MergeRequest, proposal: Proposal, step: Step) -> MergeRequest:
-    """Its text, as it would be now. What somebody asked for is done, and asked for no longer."""
+    """Its text, as it would be now. What somebody asked for is done, and asked for no longer; what they
+    asked for since this run has read it stays asked."""
     label = label_of(Wish.REBASE)
     obeyed = (step.push or step.row is Row.REBASE) and label in request.labels
-    frozen = (Wish.FREEZE, proposal.key) in ticked(request.body)
+    now = forge.update(request.number, Wording())
+    since = {wish for wish, key in ticked(now.body) - ticked(request.body) if key == proposal.key}
+    kept = since | ({Wish.FREEZE} if (Wish.FREEZE, proposal.key) in ticked(now.body) else set())
     return forge.update(
         request.number,
         Wording(
-            title=_title(request, proposal),
-            body=carried(proposal.body, [Wish.FREEZE] if frozen else [], proposal.key),
+            title=_title(now, proposal),
+            body=carried(proposal.body, sorted(kept), proposal.key),
             remove_labels=(label,) if obeyed else (),
         ),
     )

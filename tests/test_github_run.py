@@ -110,6 +110,25 @@ def test_the_life_of_merge_requests(world: Hosted, who: Any, name: str) -> None:
     assert not [each for each in world.repository.requests.values() if each.is_open]
 
 
+def test_what_is_ticked_while_a_run_writes_stays_ticked(world: Hosted) -> None:
+    as_user(world)
+    world.run()
+    one = min(world.repository.requests.values(), key=lambda each: each.number)
+    (freeze,) = [line for line in one.body.splitlines() if "reconcile:freeze" in line]
+    ticked = freeze.replace("[ ]", "[x]")
+    world.repository.edit(
+        one, world.emulator.store.user("ada"), body=one.body.replace("<!-- reconcile:v2", "<!-- lost:v2")
+    )
+
+    def person(asked: object) -> None:
+        world.repository.edit(one, world.emulator.store.user("ada"), body=one.body.replace(freeze, ticked))
+
+    world.emulator.faults.human(person, "GET", f"/pulls/{one.number}$")
+    assert not world.run(NOW + 60).failed
+    assert "<!-- reconcile:v2" in one.body
+    assert ticked in one.body.splitlines()
+
+
 def test_what_is_left_when_the_patience_ends_the_next_run_does(world: Hosted) -> None:
     as_user(world)
     world.on(tokenEnv="FORGE_TOKEN", patience="1m")

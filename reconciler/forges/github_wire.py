@@ -244,8 +244,7 @@ class Hub:
             raise self._refused(what, error) from None
 
     def _refused(self, what: str, error: GithubException) -> Refused:
-        words = message(error)
-        told = said(words, self.site.token)
+        told = message(error, self.site.token)
         if error.status == 401:
             text = "does not take the token: it is wrong, or has ended"
         elif error.status == 403:
@@ -255,7 +254,7 @@ class Hub:
             text = f"has no such thing, or the token may not see it ({what})"
         else:
             text = f"refuses ({error.status}: {told})"
-        return Refused(what, f"{self.where.host} {text}.", error.status, words, self.site.repository)
+        return Refused(what, f"{self.where.host} {text}.", error.status, told, self.site.repository)
 
     def problem(self, what: str, words: str, whose: Whose = Whose.THEIRS) -> Problem:
         text = f"{self.where.host} {words}."
@@ -276,8 +275,8 @@ class Refused(Problem):
         self.words = words  # GitHub's own
 
 
-def message(error: GithubException) -> str:
-    """All that GitHub says of an error, in one line."""
+def message(error: GithubException, token: Secret | None) -> str:
+    """All that GitHub says of an error, in one line, and without the token should it be told back."""
     data = error.data if isinstance(error.data, dict) else {}
     found = [data.get("message")]
     for each in data.get("errors") or [] if isinstance(data.get("errors"), list) else []:
@@ -285,4 +284,4 @@ def message(error: GithubException) -> str:
             found.append(each.get("message") or f"{each.get('field', '')} {each.get('code', '')}")
         else:
             found.append(each)
-    return said("; ".join(str(each) for each in found if each) or "no reason given")
+    return said("; ".join(str(each) for each in found if each) or "no reason given", token)

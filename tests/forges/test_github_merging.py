@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from contract import Bench, ForgeContract
@@ -12,13 +14,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from emulator import Protection, start
 from emulator.github import AppAccount, GitHub
 from emulator.github_spec import SPECS, check
-from github_bench import PATH, Place
+from github_bench import PATH, TOKEN, Place
 from servers.repositories import Bare, git
 
 from reconciler.errors import Problem
 from reconciler.forges import APP_TOKENS, FORGES
 from reconciler.forges.github import GitHubForge
 from reconciler.forges.port import App, Blocked, Merging, Method, NotMerged, Site
+from reconciler.forges.web import Answer, Web
 from reconciler.git.access import Access
 from reconciler.git.commits import Author, CommitRequest
 from reconciler.git.mirror import open_mirror
@@ -132,6 +135,20 @@ def test_a_base_that_moved_at_the_last_moment_is_tried_once_more(
     answer = bench.forge.merge(other.number, other.head)
     assert isinstance(answer, NotMerged)
     assert answer.why is Blocked.NOT_READY
+
+
+def test_a_token_that_is_told_back_is_not_passed_on(
+    bench: Bench, made: MergeRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, told = Web.ask, json.dumps({"message": f"no {TOKEN} may merge"}).encode()
+
+    def answered(web: Web, method: str, *asked: Any) -> Answer:
+        return Answer(405, {}, told) if method == "PUT" else ask(web, method, *asked)
+
+    monkeypatch.setattr(Web, "ask", answered)
+    answer = bench.forge.merge(made.number, made.head)
+    assert isinstance(answer, NotMerged)
+    assert answer.detail == "no *** may merge"
 
 
 @pytest.mark.parametrize("later", [False, True])
