@@ -278,10 +278,10 @@ class MirrorRepository:
 
     def _is_ours(self, request: MergeRequest, naming: Naming, me: str) -> bool:
         """From a branch that is called what its key is called, and opened by nobody else."""
-        if not naming.fits(request.branch, self.base):
+        if not naming.fits(request.branch, self.base) or request.author not in ("", me):
             return False
-        memo = find(request.body)
-        return (memo is None or naming.of(memo.key) == request.branch) and request.author in ("", me)
+        memo = find(request.body)  # of nobody else's: reading it may take long
+        return memo is None or naming.of(memo.key) == request.branch
 
     def write(self) -> MirrorWriter:
         if isinstance(self._make_forge, NoForge):
