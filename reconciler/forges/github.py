@@ -104,9 +104,16 @@ class GitHubForge:
         head = self._seen(pull).head
         approved, changes = (
             tuple(filter(hub.counts, names))
-            for names in reviews(hub.pages(f"{hub.path}/pulls/{number}/reviews"), head)
+            for names in reviews(hub.pages(f"{hub.path}/pulls/{number}/reviews"), self._same(head))
         )
         return Standing(approved, changes, self._merger.checks(head), self._merger.is_merging(pull))
+
+    def _same(self, head: str) -> set[str]:
+        """The commit, and the one below it where "Update branch" has merged the base into that."""
+        parents = self._hub.get(f"{self._hub.path}/git/commits/{head}").get("parents")
+        told = parents if isinstance(parents, list) else []
+        found = [each.get("sha") for each in told if isinstance(each, dict)]
+        return {head, *(str(each) for each in found[:1] if len(found) == 2)}
 
     def open(self, draft: Draft) -> MergeRequest:
         there = self._open_one(draft.branch)

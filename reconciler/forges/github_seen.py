@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -121,13 +121,15 @@ def _inner(found: Mapping[str, Any], key: str) -> dict[str, Any]:
     return value
 
 
-def reviews(found: Iterable[Mapping[str, Any]], head: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Who has approved the commit that is there now, and who wants changes; each one's last word counts."""
+def reviews(
+    found: Iterable[Mapping[str, Any]], heads: Collection[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Who has approved one of these commits, and who wants changes; each one's last word counts."""
     last: dict[str, tuple[str, object]] = {}
     for each in found:
         if each.get("state") in ("APPROVED", "CHANGES_REQUESTED", "DISMISSED"):
             last[login(each.get("user"))] = (str(each.get("state")), each.get("commit_id"))
-    approved = tuple(who for who, (state, at) in last.items() if state == "APPROVED" and at == head)
+    approved = tuple(who for who, (state, at) in last.items() if state == "APPROVED" and at in heads)
     return approved, tuple(who for who, (state, _) in last.items() if state == "CHANGES_REQUESTED")
 
 

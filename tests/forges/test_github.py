@@ -14,7 +14,7 @@ from emulator import Role, start
 from emulator.github import GitHub
 from emulator.github_spec import SPECS, check
 from github_bench import PATH, Place
-from servers.repositories import Bare
+from servers.repositories import WHO, Bare
 
 from reconciler.errors import Problem
 from reconciler.forges.github_seen import is_of
@@ -218,6 +218,20 @@ def test_standing(place: Place, bench: Bench, made: MergeRequest) -> None:
     standing = bench.forge.standing(made.number)
     assert (standing.approved_by, standing.changes_wanted_by) == (("ada",), ("grace",))
     assert standing.checks is Checks.NONE
+    bench.bare.commit({"apps/web/service.yaml": b"newer\n"}, made.branch)
+    assert bench.forge.standing(made.number).approved_by == ()
+
+
+def test_an_approval_outlives_update_branch_and_no_other_commit(
+    place: Place, bench: Bench, made: MergeRequest
+) -> None:
+    request, store = place.repository.request(made.number), bench.bare.store
+    place.repository.review(request, place.emulator.store.user("ada"), "approved")
+    base = bench.bare.commit({"apps/other.yaml": b"theirs\n"})
+    index = store.merge_commits(made.head, base)
+    merged = (f"refs/heads/{made.branch}", WHO, WHO, "Merge main", index.write_tree(store))
+    store.create_commit(*merged, [made.head, base])
+    assert bench.forge.standing(made.number).approved_by == ("ada",)
     bench.bare.commit({"apps/web/service.yaml": b"newer\n"}, made.branch)
     assert bench.forge.standing(made.number).approved_by == ()
 
