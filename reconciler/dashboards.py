@@ -9,7 +9,18 @@ from typing import Final
 from reconciler import money
 from reconciler.errors import Problem
 from reconciler.forges.port import Forge, Page
-from reconciler.model import Action, Amount, Do, Failure, Keep, LedgerEntry, MergeRequest, Note, Reason
+from reconciler.model import (
+    Action,
+    Amount,
+    Do,
+    Failure,
+    Keep,
+    LedgerEntry,
+    MergeRequest,
+    Note,
+    Reason,
+    Whose,
+)
 from reconciler.ports import News, Repository
 from reconciler.proposals.dashboard import Entry, Overview, Refusals, dashboard, dated, topic_of
 from reconciler.proposals.gates import Held
@@ -34,6 +45,11 @@ def read_page(forge: Forge | None, topic: str, repository: str) -> tuple[Page | 
         return None, (Note("dashboard", words, repository),)
 
 
+_ADVICE: Final = {
+    Whose.YOURS: " It is an issue: where the repository has none, set `proposals.dashboard` to false."
+}
+
+
 def keep_current(
     repository: Repository, forge: Forge, one: Settled, actions: Sequence[Action]
 ) -> list[Failure]:
@@ -44,7 +60,8 @@ def keep_current(
         _write(repository, forge, one, actions)
     except Problem as problem:
         found = problem.failure
-        words = f"the dashboard could not be written: {found.error}"
+        advice = _ADVICE.get(found.whose, "")
+        words = f"the dashboard could not be written: {found.error.rstrip('.')}.{advice}"
         return [Failure("dashboard", found.whose, words, repository.name, found.path)]
     return []
 

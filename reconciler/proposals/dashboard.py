@@ -90,7 +90,8 @@ def _sections(overview: Overview, most: int) -> Iterator[str]:
     waiting = [entry for _, entries in overview.waiting for entry in entries]
     told = [f"{len(overview.open)} open", f"{len(waiting) + len(overview.approvals)} waiting"]
     told.append(f"{len(overview.rejected)} rejected")
-    sums = _sums("Saved so far", overview.saved) + _sums("On offer", overview.offered)
+    sums = _sums("Saved so far", "Added so far", overview.saved)
+    sums += _sums("On offer", "What is open costs", overview.offered)
     yield f"**{', '.join(told)}.**{sums}"
     yield _section("Waiting for your word", overview.approvals, most)
     yield _section("Open", overview.open, most)
@@ -100,9 +101,13 @@ def _sections(overview: Overview, most: int) -> Iterator[str]:
     yield _refused(overview.refused, most)
 
 
-def _sums(words: str, amounts: Sequence[Amount]) -> str:
-    told = ", ".join(money.words(amount) for amount in amounts if amount.millionths)
-    return f" {words}: {prose(told)} a month." if told else ""
+def _sums(saves: str, costs: str, amounts: Sequence[Amount]) -> str:
+    """Raises may cost more than all savings give back: that is said, not shown as a negative saving."""
+    told = ""
+    for words, sign in ((saves, 1), (costs, -1)):
+        some = [Amount(abs(each.millionths), each.currency) for each in amounts if sign * each.millionths > 0]
+        told += f" {words}: {prose(', '.join(map(money.words, some)))} a month." if some else ""
+    return told
 
 
 def _section(head: str, entries: Sequence[Entry], most: int) -> str:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from reconciler.model import Amount, Reason
 from reconciler.proposals.dashboard import Entry, Overview, Refusals, dashboard, topic_of
+from reconciler.proposals.markdown import plain
 from reconciler.proposals.surface import size
 from reconciler.proposals.wishes import Wish, box, boxes, ticked
 
@@ -81,7 +82,7 @@ def test_hostile_names_stay_words(overview: Overview) -> None:
     bare = re.sub(r"<!-- reconcile:[a-z]+ [A-Za-z0-9._/%-]+ -->", "", text)
     bare = re.sub(r"(?<!\\)`[^`\n]*`", "", bare)  # code spans show what is in them
     bare = re.sub(r"\]\(<https?://[^<>\s]*>\)", "", bare)
-    bare = re.sub(r"\\.", "", bare)
+    bare = re.sub(r"\\.", " ", bare)  # what is escaped still stands between its neighbours
     assert not re.search(r"[<>]|```|~~~|@\w|\]\(", bare), bare
 
 
@@ -123,3 +124,10 @@ def test_links_lead_only_where_links_can() -> None:
 @pytest.mark.parametrize(("base", "topic"), [("main", "dashboard"), ("live", "dashboard-live")])
 def test_each_branch_has_its_topic(base: str, topic: str) -> None:
     assert topic_of(base, "main") == topic
+
+
+def test_what_costs_more_than_it_saves_is_no_negative_saving() -> None:
+    costs = Overview(saved=(Amount(-3_000_000, "USD"),), offered=(Amount(-1_890_000, "USD"),))
+    text = plain(dashboard(costs, 10_000))
+    assert "Added so far: \\$3.00 a month. What is open costs: \\$1.89 a month." in text
+    assert "On offer" not in text
