@@ -67,7 +67,9 @@ def _echoing(asked: Asked) -> Said:
 
 
 @pytest.mark.parametrize(
-    ("kind", "answers"), [("harbor", None), ("none", _refusing), ("github", _echoing)], ids=str
+    ("kind", "answers"),
+    [("harbor", None), ("none", _refusing), ("github", _echoing)],
+    ids=("harbor", "none", "github"),
 )
 def test_a_login_is_nowhere_to_be_seen(
     tmp_path: Path,
