@@ -116,8 +116,8 @@ class GiteaForge:
         return self._whole(self._get(number))
 
     def _whole(self, found: Seen) -> MergeRequest:
-        """With what only further questions tell of one that has ended: who closed it, and at which
-        commit. While the branch is there, lists show where that is now."""
+        """With what only further questions tell of one that has ended: who ended it, and at which
+        commit. While the branch is there, lists show where that is now; who merged they may leave out."""
         request = found.request
         if request.state == "open" or found.is_open:
             return request
@@ -126,6 +126,8 @@ class GiteaForge:
             by = request.ended_by
             if request.state == "closed":
                 by = actor(last_event(self._timeline(request.number), "close"))
+            elif not by:
+                by = self._get(request.number).request.ended_by
             head = self._head_at_end(found) if found.branch_there else request.head
             self._ended[known] = request._replace(ended_by=by, head=head)
         kept = self._ended[known]

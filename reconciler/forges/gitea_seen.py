@@ -60,7 +60,7 @@ def seen(api: Api, told: Told, path: str) -> Seen:
         state=shown,
         title=title,
         body=text(told, "body").replace("\r\n", "\n"),
-        labels=tuple(dict.fromkeys(name for name, _ in labels)),
+        labels=tuple(sorted({name for name, _ in labels})),  # each kind of answer has an order of its own
         opened_at=moment(told.get("created_at")),
         ended_at=0 if shown == "open" else at if is_landed else ended,
         ended_by=_login(told.get("merged_by")) if merged else "",
