@@ -326,15 +326,17 @@ class _Past:
         found = []
         at, merged = self._merged.get(ref, (0, ""))
         if merged and _is_beyond(merged, current, policy):
-            tags = tag_of(merged), tag_of(current)
-            found.append(Hold(tags[0], at, f"it was merged, and somebody went back to {tags[1]}"))
+            digest = _moved(merged, current)
+            back = "another of its digests" if digest else tag_of(current)
+            found.append(
+                Hold(_followed(merged), at, f"it was merged, and somebody went back to {back}", digest)
+            )
         for entry, refused in self._closed.get(ref, ()):
             end = ends(entry.at, until(entry), rejected_for)
             if (end is None or self._now < end) and _is_beyond(refused, current, policy):
                 url = entry.facts.get("url", "")
-                found.append(
-                    Hold(tag_of(refused), entry.at, f"its merge request was closed unmerged ({url})")
-                )
+                why = f"its merge request was closed unmerged ({url})"
+                found.append(Hold(_followed(refused), entry.at, why, _moved(refused, current)))
         return tuple(found)
 
 
@@ -342,8 +344,24 @@ def _is_beyond(one: str, current: str, policy: ImagePolicy) -> bool:
     """Whether that tag is newer than the one in force, so that going on would bring it back."""
     if _name(one) != _name(current):
         return False
-    tag, now = tag_of(one), tag_of(current)
+    tag, now = _followed(one), _followed(current)
+    if tag == now:
+        return bool(_moved(one, current))
     try:
-        return bool(tag) and tag != now and newer(rule_of(policy), now, tag)
+        return bool(tag_of(one)) and newer(rule_of(policy), now, tag)
     except (BadRuleError, ValueError):
         return True  # nobody can tell: it is held
+
+
+def _followed(text: str) -> str:
+    """The tag, with or without being written."""
+    return tag_of(text) or "latest"
+
+
+def _moved(one: str, current: str) -> str:
+    """The digest of that one, when it is what another digest of the same tag could become again."""
+    try:
+        before, now = image(one), image(current)
+    except BadReferenceError:
+        return ""
+    return before.digest if _followed(one) == _followed(current) and before.digest != now.digest else ""

@@ -880,6 +880,7 @@ class Hold(NamedTuple):
     tag: str
     at: int
     why: str  # in words
+    digest: str = ""  # of a tag that moves: the "no" is to what it pointed to, and to nothing else
 
 
 class ImageFacts(NamedTuple):

@@ -120,6 +120,35 @@ def test_a_closed_request_is_a_no_to_that_tag_and_older_ones(tmp_path: Path, reg
     assert len(world.requests()) == 1
 
 
+def test_a_no_to_what_a_moving_tag_points_to_holds_until_it_moves_on(
+    tmp_path: Path, registry: SmallRegistry
+) -> None:
+    first = registry.push("app", single(words="old"), "stable")
+    said = "mode: {images: propose}\nimages: {strategy: digest, digest: pin}"
+    old = _web(f"{registry.host}/app:stable@{first}")
+    world = _world(tmp_path, registry, {"apps/web.yaml": old}, said)
+    registry.push("app", single(words="a"), "stable")
+    world.run()
+    (request,) = world.requests()
+    world.forge.close(request.number)
+    for day in (1, 2):
+        (kept,) = _kept(world.run(NOW + day * DAY))
+        assert (kept.reason, "closed unmerged" in kept.detail) == (Reason.HELD, True)
+    second = registry.push("app", single(words="b"), "stable")
+    world.run(NOW + 3 * DAY)
+    (request,) = world.requests()
+    assert second.encode() in world.files(request.branch)["apps/web.yaml"]
+    world.forge.merge(request.number, request.head)
+    assert [keep.reason for keep in _kept(world.run(NOW + 4 * DAY))] == [Reason.UP_TO_DATE]
+    world.push("main", {"apps/web.yaml": old.encode()}, "Back to what worked")
+    (kept,) = _kept(world.run(NOW + 5 * DAY))
+    assert (kept.reason, "somebody went back" in kept.detail) == (Reason.HELD, True)
+    third = registry.push("app", single(words="c"), "stable")
+    world.run(NOW + 6 * DAY)
+    (request,) = world.requests()
+    assert third.encode() in world.files(request.branch)["apps/web.yaml"]
+
+
 def test_who_opens_a_closed_request_again_takes_the_no_back(tmp_path: Path, registry: SmallRegistry) -> None:
     registry.push("app", single(words="old"), "1.0.0")
     registry.push("app", single(words="a"), "1.1.0")

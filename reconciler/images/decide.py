@@ -158,7 +158,7 @@ def _is_in_force(evidence: Evidence, now: Image, one: TagSeen) -> bool:
 def against(policy: ImagePolicy, now: int, one: TagSeen, facts: ImageFacts) -> Refused | None:
     """What stands against one tag; None when it may be taken."""
     return (
-        by_people(policy, one.tag, facts.holds)
+        by_people(policy, one.tag, facts.holds, one.digest)
         or _incomplete(policy, one, facts.current)
         or _same(one, facts.current)
         or _young(policy, now, one)
@@ -166,19 +166,21 @@ def against(policy: ImagePolicy, now: int, one: TagSeen, facts: ImageFacts) -> R
     )
 
 
-def by_people(policy: ImagePolicy, tag: str, holds: Iterable[Hold]) -> Refused | None:
-    """What people have said against a tag: that is known before a registry is asked about it."""
+def by_people(policy: ImagePolicy, tag: str, holds: Iterable[Hold], digest: str = "") -> Refused | None:
+    """What people have said against a tag: but for its digest that is known before a registry is asked."""
     pattern = next((each for each in policy.ignore if fnmatchcase(tag, each)), None)
     if pattern is not None:
         return Refused(Reason.HELD, f"the policy ignores {pattern}, which {tag} is")
     if policy.pin is not None and tag != policy.pin:
         return Refused(Reason.PINNED, f"the policy pins it to {policy.pin}, and {tag} is newer")
-    held = next((hold for hold in holds if _holds(policy, hold, tag)), None)
+    held = next((hold for hold in holds if _holds(policy, hold, tag, digest)), None)
     return Refused(Reason.HELD, f"{tag} is held: {held.why}") if held is not None else None
 
 
-def _holds(policy: ImagePolicy, hold: Hold, tag: str) -> bool:
-    """A "no" to one tag is a "no" to all below it."""
+def _holds(policy: ImagePolicy, hold: Hold, tag: str, digest: str) -> bool:
+    """A "no" to one tag is a "no" to all below it; of one that moves, to what it pointed to."""
+    if hold.digest:
+        return (tag, digest) == (hold.tag, hold.digest)
     return tag == hold.tag or not newer(rule_of(policy), hold.tag, tag)
 
 

@@ -106,6 +106,9 @@ def _new(evidence: Evidence) -> str | Reason:
         ({"said": {"pin": "1.0.0"}, "finalists": ()}, Reason.UP_TO_DATE),
         ({"holds": (Hold("1.2.0", 1, "rolled back"),)}, Reason.HELD),
         ({"holds": (Hold("1.3.0", 1, "closed"),)}, Reason.HELD),
+        ({"holds": (Hold("1.2.0", 1, "closed", _digest("1.2.0")),),
+          "finalists": (_seen("1.2.0"),)}, Reason.HELD),
+        ({"holds": (Hold("1.2.0", 1, "closed", _digest("y")),)}, "reg.io/app:1.2.0"),
         ({"said": {"minimum_age": 31 * _DAY}}, Reason.TOO_YOUNG),
         ({"said": {"signed_by": ("cosign.pub",)}}, Reason.UNSIGNED),
         ({"said": {"platforms": ("linux/s390x",)}}, Reason.MISSING_PLATFORM),
@@ -187,7 +190,8 @@ _SAID = st.fixed_dictionaries(
         "platforms": st.sampled_from([(), ("linux/arm64",)]),
     }
 )
-_HOLDS = st.lists(st.builds(Hold, _TAGS, st.just(1), st.just("rolled back")), max_size=2).map(tuple)
+_HELD = st.sampled_from(["", _digest("1.2.0"), _digest("x")])
+_HOLDS = st.lists(st.builds(Hold, _TAGS, st.just(1), st.just("rolled back"), _HELD), max_size=2).map(tuple)
 
 
 @given(_FINALISTS, _SAID, _HOLDS)
@@ -202,7 +206,7 @@ def test_what_is_written_is_a_reference_and_was_let_through(
     new = image(row.values[0].new)
     chosen = next(one for one in finalists if one.tag == new.tag and new.digest in ("", one.digest))
     assert not said["signed_by"] or (chosen.signed_by and new.digest == chosen.digest)
-    assert all(hold.tag != chosen.tag for hold in holds)
+    assert all(hold.tag != chosen.tag or hold.digest not in ("", chosen.digest) for hold in holds)
     assert not said["minimum_age"] or (chosen.since or _NOW) + said["minimum_age"] <= _NOW
 
 
