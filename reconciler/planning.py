@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from reconciler.errors import Problem
@@ -72,18 +73,21 @@ class Judged(NamedTuple):
     unknown: Mapping[Target, Reason]  # those that could not be judged, and why
     partial: bool  # containers were left out, or failed
     hidden: bool = False  # there are units of which nothing is known, not even their containers
+    kept: Mapping[Target, Reason] = MappingProxyType({})  # those that stay as they are, and why
 
 
 def judged(decisions: Iterable[Decision], partial: bool, hidden: bool = False) -> Judged:
     seen: set[Target] = set()
     unknown: dict[Target, Reason] = {}
+    kept: dict[Target, Reason] = {}
     for decision in decisions:
         slots = [decision.slot] if isinstance(decision, Keep) else [value.slot for value in decision.values]
         found = {(ref, slot.field.value) for slot in slots for ref in slot.consumers}
         seen |= found
-        if isinstance(decision, Keep) and decision.reason in _UNKNOWN:
-            unknown |= dict.fromkeys(found, decision.reason)
-    return Judged(frozenset(seen), unknown, partial, hidden)
+        if isinstance(decision, Keep):
+            kept |= dict.fromkeys(found, decision.reason)
+            unknown |= dict.fromkeys(found, decision.reason) if decision.reason in _UNKNOWN else {}
+    return Judged(frozenset(seen), unknown, partial, hidden, kept)
 
 
 def plan(proposals: Sequence[Proposal], past: Past, known: Judged, now: int) -> list[Planned]:
@@ -102,8 +106,17 @@ def plan(proposals: Sequence[Proposal], past: Past, known: Judged, now: int) -> 
         seen = eye.seen(branch)
         end = retire(seen, _unsettled(branch, seen, past, known), _instead(_memo(seen), homes))
         if end is not None:
-            planned.append(Planned(_key(seen, branch), branch, None, seen, end))
+            planned.append(Planned(_key(seen, branch), branch, None, seen, _because(end, _memo(seen), known)))
     return planned
+
+
+def _because(end: Step, memo: Memo | None, known: Judged) -> Step:
+    """With the reasons for which the values stay as they are now: a policy's, or that of the numbers."""
+    if end.row is not Row.OBSOLETE:
+        return end
+    asked = ((ref, value.field) for value in (memo.values if memo else ()) for ref in value.consumers)
+    reasons = sorted({known.kept[target].value for target in asked if target in known.kept})
+    return end._replace(why=f"{end.why}: {', '.join(reasons)}") if reasons else end
 
 
 def _decided(

@@ -232,6 +232,8 @@ def _verdict(report: Report, left: int) -> str:
     looked = f"{counted(report.stats.get('containers', 0), 'container')} looked at as of {when(report.now)}"
     failed = f", {counted(len(report.failed), 'target')} failed" if report.failed else ""
     stay = f"; {counted(left, 'merge request')} left as before" if left else ""
+    if report.failed and not report.stats.get("containers"):
+        return f"Nothing could be looked at as of {when(report.now)}{failed}{stay}."
     if not report.changes:
         return f"Nothing to change: {looked}{failed}{stay}."
     return f"{counted(len(report.changes), 'change')}: {verdict(report.changes)}; {looked}{failed}{stay}."
