@@ -35,6 +35,7 @@ test: lint ## lint, then every test, with real servers (ARGS goes to pytest)
 	@.ci/servers
 	@.ci/tools
 	@.ci/contracts
+	@.ci/specs
 	@.ci/page
 	@$(BIN)/python -m pytest -n auto --dist worksteal -rs $(ARGS)
 

@@ -1,6 +1,14 @@
 """What every test has: fixtures that several rooms share, and names that are the same in every process."""
 
+import os
+
+from hypothesis import settings
+
 pytest_plugins = ["servers.fixtures"]
+
+if not os.environ.get("CI"):  # there, hypothesis brings a profile of its own
+    settings.register_profile("unhurried", deadline=None)  # how busy a machine is says nothing of a law
+    settings.load_profile("unhurried")
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

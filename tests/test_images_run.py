@@ -61,7 +61,10 @@ def test_the_newest_is_proposed_and_only_its_bytes_change(tmp_path: Path, regist
     report = world.run()
     assert [action.do for action in report.actions] == [Do.OPEN]
     (request,) = world.requests()
-    assert (request.branch, request.title) == ("reconcile/image/apps", "chore(images): update images of web")
+    assert (request.branch, request.title) == (
+        "reconcile/image/apps",
+        "chore(images): update images of web in shop",
+    )
     assert world.files(request.branch)["apps/web.yaml"].decode() == _web(old.replace("1.0.0", "1.2.0"))
     assert "Updates 1 image" in request.body
     assert "[source](https://git.example.com/team/app), as its makers say" in request.body
@@ -317,12 +320,15 @@ def test_a_policy_lets_images_share_the_request_of_savings(tmp_path: Path, regis
     registry.answers = lambda asked: Said(500)
     world.run()
     (request,) = world.requests()  # savings alone
-    assert (request.branch, request.title) == ("reconcile/savings/apps", "perf(resources): right-size web")
+    assert (request.branch, request.title) == (
+        "reconcile/savings/apps",
+        "perf(resources): right-size web in shop",
+    )
     registry.answers = lambda asked: None
     report = world.run(NOW + 60)
     assert [action.do for action in report.actions] == [Do.UPDATE]
     (request,) = world.requests()  # both
-    assert request.title == "chore(resources,images): right-size and update images of web"
+    assert request.title == "chore(resources,images): right-size and update images of web in shop"
     assert sorted(row["class"] for row in as_json(report)["changes"]) == ["image", "savings"]
     text = world.files(request.branch)["apps/web.yaml"].decode()
     assert ("app:1.1.0" in text, "cpu: 2" in text) == (True, False)
@@ -338,7 +344,7 @@ def test_a_policy_lets_images_share_the_request_of_savings(tmp_path: Path, regis
     (request,) = world.requests()  # the image alone
     assert (request.branch, request.title) == (
         "reconcile/savings/apps",
-        "chore(images): update images of web",
+        "chore(images): update images of web in shop",
     )
     world.forge.close(request.number)
     assert Reason.HELD in {kept.reason for kept in _kept(world.run(NOW + DAY))}

@@ -132,7 +132,7 @@ def test_the_commit_says_what_it_is(world: World) -> None:
     request = next(request for request in world.requests() if "web" in request.branch)
     commit = world.store[request.head]
     text = str(commit.message)  # type: ignore[attr-defined]
-    assert text.startswith("perf(resources): right-size web\n")
+    assert text.startswith("perf(resources): right-size web in shop\n")
     assert "requests.cpu 500m -> 400m" in text
     for trailer in (
         "Reconcile-Key: savings/",

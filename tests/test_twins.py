@@ -223,7 +223,9 @@ def test_what_is_left_out_of_a_run_is_a_twin_all_the_same(tmp_path: Path) -> Non
 
 def test_no_more_than_some_twins_are_looked_at(tmp_path: Path) -> None:
     files = {f"c{number:02}": manifest("web", "460m", "480Mi") for number in range(MOST_TWINS + 2)}
-    world = world_of(tmp_path, {**files, "new": BARE}, {name: web(100, 100 * MIB) for name in files})
+    limits = "{limits: {perHour: 99}}"
+    many = f"apiVersion: reconciler/v1\nkind: Policy\nmetadata: {{name: many}}\nproposals: {limits}\n"
+    world = world_of(tmp_path, {**files, "new": BARE}, {name: web(100, 100 * MIB) for name in files}, [many])
     assert len(change_of(world.run(write=False), "new").evidence.twins) == MOST_TWINS
 
 

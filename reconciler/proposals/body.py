@@ -34,8 +34,10 @@ def title_subject(group: Group) -> str:
     verbs = {images.RESOURCES: resized, images.IMAGES: "update images of"}
     verb = verbs.get(images.scope(group.changes), f"{resized} and update images of")
     workloads = sorted({ref.workload for ref in refs})
-    if len(workloads) == 1:
-        return f"{verb} {still(workloads[0])}"
+    if len(workloads) == 1:  # one chart may be deployed to several places, each with a request of its own
+        places = sorted({f"{ref.cluster}/{ref.namespace}".strip("/") for ref in refs})
+        where = f" in {still(places[0])}" if len(places) == 1 and places[0] else ""
+        return f"{verb} {still(workloads[0])}{where}"
     return f"{verb} {len(workloads)} workloads in {still(group.name)}"
 
 

@@ -211,7 +211,8 @@ def test_where_nothing_is_drawn_bars_are_words() -> None:
     assert "```mermaid" not in body
     (line,) = [line for line in body.splitlines() if "▁" in line or "▂" in line]
     assert re.fullmatch(
-        r"- `shop/web/app` requests\.cpu: [▁▂▃▄▅▆▇█]{14} highest peak 291m; now 500m, proposed 400m \(a full bar is 500m\)",
+        r"- `shop/web/app` requests\.cpu: [▁▂▃▄▅▆▇█]{14} highest peak 291m; now 500m, proposed 400m "
+        r"\(a full bar is 500m\)",
         line,
     )
 
