@@ -358,8 +358,10 @@ class Lived:
 
     def settled(self) -> None:
         """On the same facts the second run writes nothing. What the bot itself merges changes the facts: it
-        is seen to be merged by the next run, and makes way for others."""
+        is seen to be merged by the next run, and makes way for others. So does a box of the page that the
+        first run has read: the page is written without its tick."""
         self.bot.trouble = self.bot.lost = lambda _: None
+        free = 2 if any(wish is not Wish.FREEZE for wish, _ in self.page) else 1
         for runs in range(1, 8):
             before = self.state()
             ran = self.run()
@@ -368,7 +370,7 @@ class Lived:
             if not self.writes.done:
                 break
             wrote = [(one.key, one.step.row.value, one.step.why) for one in ran.planned]
-            assert runs == 1 or self.mode is Mode.MERGE, f"run {runs} still writes: {wrote}"
+            assert runs <= free or self.mode is Mode.MERGE, f"run {runs} still writes: {wrote}"
         assert not self.writes.done, f"there is no end of it: {wrote}"
         assert self.state() == before
 
